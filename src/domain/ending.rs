@@ -1,0 +1,25 @@
+//! The ends that a session can come to.
+//!
+//! I own: [`Ending`]. I may call: nothing. I never end anything myself; `gateway::ending` is the door.
+
+/// Why a session ends: one code for logs, audit and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The person signed out.
+    ByUser,
+    /// A new login of the same browser took its place.
+    Replaced,
+    /// Another person signed in at the same browser.
+    PersonChanged,
+}
+
+impl Ending {
+    /// The word for logs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::ByUser => "by-user",
+            Self::Replaced => "replaced",
+            Self::PersonChanged => "person-changed",
+        }
+    }
+}

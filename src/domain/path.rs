@@ -1,0 +1,231 @@
+//! The one form of a path that is judged and forwarded (R70, A29).
+//!
+//! I own: [`CanonicalPath`]. I may call: `std`. I never guess what a strange path means: where two readers could
+//! differ, the path is refused.
+
+/// A request path on which policy and upstream cannot disagree: absolute, valid UTF-8 once decoded, without dot
+/// segments, empty segments, `\`, `;`, control characters or their encodings; unreserved characters are plain and
+/// the remaining percent triplets upper-case (RFC 3986 section 6.2.2). These very bytes are forwarded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CanonicalPath(String);
+
+/// Why a path is refused. The stranger gets a 400 that names the rule, never the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathRefusal {
+    /// Does not begin with `/` (asterisk form, authority form).
+    #[error("the path does not begin with a slash")]
+    NotAbsolute,
+    /// A `%` that two hexadecimal digits do not follow.
+    #[error("the path has a malformed percent encoding")]
+    BadEncoding,
+    /// `%2f`, `%5c`, `%2e` or a control character, encoded once or several times.
+    #[error("the path has an encoded slash, backslash, dot or control character")]
+    EncodedDelimiter,
+    /// `\`, `;` or a raw control character.
+    #[error("the path has a backslash, semicolon or control character")]
+    Delimiter,
+    /// `//`.
+    #[error("the path has an empty segment")]
+    EmptySegment,
+    /// `.` or `..` as a segment.
+    #[error("the path has a dot segment")]
+    DotSegment,
+    /// Not UTF-8 once decoded; overlong forms are among these.
+    #[error("the path is not valid UTF-8")]
+    NotUtf8,
+}
+
+impl CanonicalPath {
+    /// Brings a raw request path (without query) into canonical form.
+    ///
+    /// # Errors
+    /// When the path is not unambiguous; see [`PathRefusal`].
+    pub fn parse(raw: &str) -> Result<Self, PathRefusal> {
+        if !raw.starts_with('/') {
+            return Err(PathRefusal::NotAbsolute);
+        }
+        let bytes = raw.as_bytes();
+        let (mut canonical, mut decoded) = (String::with_capacity(raw.len()), Vec::with_capacity(raw.len()));
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            match byte {
+                b'%' => {
+                    let octet = triplet(bytes, at).ok_or(PathRefusal::BadEncoding)?;
+                    // What one more reader behind the upstream would make of `%25…` is judged as well.
+                    if is_delimiter(octet) || (octet == b'%' && hides_delimiter(&bytes[at + 3..])) {
+                        return Err(PathRefusal::EncodedDelimiter);
+                    }
+                    if is_unreserved(octet) {
+                        canonical.push(char::from(octet));
+                    } else {
+                        canonical.push_str(&format!("%{octet:02X}"));
+                    }
+                    decoded.push(octet);
+                    at += 3;
+                }
+                b'\\' | b';' | 0..=0x20 | 0x7f => return Err(PathRefusal::Delimiter),
+                0x80.. => {
+                    canonical.push_str(&format!("%{byte:02X}"));
+                    decoded.push(byte);
+                    at += 1;
+                }
+                // Not allowed in a path by RFC 3986, yet sent by some clients: one spelling, encoded.
+                b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}' => {
+                    canonical.push_str(&format!("%{byte:02X}"));
+                    decoded.push(byte);
+                    at += 1;
+                }
+                b'?' | b'#' => return Err(PathRefusal::Delimiter),
+                plain => {
+                    canonical.push(char::from(plain));
+                    decoded.push(plain);
+                    at += 1;
+                }
+            }
+        }
+        if std::str::from_utf8(&decoded).is_err() {
+            return Err(PathRefusal::NotUtf8);
+        }
+        if canonical.contains("//") {
+            return Err(PathRefusal::EmptySegment);
+        }
+        if canonical.split('/').any(|segment| segment == "." || segment == "..") {
+            return Err(PathRefusal::DotSegment);
+        }
+        Ok(Self(canonical))
+    }
+
+    /// `/`.
+    pub fn root() -> Self {
+        Self("/".to_owned())
+    }
+
+    /// The canonical path.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this path is `prefix` or lies below it, by whole segments: `/api` holds `/api` and `/api/x`, not
+    /// `/apix`; `/wiki/` holds `/wiki` too.
+    pub fn is_under(&self, prefix: &str) -> bool {
+        let stem = prefix.strip_suffix('/').unwrap_or(prefix);
+        self.0.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+fn triplet(bytes: &[u8], at: usize) -> Option<u8> {
+    let digit = |index: usize| bytes.get(index).and_then(|b| char::from(*b).to_digit(16));
+    let (high, low) = (digit(at + 1)?, digit(at + 2)?);
+    u8::try_from(high * 16 + low).ok()
+}
+
+/// `/`, `\`, `.` and control characters: encoded, they mean one thing to one reader and another to the next.
+fn is_delimiter(octet: u8) -> bool {
+    matches!(octet, b'/' | b'\\' | b'.' | 0..=0x1f | 0x7f)
+}
+
+/// Whether what follows a `%25` would be one of those once decoded again, at any depth.
+fn hides_delimiter(mut rest: &[u8]) -> bool {
+    while let Some(deeper) = rest.strip_prefix(b"25") {
+        rest = deeper;
+    }
+    let mut probe = vec![b'%'];
+    probe.extend_from_slice(rest.get(..2).unwrap_or_default());
+    triplet(&probe, 0).is_some_and(is_delimiter)
+}
+
+fn is_unreserved(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'~')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(raw: &str) -> Result<String, PathRefusal> {
+        CanonicalPath::parse(raw).map(|path| path.0)
+    }
+
+    #[test]
+    fn a29_ambiguous_paths_are_refused() {
+        use PathRefusal::*;
+        for (raw, refusal) in [
+            ("/public/..%2fadmin", EncodedDelimiter),
+            ("/public/..%2Fadmin", EncodedDelimiter),
+            ("/a%5cb", EncodedDelimiter),
+            ("/%2e%2e/admin", EncodedDelimiter),
+            ("/%2e/admin", EncodedDelimiter),
+            ("/admin%00", EncodedDelimiter),
+            ("/admin%0a", EncodedDelimiter),
+            ("/a%252e%252e/b", EncodedDelimiter),
+            ("/a%25252fb", EncodedDelimiter),
+            ("//admin", EmptySegment),
+            ("/a//b", EmptySegment),
+            ("/a/../b", DotSegment),
+            ("/a/.", DotSegment),
+            ("/admin;/x", Delimiter),
+            ("/a\\b", Delimiter),
+            ("/a b", Delimiter),
+            ("/a#b", Delimiter),
+            ("*", NotAbsolute),
+            ("", NotAbsolute),
+            ("http://evil/", NotAbsolute),
+            ("/%", BadEncoding),
+            ("/%4", BadEncoding),
+            ("/%zz", BadEncoding),
+            ("/%+1", BadEncoding),
+            ("/%c0%af", NotUtf8),
+            ("/%e0%80%af", NotUtf8),
+            ("/%ff", NotUtf8),
+        ] {
+            assert_eq!(canonical(raw), Err(refusal), "{raw}");
+        }
+    }
+
+    #[test]
+    fn r70_one_spelling_for_one_path() {
+        for (raw, expected) in [
+            ("/", "/"),
+            ("/%61dmin", "/admin"),
+            ("/%7euser", "/~user"),
+            ("/a%3ab", "/a%3Ab"),
+            ("/caf%c3%a9", "/caf%C3%A9"),
+            ("/caf\u{e9}", "/caf%C3%A9"),
+            ("/a%20b", "/a%20b"),
+            ("/50%25", "/50%25"),
+            ("/x%2541", "/x%2541"),
+            ("/a/", "/a/"),
+            ("/.well-known/x", "/.well-known/x"),
+            ("/...", "/..."),
+            ("/{id}", "/%7Bid%7D"),
+        ] {
+            assert_eq!(canonical(raw).as_deref(), Ok(expected), "{raw}");
+        }
+    }
+
+    #[test]
+    fn prefixes_match_whole_segments() {
+        let path = |raw: &str| CanonicalPath::parse(raw).unwrap();
+        for (raw, prefix, expected) in [
+            ("/api", "/api", true),
+            ("/api/x", "/api", true),
+            ("/apix", "/api", false),
+            ("/wiki", "/wiki/", true),
+            ("/wiki/", "/wiki/", true),
+            ("/", "/", true),
+            ("/x", "/", true),
+            ("/API", "/api", false),
+        ] {
+            assert_eq!(path(raw).is_under(prefix), expected, "{raw} {prefix}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn r70_canonical_paths_are_fixed_points(raw in "/[ -~]{0,40}") {
+            if let Ok(once) = CanonicalPath::parse(&raw) {
+                proptest::prop_assert_eq!(CanonicalPath::parse(once.as_str()), Ok(once.clone()));
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What a request says about itself, once the door has read it.
+//!
+//! I own: [`RequestFacts`] and its parts. I may call: `origin`, `path`, `http`. I never hold a cookie or a token.
+
+use super::origin::Origin;
+use super::path::CanonicalPath;
+use http::Method;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Everything that policy may ask about a request.
+#[derive(Clone, Debug)]
+pub struct RequestFacts {
+    /// The origin of ours that `Host` selected.
+    pub origin: Arc<Origin>,
+    /// The method.
+    pub method: Method,
+    /// The canonical path, which is also what is forwarded.
+    pub path: CanonicalPath,
+    /// The query as received, without `?`.
+    pub query: Option<String>,
+    /// `Sec-Fetch-Site`.
+    pub site: FetchSite,
+    /// `Sec-Fetch-Mode: navigate`, or what stands in for it where a browser sends no fetch metadata.
+    pub kind: RequestKind,
+    /// `Sec-Fetch-Dest: document`.
+    pub to_document: bool,
+    /// `Origin`.
+    pub origin_header: OriginHeader,
+    /// The origin of `Referer`, where one can be read.
+    pub referer: OriginHeader,
+    /// Whether `X-CSRF: 1` is there.
+    pub csrf_header: bool,
+    /// Whether this is a WebSocket handshake.
+    pub websocket: bool,
+    /// The address of the client, counted through trusted proxies only (R73).
+    pub client: IpAddr,
+}
+
+/// `Sec-Fetch-Site` (W3C Fetch Metadata section 2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchSite {
+    /// No such header: an old browser, or no browser at all.
+    Absent,
+    /// `same-origin`.
+    SameOrigin,
+    /// `same-site`: a sibling host, which counts as foreign (R61).
+    SameSite,
+    /// `cross-site`, or anything that is not one of the four words.
+    CrossSite,
+    /// `none`: the person typed it or opened a bookmark.
+    None,
+}
+
+/// Whether somebody is looking at a page or a script is asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestKind {
+    /// A top-level GET or HEAD navigation: a redirect to the login makes sense.
+    Navigation,
+    /// Anything else: it gets a 401 and never starts a login (R67).
+    Script,
+}
+
+/// An origin that a request claims for its sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OriginHeader {
+    /// No such header.
+    Absent,
+    /// One of the gateway's own: the very origin that `Host` selected.
+    Own,
+    /// Any other, `null`, several, or unreadable.
+    Foreign,
+}

@@ -1,0 +1,449 @@
+//! The server's keys: sealing, naming, deriving, and drawing random numbers.
+//!
+//! I own: [`KeyRing`], and every use of symmetric cryptography and of randomness. I may call: `domain`.
+//! I never keep a derived key for longer than a call, and I never compare secrets with `==`.
+//!
+//! Each key of the ring is a master key. What is used is derived from it by HKDF-SHA256 (RFC 5869) for one purpose
+//! and one salt, so that no two uses share a key. The first key of the ring seals; all of them open. A sealed value
+//! begins with the id of its key, which is itself derived and says nothing about the key.
+
+use crate::domain::login::{BindingMark, LoginId};
+use crate::domain::secret::{Binding, Nonce, PkceVerifier};
+use crate::domain::session::{SessionKey, Sid, Ticket};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce as GcmNonce, UnboundKey};
+use aws_lc_rs::{digest, hkdf, hmac, rand};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use zeroize::Zeroizing;
+
+const KEY_ID_LENGTH: usize = 4;
+
+/// The shortest text of a key that is accepted, and its only length: 32 bytes in base64.
+pub const KEY_LENGTH: usize = 32;
+
+/// A key of 256 bits, as it is configured.
+#[derive(Clone)]
+pub struct MasterKey(Zeroizing<[u8; KEY_LENGTH]>);
+
+impl MasterKey {
+    /// Parses base64 (either alphabet, padding optional) of exactly 32 bytes; white space around it is ignored.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim().trim_end_matches('=').replace('-', "+").replace('_', "/");
+        let bytes = Zeroizing::new(STANDARD.decode(pad(&text)).ok()?);
+        let array: [u8; KEY_LENGTH] = bytes.as_slice().try_into().ok()?;
+        Some(Self(Zeroizing::new(array)))
+    }
+
+    /// A fresh random key.
+    ///
+    /// # Errors
+    /// When the operating system has no random numbers.
+    pub fn generate() -> Result<Self, NoRandomness> {
+        Ok(Self(Zeroizing::new(random()?)))
+    }
+
+    /// The text to put into a configuration.
+    pub fn to_text(&self) -> Zeroizing<String> {
+        Zeroizing::new(STANDARD.encode(self.0.as_slice()))
+    }
+}
+
+fn pad(text: &str) -> String {
+    format!("{text}{}", "=".repeat((4 - text.len() % 4) % 4))
+}
+
+/// The name of a key of the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyId([u8; KEY_ID_LENGTH]);
+
+/// What a derived key is for. The words are part of the derivation: changing one loses what it sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The part of a session record that only the ticket's holder opens.
+    SessionRecord,
+    /// The part of a session record that the server opens alone.
+    OperatorRecord,
+    /// The `state` of a login.
+    LoginState,
+    /// The names of index entries.
+    Index,
+    /// The cookie envelope.
+    Cookie,
+    /// The pseudonyms in log lines.
+    LogName,
+    /// What binds a login to a browser, and its nonce and verifier.
+    LoginSecrets,
+}
+
+impl Purpose {
+    fn label(self) -> &'static [u8] {
+        match self {
+            Self::SessionRecord => b"keycard/1 session record",
+            Self::OperatorRecord => b"keycard/1 operator record",
+            Self::LoginState => b"keycard/1 login state",
+            Self::Index => b"keycard/1 index",
+            Self::Cookie => b"keycard/1 cookie",
+            Self::LogName => b"keycard/1 log name",
+            Self::LoginSecrets => b"keycard/1 login secrets",
+        }
+    }
+}
+
+/// Why a sealed value does not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CannotOpen {
+    /// It is not of our making, was moved or changed, or its ticket is another.
+    #[error("it was changed, moved, or sealed for somebody else")]
+    NotAuthentic,
+    /// Its key is not in the ring (any more).
+    #[error("its key is not in `session.keys`")]
+    UnknownKey,
+}
+
+/// The operating system gave no random numbers.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the operating system gave no random numbers")]
+pub struct NoRandomness;
+
+struct RingKey {
+    id: KeyId,
+    master: MasterKey,
+}
+
+/// The keys of this server, the sealing one first.
+pub struct KeyRing {
+    first: RingKey,
+    others: Vec<RingKey>,
+}
+
+impl KeyRing {
+    /// Takes the configured keys; `None` for an empty list.
+    pub fn new(keys: Vec<MasterKey>) -> Option<Self> {
+        let mut ring = keys.into_iter().map(|master| RingKey { id: key_id(&master), master });
+        Some(Self { first: ring.next()?, others: ring.collect() })
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &RingKey> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    fn find(&self, id: KeyId) -> Result<&RingKey, CannotOpen> {
+        self.keys().find(|key| key.id == id).ok_or(CannotOpen::UnknownKey)
+    }
+
+    /// The id of the key that seals.
+    pub fn sealing_key(&self) -> KeyId {
+        self.first.id
+    }
+
+    /// Seals `plain` with AES-256-GCM under a key derived for `purpose` and `salt`. `context` is authenticated
+    /// (together with purpose and key id) and must be presented again to open.
+    ///
+    /// # Errors
+    /// Without random numbers.
+    pub fn seal(
+        &self,
+        purpose: Purpose,
+        salt: &[u8],
+        context: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, NoRandomness> {
+        let nonce: [u8; NONCE_LEN] = random()?;
+        let aad = associated_data(purpose, self.first.id, context);
+        let mut sealed = Vec::with_capacity(KEY_ID_LENGTH + NONCE_LEN + plain.len() + AES_256_GCM.tag_len());
+        sealed.extend_from_slice(&self.first.id.0);
+        sealed.extend_from_slice(&nonce);
+        let mut body = plain.to_vec();
+        aead_key(&self.first.master, purpose, salt)
+            .seal_in_place_append_tag(GcmNonce::assume_unique_for_key(nonce), Aad::from(aad), &mut body)
+            .map_err(|_| NoRandomness)?;
+        sealed.extend_from_slice(&body);
+        Ok(sealed)
+    }
+
+    /// Opens what [`Self::seal`] sealed, under whichever key of the ring it names.
+    ///
+    /// # Errors
+    /// See [`CannotOpen`].
+    pub fn open(
+        &self,
+        purpose: Purpose,
+        salt: &[u8],
+        context: &[u8],
+        sealed: &[u8],
+    ) -> Result<(KeyId, Zeroizing<Vec<u8>>), CannotOpen> {
+        let (id, rest) = sealed.split_first_chunk::<KEY_ID_LENGTH>().ok_or(CannotOpen::NotAuthentic)?;
+        let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or(CannotOpen::NotAuthentic)?;
+        let key = self.find(KeyId(*id))?;
+        let aad = associated_data(purpose, key.id, context);
+        let mut body = Zeroizing::new(body.to_vec());
+        let length = aead_key(&key.master, purpose, salt)
+            .open_in_place(GcmNonce::assume_unique_for_key(*nonce), Aad::from(aad), &mut body)
+            .map_err(|_| CannotOpen::NotAuthentic)?
+            .len();
+        body.truncate(length);
+        Ok((key.id, body))
+    }
+
+    /// A keyed name for `parts` under the sealing key: HMAC-SHA256 over each part with its length.
+    pub fn name(&self, purpose: Purpose, parts: &[&[u8]]) -> [u8; 32] {
+        keyed_name(&self.first.master, purpose, parts)
+    }
+
+    /// The same under every key of the ring, the sealing one first: an entry may have been made under any of them.
+    pub fn names(&self, purpose: Purpose, parts: &[&[u8]]) -> Vec<[u8; 32]> {
+        self.keys().map(|key| keyed_name(&key.master, purpose, parts)).collect()
+    }
+
+    /// The keys of the cookie envelope, 64 bytes each, the sealing one first.
+    pub fn cookie_keys(&self) -> Vec<Zeroizing<[u8; 64]>> {
+        self.keys().map(|key| derive(&key.master, Purpose::Cookie, b"", b"envelope")).collect()
+    }
+
+    /// The mark that a login's state carries of the browser's binding cookie.
+    ///
+    /// # Errors
+    /// [`CannotOpen::UnknownKey`].
+    pub fn binding_mark(
+        &self,
+        key: KeyId,
+        binding: &Binding,
+        login: LoginId,
+    ) -> Result<BindingMark, CannotOpen> {
+        Ok(BindingMark(*self.login_secret(key, binding, login, b"mark")?))
+    }
+
+    /// Nonce and PKCE verifier of a login: derived from server key, binding cookie and login id, so that they are
+    /// kept nowhere and travel nowhere. 256 bits each, 43 characters (RFC 7636 section 4.1).
+    ///
+    /// # Errors
+    /// [`CannotOpen::UnknownKey`].
+    pub fn login_secrets(
+        &self,
+        key: KeyId,
+        binding: &Binding,
+        login: LoginId,
+    ) -> Result<(Nonce, PkceVerifier), CannotOpen> {
+        let nonce: Zeroizing<[u8; 32]> = self.login_secret(key, binding, login, b"nonce")?;
+        let verifier: Zeroizing<[u8; 32]> = self.login_secret(key, binding, login, b"verifier")?;
+        Ok((
+            Nonce::new(URL_SAFE_NO_PAD.encode(nonce.as_slice())),
+            PkceVerifier::new(URL_SAFE_NO_PAD.encode(verifier.as_slice())),
+        ))
+    }
+
+    fn login_secret<const N: usize>(
+        &self,
+        key: KeyId,
+        binding: &Binding,
+        login: LoginId,
+        what: &[u8],
+    ) -> Result<Zeroizing<[u8; N]>, CannotOpen> {
+        let mut info = what.to_vec();
+        info.push(0);
+        info.extend_from_slice(&login.0);
+        Ok(derive(&self.find(key)?.master, Purpose::LoginSecrets, binding.expose().as_bytes(), &info))
+    }
+
+    /// The pseudonym of a person in log lines: 64 bits in hexadecimal. Equal people have equal ones, and nobody
+    /// without the key can tell whose it is (R60).
+    pub fn log_name(&self, issuer: &str, subject: &str) -> String {
+        let name = self.name(Purpose::LogName, &[issuer.as_bytes(), subject.as_bytes()]);
+        name.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The store's name for a ticket.
+pub fn session_key(ticket: &Ticket) -> SessionKey {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest::digest(&digest::SHA256, ticket.expose().as_bytes()).as_ref());
+    SessionKey::from_digest(bytes)
+}
+
+/// A new ticket: 256 random bits (R49).
+///
+/// # Errors
+/// Without random numbers.
+pub fn new_ticket() -> Result<Ticket, NoRandomness> {
+    Ticket::parse(&new_text::<32>()?).ok_or(NoRandomness)
+}
+
+/// A new value for the binding cookie: 256 random bits.
+///
+/// # Errors
+/// Without random numbers.
+pub fn new_binding() -> Result<Binding, NoRandomness> {
+    Ok(Binding::new(new_text::<32>()?.as_str()))
+}
+
+/// A new public session name: 128 random bits.
+///
+/// # Errors
+/// Without random numbers.
+pub fn new_sid() -> Result<Sid, NoRandomness> {
+    Ok(Sid::new(new_text::<16>()?.as_str()))
+}
+
+/// A new login name: 128 random bits (R4).
+///
+/// # Errors
+/// Without random numbers.
+pub fn new_login_id() -> Result<LoginId, NoRandomness> {
+    random().map(LoginId)
+}
+
+/// Random text of `N` bytes in base64url, for names that only have to differ.
+///
+/// # Errors
+/// Without random numbers.
+pub fn new_text<const N: usize>() -> Result<Zeroizing<String>, NoRandomness> {
+    let bytes: Zeroizing<[u8; N]> = Zeroizing::new(random()?);
+    Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())))
+}
+
+fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(bytes)
+}
+
+fn key_id(master: &MasterKey) -> KeyId {
+    KeyId(*derive(master, Purpose::SessionRecord, b"key id", b"key id"))
+}
+
+fn associated_data(purpose: Purpose, key: KeyId, context: &[u8]) -> Vec<u8> {
+    [purpose.label(), &key.0, context].concat()
+}
+
+#[expect(clippy::expect_used, reason = "the derived key has exactly the length of AES-256")]
+fn aead_key(master: &MasterKey, purpose: Purpose, salt: &[u8]) -> LessSafeKey {
+    let key: Zeroizing<[u8; 32]> = derive(master, purpose, salt, b"aead");
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_slice()).expect("32 bytes are an AES-256 key"))
+}
+
+fn keyed_name(master: &MasterKey, purpose: Purpose, parts: &[&[u8]]) -> [u8; 32] {
+    let key: Zeroizing<[u8; 32]> = derive(master, purpose, b"", b"name");
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key.as_slice()));
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    let mut name = [0; 32];
+    name.copy_from_slice(context.sign().as_ref());
+    name
+}
+
+struct Length(usize);
+
+impl hkdf::KeyType for Length {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+#[expect(clippy::expect_used, reason = "HKDF-SHA256 yields up to 8160 bytes, and N is at most 64")]
+fn derive<const N: usize>(
+    master: &MasterKey,
+    purpose: Purpose,
+    salt: &[u8],
+    info: &[u8],
+) -> Zeroizing<[u8; N]> {
+    let mut out = Zeroizing::new([0; N]);
+    hkdf::Salt::new(hkdf::HKDF_SHA256, salt)
+        .extract(master.0.as_slice())
+        .expand(&[purpose.label(), b"\0", info], Length(N))
+        .and_then(|okm| okm.fill(out.as_mut_slice()))
+        .expect("N is within the limit of HKDF");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(byte: u8) -> MasterKey {
+        MasterKey::parse(&STANDARD.encode([byte; 32])).unwrap()
+    }
+
+    fn ring(bytes: &[u8]) -> KeyRing {
+        KeyRing::new(bytes.iter().map(|byte| key(*byte)).collect()).unwrap()
+    }
+
+    #[test]
+    fn r44_the_first_key_seals_and_all_open() {
+        let old = ring(&[1]);
+        let sealed = old.seal(Purpose::SessionRecord, b"salt", b"ctx", b"plain").unwrap();
+        let rotated = ring(&[2, 1]);
+        let (used, plain) = rotated.open(Purpose::SessionRecord, b"salt", b"ctx", &sealed).unwrap();
+        assert_eq!((used, plain.as_slice()), (old.sealing_key(), b"plain".as_slice()));
+        assert_eq!(
+            ring(&[2]).open(Purpose::SessionRecord, b"salt", b"ctx", &sealed),
+            Err(CannotOpen::UnknownKey)
+        );
+        let fresh = rotated.seal(Purpose::SessionRecord, b"salt", b"ctx", b"plain").unwrap();
+        assert!(ring(&[2]).open(Purpose::SessionRecord, b"salt", b"ctx", &fresh).is_ok());
+    }
+
+    #[test]
+    fn r44_nothing_opens_elsewhere_or_changed() {
+        let ring = ring(&[1]);
+        let sealed = ring.seal(Purpose::SessionRecord, b"salt", b"ctx", b"plain").unwrap();
+        let no = Err(CannotOpen::NotAuthentic);
+        assert_eq!(ring.open(Purpose::SessionRecord, b"other", b"ctx", &sealed), no);
+        assert_eq!(ring.open(Purpose::SessionRecord, b"salt", b"moved", &sealed), no);
+        assert_eq!(ring.open(Purpose::OperatorRecord, b"salt", b"ctx", &sealed), no);
+        for at in KEY_ID_LENGTH..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert_eq!(ring.open(Purpose::SessionRecord, b"salt", b"ctx", &changed), no, "byte {at}");
+        }
+        for length in 0..sealed.len() {
+            assert!(ring.open(Purpose::SessionRecord, b"salt", b"ctx", &sealed[..length]).is_err());
+        }
+    }
+
+    #[test]
+    fn r3_verifiers_are_43_unreserved_characters_and_differ_by_browser_and_login() {
+        let ring = ring(&[1]);
+        let of = |binding: &str, login: u8| {
+            let secrets =
+                ring.login_secrets(ring.sealing_key(), &Binding::new(binding), LoginId([login; 16])).unwrap();
+            (secrets.0.expose().to_owned(), secrets.1.expose().to_owned())
+        };
+        let (nonce, verifier) = of("a", 1);
+        assert_eq!(verifier.len(), 43);
+        assert!(verifier.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b)));
+        assert_ne!(nonce, verifier);
+        assert_eq!(of("a", 1), (nonce.clone(), verifier.clone()));
+        for other in [of("b", 1), of("a", 2)] {
+            assert_ne!(other.0, nonce);
+            assert_ne!(other.1, verifier);
+        }
+    }
+
+    #[test]
+    fn keys_are_32_bytes_in_either_alphabet() {
+        let text = STANDARD.encode([0xfb; 32]);
+        for good in [
+            text.clone(),
+            format!(" {text}\n"),
+            text.replace('+', "-").replace('/', "_"),
+            text.replace('=', ""),
+        ] {
+            assert!(MasterKey::parse(&good).is_some(), "{good:?}");
+        }
+        for bad in ["", "short", &STANDARD.encode([1; 31]), &STANDARD.encode([1; 33]), &"!".repeat(44)] {
+            assert!(MasterKey::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn names_do_not_run_into_each_other() {
+        let ring = ring(&[1, 2]);
+        let name = |parts: &[&[u8]]| ring.name(Purpose::Index, parts);
+        assert_ne!(name(&[b"ab", b"c"]), name(&[b"a", b"bc"]));
+        assert_eq!(ring.names(Purpose::Index, &[b"a"])[0], name(&[b"a"]));
+        assert_eq!(ring.names(Purpose::Index, &[b"a"]).len(), 2);
+        assert_eq!(ring.log_name("i", "s").len(), 16);
+    }
+}
