@@ -1,5 +1,6 @@
 //! Keycard: a front desk for web apps.
 pub mod config;
 pub mod domain;
+pub mod gateway;
 pub mod keyring;
 pub mod ports;

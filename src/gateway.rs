@@ -1,0 +1,198 @@
+//! What becomes of a request: the whole path, in one file.
+//!
+//! I own: [`Gateway`], its one question [`Gateway::admit`], and the answers [`Outcome`] and [`GatewayError`].
+//! I may call: `domain`, `ports`, `keyring`. I never know HTTP responses, actix, Redis or a provider by name.
+//!
+//! A request comes in as facts and perhaps a ticket ([`crate::inbound`] has read them). It finds its route, its
+//! ticket is turned into a standing, policy decides, and the outcome goes back: a permit to forward, a login to
+//! begin, a challenge, a refusal. [`login`] begins and completes sign-ins; [`ending`] is the one door for ends.
+
+pub mod ending;
+pub mod login;
+mod state;
+
+use crate::domain::identity::ProviderId;
+use crate::domain::path::CanonicalPath;
+use crate::domain::policy::{self, Decision, Permit, Refusal, WhySignIn};
+use crate::domain::request::{RequestFacts, RequestKind};
+use crate::domain::return_to::ReturnTo;
+use crate::domain::route::{Access, RouteTable};
+use crate::domain::session::{Limits, LiveSession, Standing, Ticket, WhyOver};
+use crate::domain::time::Timestamp;
+use crate::keyring::{CannotOpen, KeyRing, NoRandomness};
+use crate::ports::{Clock, IdentityProvider, ProviderError, SessionStore, StoreError};
+use std::sync::Arc;
+
+/// The gateway: what decides. One for the whole process.
+pub struct Gateway {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The sessions.
+    pub store: Arc<dyn SessionStore>,
+    /// The keys.
+    pub keys: Arc<KeyRing>,
+    /// The identity providers, the default one first.
+    pub providers: Providers,
+    /// The routes.
+    pub routes: RouteTable,
+    /// How long sessions live.
+    pub limits: Limits,
+    /// Where our own endpoints are.
+    pub prefix: CanonicalPath,
+}
+
+/// The identity providers by id, in the order of the configuration.
+pub struct Providers {
+    first: (ProviderId, Arc<dyn IdentityProvider>),
+    others: Vec<(ProviderId, Arc<dyn IdentityProvider>)>,
+}
+
+impl Providers {
+    /// Takes the providers; `None` for an empty list.
+    pub fn new(providers: Vec<(ProviderId, Arc<dyn IdentityProvider>)>) -> Option<Self> {
+        let mut providers = providers.into_iter();
+        Some(Self { first: providers.next()?, others: providers.collect() })
+    }
+
+    /// The provider with this id, or the default one when none is named.
+    pub fn find(&self, id: Option<&str>) -> Option<(&ProviderId, &Arc<dyn IdentityProvider>)> {
+        let mut all = std::iter::once(&self.first).chain(&self.others);
+        match id {
+            None => Some((&self.first.0, &self.first.1)),
+            Some(id) => all.find(|(own, _)| own.as_str() == id).map(|(own, provider)| (own, provider)),
+        }
+    }
+
+    /// Whether callbacks must name their provider (R9).
+    pub fn are_several(&self) -> bool {
+        !self.others.is_empty()
+    }
+}
+
+/// What shall happen to a request.
+pub enum Outcome {
+    /// It goes to its upstream.
+    Forward(Permit),
+    /// Somebody is looking: send them to the login, then back to this page.
+    Login(ReturnTo, WhySignIn),
+    /// A script is asking: a 401 that says where to sign in (R67).
+    Challenge(WhySignIn),
+    /// A CORS preflight on a guarded route (R64).
+    Preflight,
+    /// No, and why.
+    Refused(Refusal),
+    /// No route leads there.
+    NoRoute,
+}
+
+/// What can go wrong behind the door. None of these ever means "anonymous" (R82).
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The session store did not answer, or with something unreadable.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The identity provider did not do what was asked.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// No random numbers.
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
+    /// A key that was there a moment ago is gone.
+    #[error("a login could not be opened: {0}")]
+    Keys(#[from] CannotOpen),
+    /// A login names a provider that is not configured.
+    #[error("there is no provider of that name")]
+    NoSuchProvider,
+    /// A task that had to finish did not.
+    #[error("a task that had to finish was lost")]
+    TaskLost,
+}
+
+/// Whether a request counts as activity of the person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// It does: the idle limit starts anew.
+    Counts,
+    /// It does not (`user?slide=false`).
+    DoesNotCount,
+}
+
+impl Gateway {
+    /// The whole path of a request. Ask once per request.
+    ///
+    /// # Errors
+    /// [`GatewayError::Store`] when a ticket was presented on a guarded route and the store did not answer.
+    pub async fn admit(&self, facts: &RequestFacts, presented: Option<&Ticket>) -> Result<Outcome, GatewayError> {
+        let now = self.clock.now();
+        let Some(route) = self.routes.find(&facts.origin, &facts.path) else {
+            return Ok(Outcome::NoRoute);
+        };
+        // Public routes never touch the store: they work while it is down.
+        let standing = match route.access {
+            Access::Public => Standing::Anonymous,
+            Access::Optional | Access::SignedIn | Access::Roles(_) => {
+                self.standing(presented, Activity::Counts, now).await?
+            }
+        };
+        Ok(match policy::decide(route, facts, standing, now) {
+            Decision::Admit(permit) => Outcome::Forward(permit),
+            Decision::SignIn(why) => Self::ask_to_sign_in(facts, why),
+            Decision::Preflight => Outcome::Preflight,
+            Decision::Refuse(refusal) => Outcome::Refused(refusal),
+        })
+    }
+
+    fn ask_to_sign_in(facts: &RequestFacts, why: WhySignIn) -> Outcome {
+        match facts.kind {
+            RequestKind::Navigation => {
+                let target = ReturnTo::from_parts(facts.path.clone(), facts.query.as_deref());
+                Outcome::Login(target.unwrap_or_else(ReturnTo::root), why)
+            }
+            RequestKind::Script => Outcome::Challenge(why),
+        }
+    }
+
+    /// Who stands behind a ticket, both limits judged from the data (R47).
+    ///
+    /// # Errors
+    /// [`GatewayError::Store`]: an error is not a miss.
+    pub async fn standing(
+        &self,
+        presented: Option<&Ticket>,
+        activity: Activity,
+        now: Timestamp,
+    ) -> Result<Standing, GatewayError> {
+        let Some(ticket) = presented else {
+            return Ok(Standing::Anonymous);
+        };
+        let Some(mut live) = self.store.load(ticket, now).await? else {
+            return Ok(Standing::Over(WhyOver::Unknown));
+        };
+        if let Err(why) = live.judge(&self.limits, now) {
+            self.remove_expired(&live, why).await;
+            return Ok(Standing::Over(why));
+        }
+        if activity == Activity::Counts && now.since(live.last_seen) >= self.limits.touch_interval() {
+            self.touch(&live, now).await;
+            live.last_seen = now;
+        }
+        Ok(Standing::Live(live))
+    }
+
+    /// A touch that fails costs nobody the request: the session is known to be good, only its clock lags.
+    async fn touch(&self, live: &LiveSession, now: Timestamp) {
+        let keep = self.limits.idle + 2 * self.limits.touch_interval();
+        if let Err(error) = self.store.touch(&live.key, now, keep).await {
+            tracing::warn!(%error, "the time of last use could not be written");
+        }
+    }
+
+    /// The record of a session that is over is of no use to anybody; if the store fails now, its TTL will do it.
+    async fn remove_expired(&self, live: &LiveSession, why: WhyOver) {
+        match self.store.remove(&live.key).await {
+            Ok(true) => ending::audit(&self.keys, &live.session, why.code()),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "an expired session could not be removed"),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The one door through which sessions end.
+//!
+//! I own: [`Gateway::end`] and the audit line of every ending. I may call: `domain`, `ports`, `keyring`.
+//! I never bring a session back: an ending is not undone (R88).
+
+use super::{Gateway, GatewayError};
+use crate::domain::ending::Ending;
+use crate::domain::origin::Origin;
+use crate::domain::session::{Session, Ticket};
+use crate::domain::time::Timestamp;
+use crate::keyring::{KeyRing, new_text, session_key};
+use crate::ports::Updated;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// How long the old ticket of a person who has signed in again still works, at its old level, so that requests in
+/// flight live.
+pub const SUPERSEDED_FOR: Duration = Duration::from_secs(10);
+
+/// What to do with the browser after a sign-out.
+pub struct Farewell {
+    /// Where the provider ends its own session, if it has such a place and could be asked.
+    pub end_session: Option<Url>,
+}
+
+/// Whether the ID token may go along to the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// As `id_token_hint` in a redirect: the one exception of R43.
+    InRedirect,
+    /// Not where a script would read the answer.
+    Withheld,
+}
+
+impl Gateway {
+    /// Signs a person out: first the record goes, then the provider is asked where the browser shall go (R56, R86).
+    /// Idempotent: without a session there is only the question to the provider left, and it is not asked.
+    ///
+    /// # Errors
+    /// [`GatewayError::Store`] when the record could not be removed: then nobody is signed out, and the caller must
+    /// not say so.
+    pub async fn sign_out(
+        &self,
+        ticket: &Ticket,
+        origin: &Origin,
+        hint: Hint,
+        now: Timestamp,
+    ) -> Result<Farewell, GatewayError> {
+        let session = match self.store.load(ticket, now).await? {
+            Some(live) => live.session,
+            None => return Ok(Farewell { end_session: None }),
+        };
+        self.end(ticket, &session, Ending::ByUser).await?;
+        let end_session = self.end_session_url(&session, origin, hint).await;
+        Ok(Farewell { end_session })
+    }
+
+    /// Ends one session.
+    ///
+    /// # Errors
+    /// [`GatewayError::Store`].
+    pub async fn end(&self, ticket: &Ticket, session: &Session, ending: Ending) -> Result<(), GatewayError> {
+        if self.store.remove(&session_key(ticket)).await? {
+            audit(&self.keys, session, ending.code());
+        }
+        Ok(())
+    }
+
+    /// Ends the session that a login has just replaced: at once if the person is another one; a moment later if it
+    /// is the same, so that requests in flight live.
+    ///
+    /// # Errors
+    /// [`GatewayError::Store`].
+    pub(super) async fn end_replaced(
+        &self,
+        old: &Ticket,
+        new: &Session,
+        now: Timestamp,
+    ) -> Result<(), GatewayError> {
+        let Some(live) = self.store.load(old, now).await? else {
+            return Ok(());
+        };
+        if !live.session.identity.is_same_person(&new.identity) {
+            return self.end(old, &live.session, Ending::PersonChanged).await;
+        }
+        let mut last_moments = Session::clone(&live.session);
+        last_moments.ends = last_moments.ends.min(now.plus(SUPERSEDED_FOR));
+        match self.store.update(old, &last_moments, live.version, now).await? {
+            Updated::Done(_) | Updated::Gone => audit(&self.keys, &live.session, Ending::Replaced.code()),
+            // Somebody is writing to it at this moment; what is certain is that it must not live on.
+            Updated::Conflict => self.end(old, &live.session, Ending::Replaced).await?,
+        }
+        Ok(())
+    }
+
+    async fn end_session_url(&self, session: &Arc<Session>, origin: &Origin, hint: Hint) -> Option<Url> {
+        let (_, provider) = self.providers.find(Some(session.provider.as_str()))?;
+        let back = Url::parse(&format!("{}{}/signed-out", origin.as_str(), self.prefix.as_str())).ok()?;
+        let state = new_text::<16>().ok()?;
+        let id_token = match hint {
+            Hint::InRedirect => Some(&session.tokens.id_token),
+            Hint::Withheld => None,
+        };
+        match provider.end_session_url(id_token, &back, &state).await {
+            Ok(url) => url,
+            Err(error) => {
+                // The session here is over whatever the provider says.
+                tracing::warn!(%error, "the provider could not be asked for its sign-out");
+                None
+            }
+        }
+    }
+}
+
+/// The audit line of an ending: who (under a pseudonym), why, and how old the session was.
+pub(super) fn audit(keys: &KeyRing, session: &Session, reason: &str) {
+    let identity = &session.identity;
+    tracing::info!(
+        target: "keycard::audit",
+        event = "session-ended",
+        reason,
+        user = keys.log_name(identity.issuer.as_str(), identity.subject.as_str()),
+        provider = session.provider.as_str(),
+        started = session.started.unix_seconds(),
+        "session ended"
+    );
+}

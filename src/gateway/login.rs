@@ -1,0 +1,285 @@
+//! A sign-in: how it begins and how it is completed.
+//!
+//! I own: [`Gateway::begin_login`] and [`Gateway::complete_login`], and the order of their steps. I may call: `domain`,
+//! `ports`, `keyring`, and `gateway::{state, ending}`. I never write anything for a visitor who is not signed in but
+//! the name of a login that has just been finished (design: login without server state).
+
+use super::{Activity, Gateway, GatewayError, state};
+use crate::domain::identity::ProviderId;
+use crate::domain::login::{
+    CallbackParams, LOGIN_TIMEOUT, LoginRefusal, MAX_ATTEMPTS, PendingLogin, ProvenCallback, Requested,
+};
+use crate::domain::origin::Origin;
+use crate::domain::return_to::ReturnTo;
+use crate::domain::secret::Binding;
+use crate::domain::session::{Session, SignInPlace, Standing, Ticket};
+use crate::domain::time::Timestamp;
+use crate::keyring::{new_binding, new_login_id, new_sid, new_ticket, session_key};
+use crate::ports::{AuthorizationRequest, IdentityProvider, SignedIn};
+use std::sync::Arc;
+use url::Url;
+
+/// A wish to sign in.
+pub struct LoginWish {
+    /// The origin that the browser is on.
+    pub origin: Arc<Origin>,
+    /// The provider, or the default one.
+    pub provider: Option<String>,
+    /// Where to go afterwards.
+    pub return_to: ReturnTo,
+    /// `prompt`.
+    pub prompt: Option<String>,
+    /// `login_hint`.
+    pub login_hint: Option<String>,
+    /// `max_age` and `acr_values`.
+    pub requested: Requested,
+}
+
+/// What the browser holds when it asks.
+#[derive(Clone, Default)]
+pub struct Held {
+    /// The binding cookie, if it has one that is well formed.
+    pub binding: Option<Binding>,
+    /// The ticket, if it has one.
+    pub ticket: Option<Ticket>,
+}
+
+/// A login that has begun.
+pub struct LoginBegun {
+    /// Where the browser goes: the provider's authorization endpoint.
+    pub url: Url,
+    /// The binding cookie to set, when the browser had none.
+    pub new_binding: Option<Binding>,
+}
+
+/// A callback as it arrived.
+pub struct Callback {
+    /// The origin that it arrived on.
+    pub origin: Arc<Origin>,
+    /// The provider in its path, where there are several.
+    pub provider: Option<ProviderId>,
+    /// Its parameters.
+    pub params: CallbackParams,
+    /// What the browser holds.
+    pub held: Held,
+    /// Where it came from.
+    pub place: SignInPlace,
+}
+
+/// How a callback ends.
+pub enum LoginEnd {
+    /// Somebody is signed in: set the cookie, then go there.
+    SignedIn(Ticket, ReturnTo),
+    /// This login was over, but somebody is signed in: just go there.
+    Already(ReturnTo),
+    /// This login was lost on the way: here is another one for the same page.
+    Again(LoginBegun),
+    /// An error page, and where the person wanted to go, if that is known.
+    Failed(LoginRefusal, Option<ReturnTo>),
+}
+
+impl Gateway {
+    /// Begins a login. Nothing is written anywhere.
+    ///
+    /// # Errors
+    /// [`GatewayError::NoSuchProvider`], or [`GatewayError::Provider`] when there are no metadata to be had.
+    pub async fn begin_login(&self, wish: LoginWish, held: &Held) -> Result<LoginBegun, GatewayError> {
+        self.begin(wish, held, 0).await
+    }
+
+    async fn begin(&self, wish: LoginWish, held: &Held, attempt: u8) -> Result<LoginBegun, GatewayError> {
+        let found = self.providers.find(wish.provider.as_deref());
+        let (provider_id, provider) = found.ok_or(GatewayError::NoSuchProvider)?;
+        let (binding, new_binding) = match &held.binding {
+            Some(binding) => (binding.clone(), None),
+            None => {
+                let fresh = new_binding()?;
+                (fresh.clone(), Some(fresh))
+            }
+        };
+        let id = new_login_id()?;
+        let key = self.keys.sealing_key();
+        let login = PendingLogin {
+            id,
+            provider: provider_id.clone(),
+            origin: wish.origin.as_str().to_owned(),
+            return_to: wish.return_to,
+            started: self.clock.now(),
+            binding: self.keys.binding_mark(key, &binding, id)?,
+            started_from: held.ticket.as_ref().map(session_key),
+            attempt,
+            requested: wish.requested,
+        };
+        let (nonce, verifier) = self.keys.login_secrets(key, &binding, id)?;
+        let request = AuthorizationRequest {
+            login: &login,
+            state: &state::seal(&self.keys, &login)?,
+            nonce: &nonce,
+            verifier: &verifier,
+            redirect_uri: &self.redirect_uri(&wish.origin, provider_id)?,
+            prompt: wish.prompt.as_deref(),
+            login_hint: wish.login_hint.as_deref(),
+        };
+        Ok(LoginBegun { url: provider.authorization_url(request).await?, new_binding })
+    }
+
+    /// Completes a login: every step consumes the one before, and only the last can redeem a code.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when the store or the provider failed; refusals of the callback itself are
+    /// [`LoginEnd::Failed`].
+    pub async fn complete_login(self: &Arc<Self>, callback: Callback) -> Result<LoginEnd, GatewayError> {
+        let now = self.clock.now();
+        let Callback { origin, provider, params, held, place } = callback;
+        let opened = params.state().and_then(|state| state::open(&self.keys, state));
+        let Some((key, login)) = opened else {
+            return Ok(LoginEnd::Failed(LoginRefusal::NotOurs, None));
+        };
+        let back = login.return_to.clone();
+        let failed = |refusal| Ok(LoginEnd::Failed(refusal, Some(back.clone())));
+        // R9: with several providers the path names one, and it must be the one that the login went to.
+        let named = if self.providers.are_several() { provider.as_ref() == Some(&login.provider) } else { provider.is_none() };
+        if !named || login.origin != origin.as_str() {
+            return failed(LoginRefusal::Elsewhere);
+        }
+        let mark = match &held.binding {
+            Some(binding) => Some(self.keys.binding_mark(key, binding, login.id)?),
+            None => None,
+        };
+        let bound = match login.clone().bind(mark, now) {
+            Ok(bound) => bound,
+            Err(LoginRefusal::Unbound) => return self.recover(login, origin, &held, LoginRefusal::Unbound).await,
+            Err(refusal) => return failed(refusal),
+        };
+        let Some((provider_id, provider)) = self.providers.find(Some(login.provider.as_str())) else {
+            return Err(GatewayError::NoSuchProvider);
+        };
+        let rules = provider.response_rules().await?;
+        // From here on this login is used up, whatever comes of it (R4).
+        let first = self.store.take_once(bound.id(), now, LOGIN_TIMEOUT).await?;
+        let claimed = match bound.claim(first) {
+            Ok(claimed) => claimed,
+            Err(refusal) => return self.recover(login, origin, &held, refusal).await,
+        };
+        let Some(binding) = &held.binding else {
+            return failed(LoginRefusal::Unbound);
+        };
+        let (nonce, verifier) = self.keys.login_secrets(key, binding, login.id)?;
+        let proven = match claimed.prove(params, &rules, nonce, verifier) {
+            Ok(proven) => proven,
+            Err(refusal) => return failed(refusal),
+        };
+        let redirect_uri = self.redirect_uri(&origin, provider_id)?;
+        let finish = Arc::clone(self).finish(Arc::clone(provider), proven, redirect_uri, held.ticket, place);
+        // A browser that hangs up now must not lose a code that is already being redeemed.
+        tokio::spawn(finish).await.map_err(|_| GatewayError::TaskLost)?
+    }
+
+    /// Redeems the code, writes the new session, then ends the old one (order at completion).
+    async fn finish(
+        self: Arc<Self>,
+        provider: Arc<dyn IdentityProvider>,
+        proven: ProvenCallback,
+        redirect_uri: Url,
+        old: Option<Ticket>,
+        place: SignInPlace,
+    ) -> Result<LoginEnd, GatewayError> {
+        let login = proven.login().clone();
+        let signed_in = provider.redeem(proven, &redirect_uri, self.clock.now()).await?;
+        let now = self.clock.now();
+        let session = self.new_session(signed_in, &login, place, now)?;
+        // R50: a new ticket at every login; whatever ticket was presented is never adopted.
+        let ticket = new_ticket()?;
+        self.store.create(&ticket, &session, now).await?;
+        if let Err(error) = self.end_predecessors(&login, old.as_ref(), &session, now).await {
+            // Two people must not share a browser: better no sign-in than a ticket of somebody else left alive.
+            self.store.remove(&session_key(&ticket)).await?;
+            return Err(error);
+        }
+        let identity = &session.identity;
+        tracing::info!(
+            target: "keycard::audit",
+            event = "session-started",
+            user = self.keys.log_name(identity.issuer.as_str(), identity.subject.as_str()),
+            provider = session.provider.as_str(),
+            "session started"
+        );
+        Ok(LoginEnd::SignedIn(ticket, login.return_to))
+    }
+
+    fn new_session(
+        &self,
+        signed_in: SignedIn,
+        login: &PendingLogin,
+        place: SignInPlace,
+        now: Timestamp,
+    ) -> Result<Session, GatewayError> {
+        Ok(Session {
+            sid: new_sid()?,
+            identity: signed_in.identity,
+            provider: login.provider.clone(),
+            started: now,
+            ends: now.plus(self.limits.lifetime),
+            authenticated: signed_in.authenticated,
+            acr: signed_in.acr,
+            provider_sid: signed_in.provider_sid,
+            tokens: signed_in.tokens,
+            place,
+        })
+    }
+
+    /// The session that the browser presents, and the one that the login started from if it is another by now.
+    async fn end_predecessors(
+        &self,
+        login: &PendingLogin,
+        presented: Option<&Ticket>,
+        new: &Session,
+        now: Timestamp,
+    ) -> Result<(), GatewayError> {
+        if let Some(old) = presented {
+            self.end_replaced(old, new, now).await?;
+        }
+        match login.started_from {
+            Some(key) if presented.map(session_key) != Some(key) => {
+                self.store.remove(&key).await?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// An authentic login whose cookie is lost or that is already finished (ten tabs restored from an empty jar, a
+    /// double click, the back button): it redeems nothing, and it costs nobody an error page at first.
+    async fn recover(
+        &self,
+        login: PendingLogin,
+        origin: Arc<Origin>,
+        held: &Held,
+        refusal: LoginRefusal,
+    ) -> Result<LoginEnd, GatewayError> {
+        let now = self.clock.now();
+        if let Standing::Live(_) = self.standing(held.ticket.as_ref(), Activity::DoesNotCount, now).await? {
+            return Ok(LoginEnd::Already(login.return_to));
+        }
+        let attempt = login.attempt.saturating_add(1);
+        if attempt >= MAX_ATTEMPTS {
+            return Ok(LoginEnd::Failed(refusal, Some(login.return_to)));
+        }
+        let wish = LoginWish {
+            origin,
+            provider: Some(login.provider.as_str().to_owned()),
+            return_to: login.return_to,
+            prompt: None,
+            login_hint: None,
+            requested: login.requested,
+        };
+        Ok(LoginEnd::Again(self.begin(wish, held, attempt).await?))
+    }
+
+    /// Our callback on an origin: from the configuration, never from a request (R73, A30).
+    fn redirect_uri(&self, origin: &Origin, provider: &ProviderId) -> Result<Url, GatewayError> {
+        let base = format!("{}{}/callback", origin.as_str(), self.prefix.as_str());
+        let text = if self.providers.are_several() { format!("{base}/{}", provider.as_str()) } else { base };
+        Url::parse(&text).map_err(|_| GatewayError::NoSuchProvider)
+    }
+}
