@@ -255,9 +255,14 @@ impl KeyRing {
 
 /// The store's name for a ticket.
 pub fn session_key(ticket: &Ticket) -> SessionKey {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest::digest(&digest::SHA256, ticket.expose().as_bytes()).as_ref());
-    SessionKey::from_digest(bytes)
+    SessionKey::from_digest(sha256(ticket.expose().as_bytes()))
+}
+
+/// SHA-256 of some bytes.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    out
 }
 
 /// A new ticket: 256 random bits (R49).

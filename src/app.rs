@@ -1,0 +1,135 @@
+//! The composition root: settings become a running gateway.
+//!
+//! I own: the choice of adapters, the one clock, the listener and the drain. I may call: every room; nobody calls me
+//! but `main` and the tests. I never decide anything about a request.
+
+use crate::config::Settings;
+use crate::domain::time::Timestamp;
+use crate::gateway::{Gateway, Providers};
+use crate::inbound::{self, BrokenPage, CookieNames, Desk, EnvelopeKeys, Pages};
+use crate::keyring::KeyRing;
+use crate::oidc::OidcProvider;
+use crate::ports::{Clock, IdentityProvider, ProviderError, StoreError};
+use crate::store;
+use crate::upstream::{HeaderRules, TrustError, Upstreams};
+use actix_web::{HttpServer, web};
+use std::future::Future;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The clock of this machine: the only one in the house.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
+    fn now(&self) -> Timestamp {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_unix_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The session store cannot be used as configured.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A provider cannot be used as configured.
+    #[error("provider `{0}`: {1}")]
+    Provider(String, ProviderError),
+    /// TLS towards upstreams cannot be set up.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// A built-in page is broken.
+    #[error(transparent)]
+    Page(#[from] BrokenPage),
+    /// Something that the configuration guarantees is missing.
+    #[error("the configuration has no {0}")]
+    Missing(&'static str),
+}
+
+/// A gateway, put together and ready to serve.
+pub struct App {
+    desk: web::Data<Desk>,
+    rules: Arc<HeaderRules>,
+    workers: Option<usize>,
+    header_timeout: Duration,
+    keep_alive: Duration,
+    drain_timeout: Duration,
+}
+
+impl App {
+    /// Puts the gateway together. Opens no port; neither the provider nor the store has to be up (R22).
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn build(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let Settings { server, session, providers, identity, routes, log: _ } = settings;
+        let keys = Arc::new(KeyRing::new(session.keys).ok_or(StartError::Missing("session keys"))?);
+        let store = store::open(&session.store, Arc::clone(&keys)).await?;
+        let mut adapters: Vec<(_, Arc<dyn IdentityProvider>)> = Vec::new();
+        for provider in providers {
+            let id = provider.id.clone();
+            let adapter = OidcProvider::new(provider, identity.clone(), Arc::clone(&clock))
+                .map_err(|error| StartError::Provider(id.as_str().to_owned(), error))?;
+            adapters.push((id, Arc::new(adapter)));
+        }
+        let cookies = CookieNames::new(server.origins.iter().all(|origin| origin.is_secure()));
+        let rules = HeaderRules::new(&routes, &[cookies.session.clone(), cookies.binding.clone()]);
+        let envelope = EnvelopeKeys::new(&keys).ok_or(StartError::Missing("session keys"))?;
+        let gateway = Gateway {
+            clock,
+            store,
+            keys,
+            providers: Providers::new(adapters).ok_or(StartError::Missing("provider"))?,
+            routes,
+            limits: session.limits,
+            prefix: server.prefix,
+        };
+        let desk = Desk {
+            gateway: Arc::new(gateway),
+            origins: server.origins,
+            trusted_proxies: server.trusted_proxies,
+            cookies,
+            envelope,
+            identity,
+            pages: Pages::new()?,
+        };
+        Ok(Self {
+            desk: web::Data::new(desk),
+            rules: Arc::new(rules),
+            workers: server.workers,
+            header_timeout: server.header_timeout,
+            keep_alive: server.keep_alive,
+            drain_timeout: server.drain_timeout,
+        })
+    }
+
+    /// Serves on `listener` until `shutdown` completes; then takes no new request, lets those in flight finish, and
+    /// returns at the latest after the drain time-out.
+    ///
+    /// # Errors
+    /// When the listener cannot be used, or TLS towards upstreams cannot be set up.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        let Self { desk, rules, workers, header_timeout, keep_alive, drain_timeout } = self;
+        let template = Upstreams::new(rules).map_err(io::Error::other)?;
+        let template = Arc::new(template);
+        let server = HttpServer::new(move || inbound::application(desk.clone(), template.for_another_worker()))
+            .client_request_timeout(header_timeout)
+            .keep_alive(keep_alive)
+            .shutdown_timeout(drain_timeout.as_secs().max(1))
+            .disable_signals()
+            .shutdown_signal(shutdown);
+        let server = match workers {
+            Some(count) => server.workers(count),
+            None => server,
+        };
+        server.listen(listener)?.run().await
+    }
+}

@@ -1,0 +1,188 @@
+//! The door: what a stranger sends, made into facts, and outcomes, made into responses.
+//!
+//! I own: every endpoint, the layers around them and their order; actix lives here and in `app`. I may call: `domain`,
+//! `gateway`, `keyring`, `upstream`. I never decide who may pass: that is `domain::policy`, asked through the gateway.
+//!
+//! A request passes, from the outside in: [`log::access_line`] (its id and its one line), [`threshold`] (host, path,
+//! cookies, raw and exact), the cookie envelope ([`envelope`]), and then [`dispatch`], which knows every endpoint.
+
+mod answer;
+mod cookie;
+mod envelope;
+mod error;
+mod facts;
+mod log;
+mod login;
+mod logout;
+mod proxy;
+mod user;
+mod visit;
+
+pub use answer::{BrokenPage, Pages};
+pub use cookie::CookieNames;
+pub use envelope::EnvelopeKeys;
+
+use crate::domain::identity::{IdentityRule, ProviderId};
+use crate::domain::origin::Origins;
+use crate::gateway::Gateway;
+use crate::upstream::Upstreams;
+use actix_session::Session;
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::header;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{App, Error, HttpMessage as _, HttpRequest, HttpResponse, web};
+use answer::Fault;
+use http::Method;
+use ipnet::IpNet;
+use std::sync::Arc;
+use visit::{Visit, Voice};
+
+/// What the people at the door need to know.
+pub struct Desk {
+    /// Who decides.
+    pub gateway: Arc<Gateway>,
+    /// The origins under which we answer.
+    pub origins: Origins,
+    /// Whose forwarding headers count.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Our two cookies.
+    pub cookies: CookieNames,
+    /// The envelope of the session cookie.
+    pub envelope: EnvelopeKeys,
+    /// What the `user` endpoint may show.
+    pub identity: IdentityRule,
+    /// The pages.
+    pub pages: Pages,
+}
+
+/// The whole application: every layer and every endpoint, in order. One for each worker.
+pub fn application(
+    desk: web::Data<Desk>,
+    upstreams: Upstreams,
+) -> App<impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>>
+{
+    let envelope = desk.envelope.middleware(&desk.cookies);
+    App::new()
+        .app_data(desk)
+        .app_data(web::Data::new(upstreams))
+        // One service for everything: the framework's router would match a decoded path, we match the canonical one.
+        .default_service(web::to(dispatch))
+        // Innermost: opens the one cookie that `threshold` lets it see.
+        .wrap(envelope)
+        // Everything is read raw here; what is ambiguous goes no further.
+        .wrap(from_fn(threshold))
+        // Outermost: nothing happens without its line.
+        .wrap(from_fn(log::access_line))
+}
+
+/// Reads host, path and cookies of a request, and refuses what could be understood in two ways.
+async fn threshold(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
+    let (Some(desk), Some(voice)) =
+        (request.app_data::<web::Data<Desk>>().cloned(), request.extensions().get::<Voice>().cloned())
+    else {
+        return Ok(request.into_response(HttpResponse::InternalServerError().finish()));
+    };
+    match read_visit(&request, &desk, voice.clone()) {
+        Ok((visit, shown)) => {
+            // The envelope sees our one pair, or no cookie at all.
+            request.headers_mut().remove(header::COOKIE);
+            if let Some(pair) = shown.and_then(|pair| header::HeaderValue::from_str(&pair).ok()) {
+                request.headers_mut().insert(header::COOKIE, pair);
+            }
+            request.extensions_mut().insert(visit);
+            next.call(request).await
+        }
+        Err(refused) => {
+            let (fault, planted) = *refused;
+            let mut response = fault.respond(&desk.pages, &voice, "threshold", None);
+            if let Some(line) = planted.and_then(|line| header::HeaderValue::from_str(&line).ok()) {
+                response.headers_mut().append(header::SET_COOKIE, line);
+            }
+            Ok(request.into_response(response))
+        }
+    }
+}
+
+/// The visit and the cookie to show to the envelope; or the fault and the cookie line that removes a planted cookie.
+fn read_visit(
+    request: &ServiceRequest,
+    desk: &Desk,
+    voice: Voice,
+) -> Result<(Visit, Option<String>), Box<(Fault, Option<String>)>> {
+    let refused = |fault: Fault| Box::new((fault, None));
+    let peer = request.peer_addr().map(|address| address.ip());
+    let peer = peer.ok_or_else(|| refused(error::no_peer()))?;
+    let facts = facts::read(request.head(), peer, &desk.origins, &desk.trusted_proxies)
+        .map_err(|bad| refused(error::bad_request(&bad)))?;
+    let raw = request.headers().get_all(header::COOKIE).map(header::HeaderValue::as_bytes);
+    let cookies = cookie::read(raw, &desk.cookies)
+        .map_err(|planted| Box::new((error::planted(), Some(desk.cookies.removal(&planted.0)))))?;
+    let shown = cookies.session.and_then(|raw_value| desk.envelope.admissible(&desk.cookies, &raw_value));
+    let user_agent = facts::one(request.headers(), "user-agent").unwrap_or_default();
+    let visit = Visit {
+        facts,
+        binding: cookies.binding,
+        foreign_cookies: cookies.foreign,
+        voice,
+        user_agent: user_agent.chars().filter(|c| !c.is_control()).take(200).collect(),
+    };
+    Ok((visit, shown))
+}
+
+/// Our endpoints.
+enum Endpoint {
+    Login,
+    Callback(Option<ProviderId>),
+    Logout,
+    SignedOut,
+    User,
+    /// Under the prefix, but nothing of ours.
+    Unknown,
+}
+
+/// Every endpoint under the prefix; `None` is for the routes.
+fn endpoint(desk: &Desk, visit: &Visit) -> Option<Endpoint> {
+    let path = &visit.facts.path;
+    let prefix = desk.gateway.prefix.as_str();
+    if !path.is_under(prefix) {
+        return None;
+    }
+    Some(match path.as_str().strip_prefix(prefix).unwrap_or_default() {
+        "/login" => Endpoint::Login,
+        "/callback" => Endpoint::Callback(None),
+        "/logout" => Endpoint::Logout,
+        "/signed-out" => Endpoint::SignedOut,
+        "/user" => Endpoint::User,
+        other => match other.strip_prefix("/callback/").and_then(ProviderId::parse) {
+            Some(provider) => Endpoint::Callback(Some(provider)),
+            None => Endpoint::Unknown,
+        },
+    })
+}
+
+async fn dispatch(
+    request: HttpRequest,
+    session: Session,
+    body: web::Payload,
+    desk: web::Data<Desk>,
+    upstreams: web::Data<Upstreams>,
+) -> HttpResponse {
+    let Some(visit) = request.extensions().get::<Visit>().cloned() else {
+        return HttpResponse::InternalServerError().finish();
+    };
+    let ticket = envelope::ticket(&session);
+    let (get, post) = (visit.facts.method == Method::GET, visit.facts.method == Method::POST);
+    match endpoint(&desk, &visit) {
+        None => proxy::forward(&request, ticket, body, &visit, &desk, &upstreams).await,
+        Some(Endpoint::Login) if get => login::begin(ticket, &visit, &desk).await,
+        Some(Endpoint::Callback(provider)) if get => login::complete(provider, &session, &visit, &desk).await,
+        Some(Endpoint::Logout) if get => logout::by_get(ticket, &session, &visit, &desk).await,
+        Some(Endpoint::Logout) if post => logout::by_post(ticket, &session, &visit, &desk).await,
+        Some(Endpoint::SignedOut) if get => logout::signed_out(&desk),
+        Some(Endpoint::User) if get => user::show(ticket, &visit, &desk).await,
+        Some(Endpoint::Unknown) => error::no_such_endpoint().respond(&desk.pages, &visit.voice, "endpoint", None),
+        Some(Endpoint::Logout) => error::method("GET, POST").respond(&desk.pages, &visit.voice, "endpoint", None),
+        Some(_) => error::method("GET").respond(&desk.pages, &visit.voice, "endpoint", None),
+    }
+}

@@ -1,0 +1,161 @@
+//! The session cookie's envelope: actix-session, and nothing of it anywhere else.
+//!
+//! I own: the cookie's signature and attributes, and the passage of a ticket into and out of it. I may call: `domain`,
+//! `keyring`. I never keep state: the "store" behind actix-session is the ticket itself, so there is nothing that a
+//! late request could write back (the stock Redis store revives a logged-out session that way).
+//!
+//! The envelope is signed, not encrypted: a ticket is 256 random bits and says nothing, and the encrypted form can
+//! grow past 128 bytes once percent-encoded.
+
+use super::cookie::CookieNames;
+use crate::domain::session::Ticket;
+use crate::keyring::KeyRing;
+use actix_session::config::{BrowserSession, CookieContentSecurity};
+use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
+use actix_session::{Session, SessionMiddleware};
+use actix_web::cookie::{Cookie, CookieJar, Key, SameSite, time};
+use std::collections::HashMap;
+
+const FIELD: &str = "ticket";
+
+/// The state of a request's envelope, as actix-session hands it about: JSON text by name.
+type State = HashMap<String, String>;
+
+/// A store that stores nothing: its key is the ticket.
+pub struct TicketStore;
+
+impl SessionStore for TicketStore {
+    async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
+        // What is signed but no ticket was signed for something else; it is nobody's session.
+        Ok(Ticket::parse(key.as_ref()).map(|ticket| State::from([(FIELD.into(), quoted(&ticket))])))
+    }
+
+    async fn save(&self, state: State, _: &time::Duration) -> Result<SessionKey, SaveError> {
+        key_of(&state).map_err(SaveError::Other)
+    }
+
+    async fn update(&self, _: SessionKey, state: State, _: &time::Duration) -> Result<SessionKey, UpdateError> {
+        key_of(&state).map_err(UpdateError::Other)
+    }
+
+    async fn update_ttl(&self, _: &SessionKey, _: &time::Duration) -> Result<(), anyhow::Error> {
+        Ok(())
+    }
+
+    async fn delete(&self, _: &SessionKey) -> Result<(), anyhow::Error> {
+        Ok(())
+    }
+}
+
+fn quoted(ticket: &Ticket) -> String {
+    // A ticket is base64url: its JSON text is itself in quotes.
+    format!("\"{}\"", ticket.expose())
+}
+
+fn key_of(state: &State) -> Result<SessionKey, anyhow::Error> {
+    let text = state.get(FIELD).map(|json| json.trim_matches('"').to_owned()).unwrap_or_default();
+    Ok(SessionKey::try_from(text)?)
+}
+
+/// The keys of the envelope: the first signs, the others are still believed.
+#[derive(Clone)]
+pub struct EnvelopeKeys {
+    first: Key,
+    others: Vec<Key>,
+}
+
+impl EnvelopeKeys {
+    /// Derives them from the key ring.
+    pub fn new(ring: &KeyRing) -> Option<Self> {
+        let mut keys = ring.cookie_keys().into_iter().map(|bytes| Key::from(bytes.as_slice()));
+        Some(Self { first: keys.next()?, others: keys.collect() })
+    }
+
+    /// The middleware that opens and closes envelopes. It sees one pair at most: ours, or none.
+    pub fn middleware(&self, names: &CookieNames) -> SessionMiddleware<TicketStore> {
+        SessionMiddleware::builder(TicketStore, self.first.clone())
+            .cookie_name(names.session.clone())
+            .cookie_content_security(CookieContentSecurity::Signed)
+            .cookie_secure(names.secure)
+            .cookie_http_only(true)
+            .cookie_same_site(SameSite::Lax)
+            .cookie_path("/".to_owned())
+            .session_lifecycle(BrowserSession::default())
+            .build()
+    }
+
+    /// The `Cookie` header to show to the middleware: its key is fixed, so a value signed by an older key of the ring
+    /// is signed anew here. `None` when no key of ours has signed it.
+    pub fn admissible(&self, names: &CookieNames, raw_value: &str) -> Option<String> {
+        let pair = format!("{}={raw_value}", names.session);
+        let cookie = Cookie::parse_encoded(pair.clone()).ok()?.into_owned();
+        let opens = |key: &Key| {
+            let mut jar = CookieJar::new();
+            jar.add_original(cookie.clone());
+            jar.signed(key).get(&names.session)
+        };
+        if opens(&self.first).is_some() {
+            return Some(pair);
+        }
+        let plain = self.others.iter().find_map(opens)?;
+        let mut jar = CookieJar::new();
+        jar.signed_mut(&self.first).add(Cookie::new(names.session.clone(), plain.value().to_owned()));
+        jar.delta().next().map(|signed| signed.encoded().to_string())
+    }
+}
+
+/// The ticket that the request's envelope holds.
+pub fn ticket(session: &Session) -> Option<Ticket> {
+    session.get::<String>(FIELD).ok().flatten().and_then(|text| Ticket::parse(&text))
+}
+
+/// Puts a ticket into the envelope: the response sets the cookie.
+///
+/// # Errors
+/// When the ticket cannot be written as JSON, which a ticket always can.
+pub fn put(session: &Session, ticket: &Ticket) -> Result<(), anyhow::Error> {
+    Ok(session.insert(FIELD, ticket.expose())?)
+}
+
+/// Empties the envelope: the response removes the cookie, if the request had one.
+pub fn clear(session: &Session) {
+    session.purge();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyring::{MasterKey, new_ticket};
+
+    fn signed_by(keys: &EnvelopeKeys, names: &CookieNames, ticket: &Ticket) -> String {
+        let mut jar = CookieJar::new();
+        jar.signed_mut(&keys.first).add(Cookie::new(names.session.clone(), ticket.expose().to_owned()));
+        let pair = jar.delta().next().unwrap().encoded().to_string();
+        pair.split_once('=').unwrap().1.to_owned()
+    }
+
+    #[test]
+    fn an_older_key_of_the_ring_is_believed_and_the_first_signs() {
+        let (old, new) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
+        let keys = |ring: Vec<MasterKey>| EnvelopeKeys::new(&KeyRing::new(ring).unwrap()).unwrap();
+        let names = CookieNames::new(true);
+        let ticket = new_ticket().unwrap();
+        let value = signed_by(&keys(vec![old.clone()]), &names, &ticket);
+        let rotated = keys(vec![new.clone(), old]);
+        let shown = rotated.admissible(&names, &value).unwrap();
+        assert_eq!(shown, format!("{}={}", names.session, signed_by(&rotated, &names, &ticket)));
+        assert_eq!(rotated.admissible(&names, shown.split_once('=').unwrap().1), Some(shown.clone()));
+        assert!(keys(vec![new]).admissible(&names, &value).is_none());
+        assert!(rotated.admissible(&names, ticket.expose()).is_none(), "an unsigned ticket is nobody's");
+    }
+
+    #[test]
+    fn r53_the_cookie_stays_under_128_bytes() {
+        let keys = EnvelopeKeys::new(&KeyRing::new(vec![MasterKey::generate().unwrap()]).unwrap()).unwrap();
+        let names = CookieNames::new(true);
+        for _ in 0..200 {
+            let value = signed_by(&keys, &names, &new_ticket().unwrap());
+            assert!(names.session.len() + 1 + value.len() < 128, "{}", value.len());
+        }
+    }
+}

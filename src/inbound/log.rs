@@ -1,0 +1,65 @@
+//! One access line for each request.
+//!
+//! I own: the request id and the access line. I may call: `visit`, `facts`, `keyring` (for an id).
+//! I never write a path, a query, a cookie, a token, a code or a name: the route, the outcome and the id lead to
+//! whatever else is needed (R60, R43).
+
+use super::Desk;
+use super::facts;
+use super::visit::{Note, Voice};
+use crate::keyring;
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _, web};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// The outermost layer: gives the request its id, and writes its line when the response head is ready.
+///
+/// # Errors
+/// Whatever the layers within let through; there should be none.
+pub async fn access_line(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
+    let began = Instant::now();
+    let desk = request.app_data::<web::Data<Desk>>().cloned();
+    let request_id = request_id(&request, desk.as_deref());
+    let voice = Voice {
+        wants_page: facts::wants_page(request.headers()),
+        request_id: Arc::clone(&request_id),
+    };
+    request.extensions_mut().insert(voice);
+    let method = request.method().clone();
+    let mut response = next.call(request).await?;
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+    }
+    let note = response.response().extensions().get::<Note>().cloned().unwrap_or_default();
+    tracing::info!(
+        target: "keycard::access",
+        id = &*request_id,
+        method = method.as_str(),
+        route = note.route,
+        status = response.status().as_u16(),
+        outcome = note.outcome,
+        cause = (!note.cause.is_empty()).then_some(note.cause),
+        user = note.user,
+        ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "request"
+    );
+    Ok(response)
+}
+
+/// The id of a trusted proxy, if it sent one that is harmless; a fresh one otherwise (R73).
+fn request_id(request: &ServiceRequest, desk: Option<&Desk>) -> Arc<str> {
+    let peer = request.peer_addr().map(|address| address.ip());
+    let trusted = desk.zip(peer).is_some_and(|(desk, peer)| facts::is_trusted(peer, &desk.trusted_proxies));
+    let harmless = |id: &&str| {
+        (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    let given = facts::one(request.headers(), "x-request-id").filter(harmless).filter(|_| trusted);
+    match given {
+        Some(id) => Arc::from(id),
+        None => keyring::new_text::<12>().map_or_else(|_| Arc::from("unavailable"), |id| Arc::from(id.as_str())),
+    }
+}

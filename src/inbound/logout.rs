@@ -1,0 +1,106 @@
+//! `POST logout`, `GET logout`, `GET signed-out`.
+//!
+//! I own: the sign-out as a person or a script meets it. I may call: `domain`, `gateway`. I never end a session on a
+//! request that a foreign page could have made (R63, A25), and never say "signed out" when the store did not confirm it.
+
+use super::answer::{Link, Page, json, noted, redirect};
+use super::visit::{Note, Visit};
+use super::{Desk, envelope, error};
+use crate::domain::csrf::{self, CsrfMode};
+use crate::domain::session::{Standing, Ticket};
+use crate::gateway::Activity;
+use crate::gateway::ending::{Farewell, Hint};
+use actix_session::Session;
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use serde::Serialize;
+use url::form_urlencoded;
+
+/// `GET logout`: with the session's own `sid` it ends the session; without, it shows a page with one button.
+pub async fn by_get(ticket: Option<Ticket>, session: &Session, visit: &Visit, desk: &Desk) -> HttpResponse {
+    let now = desk.gateway.clock.now();
+    let standing = match desk.gateway.standing(ticket.as_ref(), Activity::DoesNotCount, now).await {
+        Ok(standing) => standing,
+        Err(error) => return error::gateway(&error).respond(&desk.pages, &visit.voice, "logout", None),
+    };
+    let (Standing::Live(live), Some(ticket)) = (standing, ticket) else {
+        return to_signed_out(session, desk);
+    };
+    let query = visit.facts.query.as_deref().unwrap_or_default();
+    let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "sid");
+    if named.is_some_and(|(_, sid)| sid == live.session.sid.as_str()) {
+        return sign_out(Some(ticket), session, visit, desk).await;
+    }
+    let action = format!("{}/logout", desk.gateway.prefix.as_str());
+    let page = Page {
+        title: "Sign out?",
+        text: "You will be signed out of every app behind this address.",
+        button: Some(Link { href: &action, label: "Sign out" }),
+        link: Some(Link { href: "/", label: "Stay signed in" }),
+        correlation_id: None,
+    };
+    let note = Note { route: "logout".into(), outcome: "asked", ..Note::default() };
+    noted(desk.pages.page(StatusCode::OK, &page), note)
+}
+
+/// `POST logout`: ends the session, if the request comes from our own origin.
+pub async fn by_post(ticket: Option<Ticket>, session: &Session, visit: &Visit, desk: &Desk) -> HttpResponse {
+    if let Err(refusal) = csrf::judge(&visit.facts, CsrfMode::FetchMetadata) {
+        return error::csrf(&refusal).respond(&desk.pages, &visit.voice, "logout", None);
+    }
+    sign_out(ticket, session, visit, desk).await
+}
+
+/// What a script learns: where to send the browser, if anywhere. Without `id_token_hint`, since a script reads it.
+#[derive(Serialize)]
+struct SignedOut {
+    end_session_url: Option<String>,
+}
+
+async fn sign_out(ticket: Option<Ticket>, session: &Session, visit: &Visit, desk: &Desk) -> HttpResponse {
+    let now = desk.gateway.clock.now();
+    let hint = if visit.voice.wants_page { Hint::InRedirect } else { Hint::Withheld };
+    let farewell = match &ticket {
+        Some(ticket) => desk.gateway.sign_out(ticket, &visit.facts.origin, hint, now).await,
+        None => Ok(Farewell { end_session: None }),
+    };
+    let farewell = match farewell {
+        Ok(farewell) => farewell,
+        // Not signed out: the cookie stays, and the person is told (R82).
+        Err(error) => return error::gateway(&error).respond(&desk.pages, &visit.voice, "logout", None),
+    };
+    envelope::clear(session);
+    let response = match (&farewell.end_session, visit.voice.wants_page) {
+        (Some(url), true) => redirect(StatusCode::SEE_OTHER, url.as_str()),
+        (None, true) => redirect(StatusCode::SEE_OTHER, &signed_out_path(desk)),
+        (url, false) => {
+            let body = SignedOut { end_session_url: url.as_ref().map(|url| url.as_str().to_owned()) };
+            json(StatusCode::OK, "application/json", &body)
+        }
+    };
+    noted(response, Note { route: "logout".into(), outcome: "signed-out", ..Note::default() })
+}
+
+fn to_signed_out(session: &Session, desk: &Desk) -> HttpResponse {
+    envelope::clear(session);
+    let note = Note { route: "logout".into(), outcome: "nobody", ..Note::default() };
+    noted(redirect(StatusCode::SEE_OTHER, &signed_out_path(desk)), note)
+}
+
+fn signed_out_path(desk: &Desk) -> String {
+    format!("{}/signed-out", desk.gateway.prefix.as_str())
+}
+
+/// `GET signed-out`: where the provider sends the browser back. Whatever `state` comes along, right, wrong or none,
+/// the session here was over before the browser left, and the page is the same (R86).
+pub fn signed_out(desk: &Desk) -> HttpResponse {
+    let note = Note { route: "signed-out".into(), outcome: "shown", ..Note::default() };
+    let page = Page {
+        title: "You are signed out",
+        text: "You can close this window, or sign in again.",
+        link: Some(Link { href: "/", label: "Sign in again" }),
+        button: None,
+        correlation_id: None,
+    };
+    noted(desk.pages.page(StatusCode::OK, &page), note)
+}

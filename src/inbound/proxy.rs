@@ -1,0 +1,199 @@
+//! The catch-all: every request that is for an app.
+//!
+//! I own: the bridge between the two HTTP libraries (headers cross as bytes, bodies through a bounded channel) and the
+//! rendering of every [`Outcome`]. I may call: `domain`, `gateway`, `upstream`. I never forward without a permit, never
+//! buffer a body whole, and never end a broken body as if it were complete.
+
+use super::answer::{Fault, noted, redirect};
+use super::visit::{Note, Visit};
+use super::{Desk, error, facts};
+use crate::domain::identity::Identity;
+use crate::domain::policy::{Permit, Refusal, WhySignIn};
+use crate::domain::return_to::ReturnTo;
+use crate::domain::session::Ticket;
+use crate::gateway::Outcome;
+use crate::upstream::body::{BodySender, UpstreamBody};
+use crate::upstream::headers::{ForwardedFacts, PeerTrust, UpstreamHead};
+use crate::upstream::reply::{ReplyBody, ReplyError, UpstreamReply};
+use crate::upstream::Upstreams;
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use url::form_urlencoded;
+
+/// Asks the gateway what shall happen, and lets it happen.
+pub async fn forward(
+    request: &HttpRequest,
+    ticket: Option<Ticket>,
+    body: web::Payload,
+    visit: &Visit,
+    desk: &Desk,
+    upstreams: &Upstreams,
+) -> HttpResponse {
+    let refused = |fault: Fault| fault.respond(&desk.pages, &visit.voice, "route", None);
+    match desk.gateway.admit(&visit.facts, ticket.as_ref()).await {
+        Ok(Outcome::Forward(permit)) => pass(request, permit, body, visit, desk, upstreams).await,
+        Ok(Outcome::Login(return_to, why)) => to_login(&return_to, why, desk),
+        Ok(Outcome::Challenge(why)) => challenge(why, "route", visit, desk),
+        Ok(Outcome::Preflight) => preflight(),
+        Ok(Outcome::Refused(Refusal::Csrf(refusal))) => refused(error::csrf(&refusal)),
+        Ok(Outcome::Refused(Refusal::MissingRole)) => refused(error::missing_role()),
+        Ok(Outcome::NoRoute) => refused(error::no_route()),
+        Err(error) => refused(error::gateway(&error)),
+    }
+}
+
+/// The 401 that every script gets, with the way to the login (R67).
+pub fn challenge(why: WhySignIn, route: &str, visit: &Visit, desk: &Desk) -> HttpResponse {
+    let login_url = format!("{}/login", desk.gateway.prefix.as_str());
+    error::sign_in_required(why).respond(&desk.pages, &visit.voice, route, Some(&login_url))
+}
+
+fn to_login(return_to: &ReturnTo, why: WhySignIn, desk: &Desk) -> HttpResponse {
+    let query =
+        form_urlencoded::Serializer::new(String::new()).append_pair("return_to", &return_to.to_location()).finish();
+    let location = format!("{}/login?{query}", desk.gateway.prefix.as_str());
+    let note = Note { route: "route".into(), outcome: "to-login", cause: why.code().into(), user: None };
+    noted(redirect(StatusCode::FOUND, &location), note)
+}
+
+/// A preflight on a guarded route is answered without any permission: the browser draws the conclusion (R64).
+fn preflight() -> HttpResponse {
+    let mut response = HttpResponse::NoContent().finish();
+    let vary = HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
+    response.headers_mut().insert(header::VARY, vary);
+    noted(response, Note { route: "route".into(), outcome: "preflight", ..Note::default() })
+}
+
+async fn pass(
+    request: &HttpRequest,
+    permit: Permit,
+    payload: web::Payload,
+    visit: &Visit,
+    desk: &Desk,
+    upstreams: &Upstreams,
+) -> HttpResponse {
+    let mut note = Note {
+        route: permit.route().name.clone(),
+        outcome: "forwarded",
+        user: permit.identity().map(|identity| pseudonym(identity, desk)),
+        ..Note::default()
+    };
+    let head = head(request, visit, desk);
+    let body = bridge(request, payload);
+    match upstreams.send(permit, head, body).await {
+        Ok(reply) => noted(respond(reply), note),
+        Err(error) => {
+            let mut response = error::upstream(&error).respond(&desk.pages, &visit.voice, "route", None);
+            // The fault's own note does not know the route and the person.
+            note.outcome = response.extensions().get::<Note>().map_or("failed", |fault| fault.outcome);
+            note.cause = error.to_string();
+            response.extensions_mut().insert(note);
+            response
+        }
+    }
+}
+
+fn pseudonym(identity: &Identity, desk: &Desk) -> String {
+    desk.gateway.keys.log_name(identity.issuer.as_str(), identity.subject.as_str())
+}
+
+/// The request head in the upstream's types; names and values cross as bytes.
+fn head(request: &HttpRequest, visit: &Visit, desk: &Desk) -> UpstreamHead {
+    let mut headers = http::HeaderMap::with_capacity(request.headers().len());
+    for (name, value) in request.headers() {
+        let name = http::HeaderName::from_bytes(name.as_str().as_bytes());
+        if let (Ok(name), Ok(value)) = (name, http::HeaderValue::from_bytes(value.as_bytes())) {
+            headers.append(name, value);
+        }
+    }
+    let peer = request.peer_addr().map_or(visit.facts.client, |address| address.ip());
+    let trust = if facts::is_trusted(peer, &desk.trusted_proxies) {
+        let lists: Vec<&str> =
+            request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
+        PeerTrust::Proxy { chain: (!lists.is_empty()).then(|| lists.join(", ")) }
+    } else {
+        PeerTrust::Stranger
+    };
+    let cookies = &visit.foreign_cookies;
+    UpstreamHead {
+        headers,
+        cookies: (!cookies.is_empty()).then(|| http::HeaderValue::from_bytes(cookies).ok()).flatten(),
+        forwarded: ForwardedFacts { peer, trust, request_id: visit.voice.request_id.to_string() },
+    }
+}
+
+/// The request's body, through a bounded channel: the framework's payload cannot leave its thread, and a full channel
+/// is the back-pressure.
+fn bridge(request: &HttpRequest, payload: web::Payload) -> UpstreamBody {
+    let headers = request.headers();
+    let declared = facts::one(headers, "content-length").and_then(|length| length.parse().ok());
+    if declared.is_none() && !headers.contains_key(header::TRANSFER_ENCODING) {
+        return UpstreamBody::empty();
+    }
+    let (sender, body) = UpstreamBody::channel(declared);
+    actix_web::rt::spawn(pump(payload, sender));
+    body
+}
+
+/// Ends early when the upstream wants no more, and cuts the body off when the client is gone: the sender is dropped
+/// without `finish`.
+async fn pump(mut payload: web::Payload, mut sender: BodySender) {
+    while let Some(chunk) = payload.next().await {
+        let Ok(chunk) = chunk else { return };
+        if sender.send(chunk).await.is_err() {
+            return;
+        }
+    }
+    // A length that was not kept is the upload's fault, and `send` has it already.
+    drop(sender.finish());
+}
+
+fn respond(reply: UpstreamReply) -> HttpResponse {
+    let UpstreamReply { status, headers, body } = reply;
+    let status = StatusCode::from_u16(status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
+    let size = match (body.is_bodiless(), body.declared_length()) {
+        (true, None) => BodySize::None,
+        // What a GET would have had; no byte of it follows (RFC 9110 section 9.3.2).
+        (_, Some(length)) if status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED => {
+            BodySize::Sized(length)
+        }
+        (true, Some(_)) => BodySize::None,
+        (false, _) => BodySize::Stream,
+    };
+    // Not `streaming()`: it invents a Content-Type.
+    let mut response = HttpResponse::build(status).message_body(Reply { body, size }).map_or_else(
+        |_| HttpResponse::InternalServerError().finish(),
+        HttpResponse::map_into_boxed_body,
+    );
+    for (name, value) in &headers {
+        let name = HeaderName::from_bytes(name.as_str().as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+
+/// The reply's body in the framework's terms. An error cuts the connection to the browser.
+struct Reply {
+    body: ReplyBody,
+    size: BodySize,
+}
+
+impl MessageBody for Reply {
+    type Error = ReplyError;
+
+    fn size(&self) -> BodySize {
+        self.size
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+}

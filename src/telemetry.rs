@@ -1,0 +1,32 @@
+//! How the house speaks of itself.
+//!
+//! I own: the set-up of log lines. I may call: `config`. I never decide what is said: each room says what it did, and
+//! none of them says a secret.
+
+use crate::config::{LogFormat, LogSettings};
+use std::io;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, fmt};
+
+/// Sends log lines to standard error, in the configured form. Lines of libraries are kept only from `warn` upwards:
+/// at finer levels some of them print headers.
+///
+/// # Errors
+/// When a subscriber is set already.
+pub fn install(settings: LogSettings) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let levels = Targets::new()
+        .with_default(tracing::Level::WARN)
+        // It reports each cookie that is not ours at `warn`, with nothing that helps.
+        .with_target("actix_session", tracing::Level::ERROR)
+        .with_target("keycard", settings.level);
+    let layer = match settings.format {
+        LogFormat::Json => {
+            fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(io::stderr).boxed()
+        }
+        LogFormat::Human => fmt::layer().with_writer(io::stderr).boxed(),
+    };
+    tracing_subscriber::registry().with(layer.with_filter(levels)).try_init()?;
+    Ok(())
+}
