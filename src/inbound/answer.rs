@@ -10,7 +10,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use minijinja::{Environment, context};
+use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
 const STYLE: &str = include_str!("pages/style.css");
@@ -74,7 +74,7 @@ impl Pages {
         let rendered = self
             .templates
             .get_template("page.html")
-            .and_then(|template| template.render(context! { page, style => STYLE }));
+            .and_then(|template| template.render(context! { page => Value::from_serialize(page), style => STYLE }));
         let mut response = match rendered {
             Ok(html) => HttpResponse::build(status).content_type("text/html; charset=utf-8").body(html),
             Err(error) => {
@@ -169,12 +169,11 @@ pub fn json(status: StatusCode, content_type: &'static str, body: &impl Serializ
 
 /// A redirect that leaves no trace in a `Referer` (R11).
 pub fn redirect(status: StatusCode, location: &str) -> HttpResponse {
-    let mut response = HttpResponse::build(status).finish();
-    match HeaderValue::from_str(location) {
-        Ok(value) => response.headers_mut().insert(header::LOCATION, value),
+    let mut response = match HeaderValue::from_str(location) {
+        Ok(value) => HttpResponse::build(status).insert_header((header::LOCATION, value)).finish(),
         Err(error) => {
             tracing::error!(%error, "a location could not be written");
-            response = HttpResponse::InternalServerError().finish();
+            HttpResponse::InternalServerError().finish()
         }
     };
     harden(&mut response);

@@ -196,6 +196,14 @@ pub fn upstream(error: &UpstreamError) -> Fault {
             let text = "What you sent is larger than this app accepts.";
             Fault { cause, ..fault(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Too large", text) }
         }
+        UpstreamError::ClientStalled => {
+            let text = "The request stopped before it was complete.";
+            Fault { cause, ..fault(StatusCode::REQUEST_TIMEOUT, "client-stalled", "Request timed out", text) }
+        }
+        UpstreamError::Unforwardable(_) => {
+            let text = "This request cannot be passed on as it is.";
+            Fault { cause, ..fault(StatusCode::BAD_REQUEST, "unforwardable", "Bad request", text) }
+        }
         UpstreamError::ClientAborted => {
             let text = "The request ended before it was complete.";
             Fault { cause, ..fault(StatusCode::BAD_REQUEST, "client-aborted", "Incomplete request", text) }

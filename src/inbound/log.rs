@@ -23,7 +23,7 @@ use tokio::time::Instant;
 pub async fn access_line(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
     let began = Instant::now();
     let desk = request.app_data::<web::Data<Desk>>().cloned();
-    let request_id = request_id(&request, desk.as_deref());
+    let request_id = request_id(&request, desk.as_ref().map(|desk| desk.get_ref()));
     let voice = Voice {
         wants_page: facts::wants_page(request.headers()),
         request_id: Arc::clone(&request_id),
