@@ -23,7 +23,7 @@ pub struct Pages {
 }
 
 /// What a page says.
-#[derive(Serialize, Default)]
+#[derive(Default)]
 pub struct Page<'p> {
     /// The heading.
     pub title: &'p str,
@@ -38,12 +38,26 @@ pub struct Page<'p> {
 }
 
 /// A labelled target of our own origin.
-#[derive(Serialize)]
 pub struct Link<'p> {
     /// Where it leads.
     pub href: &'p str,
     /// What it says.
     pub label: &'p str,
+}
+
+impl Page<'_> {
+    fn to_context(&self) -> Value {
+        let link = |link: &Option<Link<'_>>| {
+            link.as_ref().map(|link| context! { href => link.href, label => link.label })
+        };
+        context! {
+            title => self.title,
+            text => self.text,
+            link => link(&self.link),
+            button => link(&self.button),
+            correlation_id => self.correlation_id,
+        }
+    }
 }
 
 /// Why the built-in pages could not be prepared: a defect of this build.
@@ -74,7 +88,7 @@ impl Pages {
         let rendered = self
             .templates
             .get_template("page.html")
-            .and_then(|template| template.render(context! { page => Value::from_serialize(page), style => STYLE }));
+            .and_then(|template| template.render(context! { page => page.to_context(), style => STYLE }));
         let mut response = match rendered {
             Ok(html) => HttpResponse::build(status).content_type("text/html; charset=utf-8").body(html),
             Err(error) => {
