@@ -31,10 +31,7 @@ mod sealed;
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] when the settings can never work: a malformed URL, certificates that are none.
-pub async fn open(
-    settings: &StoreSettings,
-    keys: Arc<KeyRing>,
-) -> Result<Arc<dyn SessionStore>, StoreError> {
+pub async fn open(settings: &StoreSettings, keys: Arc<KeyRing>) -> Result<Arc<dyn SessionStore>, StoreError> {
     let backend: Arc<dyn Backend> = match settings {
         StoreSettings::Memory => Arc::new(Memory::new()),
         StoreSettings::Redis(settings) => Arc::new(Redis::open(settings)?),

@@ -250,13 +250,7 @@ mod tests {
     }
 
     fn row(expires: u64) -> Row {
-        Row {
-            version: 1,
-            private: vec![1],
-            operator: vec![2],
-            indexes: vec![[7; 32]],
-            expires: at(expires),
-        }
+        Row { version: 1, private: vec![1], operator: vec![2], indexes: vec![[7; 32]], expires: at(expires) }
     }
 
     #[tokio::test]

@@ -13,7 +13,8 @@
 //! - `l:<login id>`: a login that was taken.
 //!
 //! Each script touches one key. An ACL user needs, on `~<prefix>*`: `+ping +hmget +hget +hset +exists +get +set +del
-//! +pexpire +pttl +zadd +zrem +zremrangebyscore +zrangebyscore +evalsha +script|load`.
+//! +pexpire +pttl +zadd +zrem +zremrangebyscore +zrangebyscore +evalsha +script|load`, and `+select` where the URL names
+//! a database other than 0.
 
 use crate::config::RedisSettings;
 use crate::domain::login::LoginId;
@@ -100,7 +101,8 @@ impl Redis {
         if commands.is_empty() {
             return;
         }
-        if let Err(error) = self.connection.ask::<()>(Request::Pipeline(&commands), IfBroken::AskAgain).await {
+        if let Err(error) = self.connection.ask::<()>(Request::Pipeline(&commands), IfBroken::AskAgain).await
+        {
             tracing::warn!(cause = %error, "index entries of an ended session stay until they expire");
         }
     }
@@ -202,7 +204,11 @@ impl Backend for Redis {
             let mut command = cmd("HGET");
             command.arg(self.record(key)).arg("i");
             let indexes: Option<Vec<u8>> =
-                self.connection.ask(Request::Command(&command), IfBroken::AskAgain).await?;
+                match self.connection.ask(Request::Command(&command), IfBroken::AskAgain).await {
+                    // Whatever lies there instead of a record, an ending clears it away.
+                    Err(StoreError::Unreadable(_)) => None,
+                    answer => answer?,
+                };
             // The record first: from here on the session is over, whatever becomes of the rest.
             let mut commands = pipe();
             commands.del(self.record(key)).del(self.last_seen(key)).ignore();
@@ -261,8 +267,6 @@ impl Backend for Redis {
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            self.connection.ask(Request::Command(&cmd("PING")), IfBroken::AskAgain).await
-        })
+        Box::pin(async move { self.connection.ask(Request::Command(&cmd("PING")), IfBroken::AskAgain).await })
     }
 }

@@ -16,6 +16,8 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo,
     Pipeline, RedisError, RedisResult, ScriptInvocation, ServerErrorKind, TlsCertificates,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -86,16 +88,29 @@ impl Connection {
             .into_connection_info()
             .map_err(|_| unusable("`session.store` is not the URL of a Redis server"))?;
         if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
-            return Err(unusable("`session.store` must not switch off the check of certificates (`#insecure`)"));
+            return Err(unusable(
+                "`session.store` must not switch off the check of certificates (`#insecure`)",
+            ));
         }
-        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
+        // Without its two CLIENT SETINFO, which most ACL users may not send and which then fill the ACL log.
+        let bare = info.redis_settings().clone().set_skip_set_lib_name();
+        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true)).set_redis_settings(bare);
         let client = match &settings.ca_pem {
-            Some(pem) => {
-                Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(pem.clone()) })
-            }
             None => Client::open(info),
+            // The crate takes a file without any certificate for the wish to trust nobody.
+            Some(pem) if CertificateDer::pem_slice_iter(pem).next().is_none() => {
+                return Err(unusable("`session.store_ca_file` holds no certificate"));
+            }
+            Some(pem) => {
+                let roots = TlsCertificates { client_tls: None, root_cert: Some(pem.clone()) };
+                Client::build_with_tls(info, roots)
+            }
         }
-        .map_err(|_| unusable("`session.store_ca_file` holds no usable certificate, or the URL is not rediss://"))?;
+        .map_err(|_| {
+            unusable(
+                "`session.store_ca_file` holds a certificate that is damaged, or the URL is not rediss://",
+            )
+        })?;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(settings.timeout))
             .set_response_timeout(Some(settings.timeout))
@@ -174,11 +189,8 @@ impl Connection {
 /// without a word, and the next request should not wait for that one. So does the answer of a server that has become
 /// a replica: the address may lead to its successor by now.
 fn is_worn_out(error: &RedisError) -> bool {
-    let demoted = matches!(
-        error.kind(),
-        ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
-            | ErrorKind::AuthenticationFailed
-    );
+    let demoted =
+        matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown));
     demoted || error.is_io_error() || error.is_unrecoverable_error()
 }
 
@@ -207,7 +219,9 @@ impl Failure {
                 }
                 format!("Redis answered {code}")
             }
-            ErrorKind::Client | ErrorKind::InvalidClientConfig => "the connection to Redis cannot be made".into(),
+            ErrorKind::Client | ErrorKind::InvalidClientConfig => {
+                "the connection to Redis cannot be made".into()
+            }
             _ => "Redis cannot be used".into(),
         };
         StoreError::Unavailable(said)
