@@ -47,8 +47,8 @@ async fn r47_every_key_expires_and_none_later_than_it_should() {
     let mut short = session();
     short.ends = NOW.plus(Duration::from_secs(1800));
     let ticket = signed_in(&store, &long).await;
-    signed_in(&store, &short).await;
     assert_eq!(store.update(&ticket, &long, 1, NOW).await.unwrap(), Updated::Done(2));
+    signed_in(&store, &short).await;
     store.touch(&session_key(&ticket), NOW, Duration::from_secs(600)).await.unwrap();
     store.take_once(LoginId([1; 16]), NOW, Duration::from_secs(500)).await.unwrap();
     let entries = server.entries(&prefix).await;
