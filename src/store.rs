@@ -1,6 +1,6 @@
 //! Where sessions live: the port `SessionStore` over a backend that knows only bytes.
 //!
-//! I own: [`open`], and what a backend owes ([`Backend`]). I may call: `domain`, `ports`, `keyring`, `config`.
+//! I own: [`open`], and what a backend owes (`Backend`). I may call: `domain`, `ports`, `keyring`, `config`.
 //! I never let a backend see a session, a ticket or a name: it gets digests, keyed names and sealed bytes (R44).
 //!
 //! Two layers: `sealed` is the port, and seals and opens records; below it `memory` or `redis` keeps the bytes.
