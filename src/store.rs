@@ -1,0 +1,128 @@
+//! Where sessions live: the port `SessionStore` over a backend that knows only bytes.
+//!
+//! I own: [`open`], and what a backend owes (`Backend`). I may call: `domain`, `ports`, `keyring`, `config`.
+//! I never let a backend see a session, a ticket or a name: it gets digests, keyed names and sealed bytes (R44).
+//!
+//! Two layers: `sealed` is the port, and seals and opens records; below it `memory` or `redis` keeps the bytes.
+//! One contract suite (`contract`) runs on both.
+
+use self::memory::Memory;
+use self::redis::Redis;
+use self::sealed::Sealed;
+use crate::config::StoreSettings;
+use crate::domain::login::LoginId;
+use crate::domain::session::SessionKey;
+use crate::domain::time::Timestamp;
+use crate::keyring::KeyRing;
+use crate::ports::{SessionStore, StoreError, Updated};
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[cfg(test)]
+pub mod contract;
+mod memory;
+mod record;
+mod redis;
+mod sealed;
+
+/// Opens the store. Nothing is connected yet: a Redis server that is down makes requests fail, never the start.
+/// Its connections live on the runtime that this is called on.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when the settings can never work: a malformed URL, certificates that are none.
+pub async fn open(settings: &StoreSettings, keys: Arc<KeyRing>) -> Result<Arc<dyn SessionStore>, StoreError> {
+    let backend: Arc<dyn Backend> = match settings {
+        StoreSettings::Memory => Arc::new(Memory::new()),
+        StoreSettings::Redis(settings) => Arc::new(Redis::open(settings)?),
+    };
+    Ok(Arc::new(Sealed::new(backend, keys)))
+}
+
+/// The name of an index entry: an HMAC under the key ring.
+type IndexName = [u8; 32];
+
+/// What is written of one session.
+#[derive(Clone)]
+struct Row {
+    /// Counts the writes of this record, from 1.
+    version: u64,
+    /// Sealed for the holder of the ticket.
+    private: Vec<u8>,
+    /// Sealed for the server.
+    operator: Vec<u8>,
+    /// The indexes that lead to this session.
+    indexes: Vec<IndexName>,
+    /// When the record is gone by itself.
+    expires: Timestamp,
+}
+
+/// What is read of one session.
+struct Found {
+    /// As in [`Row`].
+    version: u64,
+    /// As in [`Row`].
+    private: Vec<u8>,
+    /// As in [`Row`].
+    operator: Vec<u8>,
+    /// The last use; `None` when its entry is gone.
+    last_seen: Option<Timestamp>,
+}
+
+/// What a place for bytes owes. Every expiry is a point on the clock whose `now` is passed in; every entry has one.
+trait Backend: Send + Sync {
+    /// Makes the index entries, then the record, then notes it as seen at `now`. Never overwrites: `false` when there
+    /// is such a record already.
+    fn insert<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        row: &'a Row,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Reads a record and when it was last seen.
+    fn fetch<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Found>, StoreError>>;
+
+    /// Replaces the record if its version is `expected`; never creates. Index entries are added where they are new,
+    /// and those of before stay until the record is deleted: after a change of keys both lead here.
+    fn replace<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        row: &'a Row,
+        expected: u64,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Updated, StoreError>>;
+
+    /// Deletes the record, then everything that leads to it; whether there was one.
+    fn delete<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Notes that a session was used at `now`, for as long as `keep`. Never creates a record.
+    fn seen<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// The sessions under any of the index names, each once.
+    fn members<'a>(
+        &'a self,
+        names: &'a [IndexName],
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>>;
+
+    /// `true` for the first to take this name within `keep`.
+    fn take_once(
+        &self,
+        login: LoginId,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// Whether it answers.
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+}

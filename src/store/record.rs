@@ -1,0 +1,265 @@
+//! What a session looks like as bytes, before it is sealed.
+//!
+//! I own: the two mirrors of `Session` and their format version. I may call: `domain`, `ports` (for its error).
+//! I never put a derive on a domain type, and I never guess at bytes of a version that I do not know.
+//!
+//! The private part is the session without its refresh token. The operator part holds what the server must reach
+//! without the browser: who, since when, from where, and the refresh token, so that every ending can revoke it.
+//! Both begin with one byte of format version; JSON follows. A member that is added needs `#[serde(default)]`, and
+//! one that changes its meaning a new version.
+
+use crate::domain::claim::{ClaimValue, Claims};
+use crate::domain::identity::{Identity, Issuer, ProviderId, Subject};
+use crate::domain::secret::{AccessToken, RawIdToken, RefreshToken};
+use crate::domain::session::{Session, Sid, SignInPlace, TokenSet};
+use crate::domain::time::Timestamp;
+use crate::ports::StoreError;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use zeroize::Zeroizing;
+
+const FORMAT: u8 = 1;
+
+/// Deeper claims than this would not be read back: serde_json stops at 128 levels, and the mirror takes some.
+const MAX_DEPTH: usize = 120;
+
+const NOT_OURS: StoreError = StoreError::Unreadable("its content is not a session");
+
+#[derive(Serialize, Deserialize)]
+struct Private<'a> {
+    #[serde(rename = "s", borrow)]
+    sid: Cow<'a, str>,
+    #[serde(rename = "i", borrow)]
+    issuer: Cow<'a, str>,
+    #[serde(rename = "u", borrow)]
+    subject: Cow<'a, str>,
+    #[serde(rename = "id", borrow)]
+    user_id: Cow<'a, str>,
+    #[serde(rename = "n")]
+    name: Option<Cow<'a, str>>,
+    #[serde(rename = "e")]
+    email: Option<Cow<'a, str>>,
+    #[serde(rename = "ev")]
+    email_verified: bool,
+    #[serde(rename = "r")]
+    roles: Vec<Cow<'a, str>>,
+    #[serde(rename = "c")]
+    claims: BTreeMap<Cow<'a, str>, Value>,
+    #[serde(rename = "p", borrow)]
+    provider: Cow<'a, str>,
+    #[serde(rename = "b")]
+    started: u64,
+    #[serde(rename = "x")]
+    ends: u64,
+    #[serde(rename = "at")]
+    authenticated: Option<u64>,
+    #[serde(rename = "ac")]
+    acr: Option<Cow<'a, str>>,
+    #[serde(rename = "ps")]
+    provider_sid: Option<Cow<'a, str>>,
+    #[serde(rename = "t", borrow)]
+    access: Cow<'a, str>,
+    #[serde(rename = "tx")]
+    access_expires: Option<u64>,
+    #[serde(rename = "it", borrow)]
+    id_token: Cow<'a, str>,
+    #[serde(rename = "a", borrow)]
+    address: Cow<'a, str>,
+    #[serde(rename = "ua", borrow)]
+    user_agent: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Operator<'a> {
+    #[serde(rename = "s", borrow)]
+    sid: Cow<'a, str>,
+    #[serde(rename = "i", borrow)]
+    issuer: Cow<'a, str>,
+    #[serde(rename = "u", borrow)]
+    subject: Cow<'a, str>,
+    #[serde(rename = "id", borrow)]
+    user_id: Cow<'a, str>,
+    #[serde(rename = "n")]
+    name: Option<Cow<'a, str>>,
+    #[serde(rename = "e")]
+    email: Option<Cow<'a, str>>,
+    #[serde(rename = "p", borrow)]
+    provider: Cow<'a, str>,
+    #[serde(rename = "b")]
+    started: u64,
+    #[serde(rename = "x")]
+    ends: u64,
+    #[serde(rename = "ps")]
+    provider_sid: Option<Cow<'a, str>>,
+    #[serde(rename = "a", borrow)]
+    address: Cow<'a, str>,
+    #[serde(rename = "ua", borrow)]
+    user_agent: Cow<'a, str>,
+    #[serde(rename = "rt")]
+    refresh: Option<Cow<'a, str>>,
+}
+
+/// The part of a session that only the ticket's holder opens.
+///
+/// # Errors
+/// [`StoreError::Unreadable`] for claims so deep that they could not be read back.
+pub fn encode_private(session: &Session) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    let Session { identity, tokens, .. } = session;
+    let mut claims = BTreeMap::new();
+    for (name, value) in &identity.claims {
+        claims.insert(Cow::from(name), claim_to_json(value, MAX_DEPTH)?);
+    }
+    to_bytes(&Private {
+        sid: session.sid.as_str().into(),
+        issuer: identity.issuer.as_str().into(),
+        subject: identity.subject.as_str().into(),
+        user_id: identity.user_id.as_str().into(),
+        name: identity.name.as_deref().map(Cow::from),
+        email: identity.email.as_deref().map(Cow::from),
+        email_verified: identity.email_verified,
+        roles: identity.roles.iter().map(Cow::from).collect(),
+        claims,
+        provider: session.provider.as_str().into(),
+        started: session.started.unix_millis(),
+        ends: session.ends.unix_millis(),
+        authenticated: session.authenticated.map(Timestamp::unix_millis),
+        acr: session.acr.as_deref().map(Cow::from),
+        provider_sid: session.provider_sid.as_deref().map(Cow::from),
+        access: tokens.access.expose().into(),
+        access_expires: tokens.access_expires.map(Timestamp::unix_millis),
+        id_token: tokens.id_token.expose().into(),
+        address: session.place.address.as_str().into(),
+        user_agent: session.place.user_agent.as_str().into(),
+    })
+}
+
+/// The part of a session that the server opens alone.
+///
+/// # Errors
+/// None in practice; see [`encode_private`].
+pub fn encode_operator(session: &Session) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    let Session { identity, .. } = session;
+    to_bytes(&Operator {
+        sid: session.sid.as_str().into(),
+        issuer: identity.issuer.as_str().into(),
+        subject: identity.subject.as_str().into(),
+        user_id: identity.user_id.as_str().into(),
+        name: identity.name.as_deref().map(Cow::from),
+        email: identity.email.as_deref().map(Cow::from),
+        provider: session.provider.as_str().into(),
+        started: session.started.unix_millis(),
+        ends: session.ends.unix_millis(),
+        provider_sid: session.provider_sid.as_deref().map(Cow::from),
+        address: session.place.address.as_str().into(),
+        user_agent: session.place.user_agent.as_str().into(),
+        refresh: session.tokens.refresh.as_ref().map(|token| token.expose().into()),
+    })
+}
+
+/// A session from both its parts; the refresh token comes from the operator part, all else from the private one.
+///
+/// # Errors
+/// [`StoreError::Unreadable`] for another format version or anything that is not a session.
+pub fn decode(private: &[u8], operator: &[u8]) -> Result<Session, StoreError> {
+    let private: Private<'_> = from_bytes(private)?;
+    let operator: Operator<'_> = from_bytes(operator)?;
+    let mut claims = Claims::new();
+    for (name, value) in private.claims {
+        claims.insert(name.into_owned(), claim_from_json(value)?);
+    }
+    Ok(Session {
+        sid: Sid::new(private.sid),
+        identity: Identity {
+            issuer: Issuer::new(private.issuer),
+            subject: Subject::parse(&private.subject).ok_or(NOT_OURS)?,
+            user_id: private.user_id.into_owned(),
+            name: private.name.map(Cow::into_owned),
+            email: private.email.map(Cow::into_owned),
+            email_verified: private.email_verified,
+            roles: private.roles.into_iter().map(Cow::into_owned).collect(),
+            claims,
+        },
+        provider: ProviderId::parse(&private.provider).ok_or(NOT_OURS)?,
+        started: Timestamp::from_unix_millis(private.started),
+        ends: Timestamp::from_unix_millis(private.ends),
+        authenticated: private.authenticated.map(Timestamp::from_unix_millis),
+        acr: private.acr.map(Cow::into_owned),
+        provider_sid: private.provider_sid.map(Cow::into_owned),
+        tokens: TokenSet {
+            access: AccessToken::new(private.access),
+            access_expires: private.access_expires.map(Timestamp::from_unix_millis),
+            refresh: operator.refresh.map(RefreshToken::new),
+            id_token: RawIdToken::new(private.id_token),
+        },
+        place: SignInPlace {
+            address: private.address.into_owned(),
+            user_agent: private.user_agent.into_owned(),
+        },
+    })
+}
+
+fn to_bytes(mirror: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(8192));
+    bytes.push(FORMAT);
+    serde_json::to_writer(&mut *bytes, mirror).map_err(|_| NOT_OURS)?;
+    Ok(bytes)
+}
+
+fn from_bytes<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoreError> {
+    match bytes.split_first() {
+        // The parser's own message would quote the content.
+        Some((&FORMAT, json)) => serde_json::from_slice(json).map_err(|_| NOT_OURS),
+        _ => Err(StoreError::Unreadable("its format is of another version of this program")),
+    }
+}
+
+/// Claims keep their JSON form, but for numbers with a fraction: their bits travel as text, since a JSON parser may
+/// be off in the last one. To tell them apart every text carries one letter of tag.
+fn claim_to_json(value: &ClaimValue, depth: usize) -> Result<Value, StoreError> {
+    let Some(depth) = depth.checked_sub(1) else {
+        return Err(StoreError::Unreadable("a claim is nested too deeply to be kept"));
+    };
+    Ok(match value {
+        ClaimValue::Null => Value::Null,
+        ClaimValue::Bool(value) => Value::Bool(*value),
+        ClaimValue::Integer(number) => Value::from(*number),
+        ClaimValue::Float(number) => Value::String(format!("f{:x}", number.to_bits())),
+        ClaimValue::Text(text) => Value::String(format!("t{text}")),
+        ClaimValue::List(items) => {
+            Value::Array(items.iter().map(|item| claim_to_json(item, depth)).collect::<Result<_, _>>()?)
+        }
+        ClaimValue::Map(map) => Value::Object(
+            map.iter()
+                .map(|(name, value)| Ok((name.clone(), claim_to_json(value, depth)?)))
+                .collect::<Result<_, StoreError>>()?,
+        ),
+    })
+}
+
+fn claim_from_json(value: Value) -> Result<ClaimValue, StoreError> {
+    Ok(match value {
+        Value::Null => ClaimValue::Null,
+        Value::Bool(value) => ClaimValue::Bool(value),
+        Value::Number(number) => ClaimValue::Integer(number.as_i64().ok_or(NOT_OURS)?),
+        Value::String(tagged) => match (tagged.strip_prefix('t'), tagged.strip_prefix('f')) {
+            (Some(text), _) => ClaimValue::Text(text.to_owned()),
+            (_, Some(bits)) => {
+                ClaimValue::Float(f64::from_bits(u64::from_str_radix(bits, 16).map_err(|_| NOT_OURS)?))
+            }
+            (None, None) => return Err(NOT_OURS),
+        },
+        Value::Array(items) => {
+            ClaimValue::List(items.into_iter().map(claim_from_json).collect::<Result<_, _>>()?)
+        }
+        Value::Object(map) => ClaimValue::Map(
+            map.into_iter()
+                .map(|(name, value)| Ok((name, claim_from_json(value)?)))
+                .collect::<Result<_, StoreError>>()?,
+        ),
+    })
+}
+
+#[cfg(test)]
+pub(in crate::store) mod tests;

@@ -1,0 +1,272 @@
+//! Sessions in Redis, shared by all replicas. Redis 6 and Valkey 7 or newer.
+//!
+//! I own: the keys and what lies under them. I may call: `domain`, `ports`, `config`, the room's own types.
+//! I never send an absolute time, only how long from the `now` that is passed in; I leave no key without an expiry
+//! (R47), and I let no URL, password or key into an error text (R43, R60).
+//!
+//! Under the configured prefix, names in base64url:
+//! - `s:<session key>`: the record, a hash of version `v`, private part `p`, operator part `o`, index names `i`;
+//! - `u:<session key>`: when it was last seen, in milliseconds of Unix time; apart from the record, so that a touch
+//!   does not push the record out of anybody's cache. A touch of a session that is gone leaves such a key behind: it
+//!   makes no session, and expires by itself;
+//! - `i:<index name>`: sorted set of session keys, by the time at which they end;
+//! - `l:<login id>`: a login that was taken.
+//!
+//! Each script touches one key. An ACL user needs, on `~<prefix>*`: `+ping +hmget +hget +hset +exists +get +set +del
+//! +pexpire +pttl +zadd +zrem +zremrangebyscore +zrangebyscore +evalsha +script|load`, and `+select` where the URL names
+//! a database other than 0.
+
+use crate::config::RedisSettings;
+use crate::domain::login::LoginId;
+use crate::domain::session::SessionKey;
+use crate::domain::time::Timestamp;
+use crate::keyring::new_text;
+use crate::ports::{StoreError, Updated};
+use crate::store::redis::connection::{Connection, IfBroken, Request};
+use crate::store::redis::scripts::Scripts;
+use crate::store::{Backend, Found, IndexName, Row};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::{BoxFuture, try_join_all};
+use redis::{cmd, pipe};
+use std::time::Duration;
+
+mod connection;
+mod scripts;
+#[cfg(test)]
+pub(in crate::store) mod server;
+#[cfg(test)]
+mod tests;
+
+/// Longer expiries are cut to this, some 142,000 years: Redis adds them to its own clock in 63 bits.
+const LONGEST: u64 = 1 << 52;
+
+const DAMAGED: StoreError = StoreError::Unreadable("its entry in Redis is not of our making");
+
+/// A backend in Redis.
+pub struct Redis {
+    prefix: String,
+    connection: Connection,
+    scripts: Scripts,
+}
+
+impl Redis {
+    /// Prepares connections; none is made yet. Must be called on a tokio runtime, on which they will live.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] for settings that can never work.
+    pub fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
+        Ok(Self {
+            prefix: settings.prefix.clone(),
+            connection: Connection::prepare(settings)?,
+            scripts: Scripts::new(),
+        })
+    }
+
+    fn record(&self, key: &SessionKey) -> String {
+        self.named('s', key.as_bytes())
+    }
+
+    fn last_seen(&self, key: &SessionKey) -> String {
+        self.named('u', key.as_bytes())
+    }
+
+    fn index(&self, name: &[u8]) -> String {
+        self.named('i', name)
+    }
+
+    fn named(&self, kind: char, name: &[u8]) -> String {
+        format!("{}{kind}:{}", self.prefix, URL_SAFE_NO_PAD.encode(name))
+    }
+
+    /// Makes the index entries of a row; entries that have died are swept out on the way.
+    async fn enter(&self, key: &SessionKey, row: &Row, now: Timestamp) -> Result<(), StoreError> {
+        let entries = row.indexes.iter().map(|name| async move {
+            let mut call = self.scripts.enter.key(self.index(name));
+            call.arg(key.as_bytes().as_slice())
+                .arg(row.expires.unix_millis())
+                .arg(now.unix_millis())
+                .arg(millis_until(row.expires, now));
+            self.connection.ask::<()>(Request::Script(&call), IfBroken::AskAgain).await
+        });
+        try_join_all(entries).await.map(drop)
+    }
+
+    /// Takes a session out of its indexes. What cannot be taken out now expires by itself.
+    async fn leave(&self, key: &SessionKey, indexes: &[u8]) {
+        let mut commands = pipe();
+        for name in indexes.chunks_exact(size_of::<IndexName>()) {
+            commands.zrem(self.index(name), key.as_bytes().as_slice()).ignore();
+        }
+        if commands.is_empty() {
+            return;
+        }
+        if let Err(error) = self.connection.ask::<()>(Request::Pipeline(&commands), IfBroken::AskAgain).await
+        {
+            tracing::warn!(cause = %error, "index entries of an ended session stay until they expire");
+        }
+    }
+
+    async fn note_seen(&self, key: &SessionKey, now: Timestamp, keep: u64) -> Result<(), StoreError> {
+        let mut command = cmd("SET");
+        command.arg(self.last_seen(key)).arg(now.unix_millis()).arg("PX").arg(keep);
+        self.connection.ask(Request::Command(&command), IfBroken::AskAgain).await
+    }
+}
+
+/// How long from `now`, in milliseconds, as Redis accepts it: at least one.
+fn millis_until(expires: Timestamp, now: Timestamp) -> u64 {
+    expires.unix_millis().saturating_sub(now.unix_millis()).clamp(1, LONGEST)
+}
+
+fn number(text: &[u8]) -> Result<u64, StoreError> {
+    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(DAMAGED)
+}
+
+impl Backend for Redis {
+    fn insert<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        row: &'a Row,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            // Entries first: a record without them would escape an ending by subject or provider session.
+            self.enter(key, row, now).await?;
+            let mut call = self.scripts.insert.key(self.record(key));
+            call.arg(row.version)
+                .arg(row.private.as_slice())
+                .arg(row.operator.as_slice())
+                .arg(row.indexes.concat())
+                .arg(millis_until(row.expires, now));
+            // Not asked again: what was written may have been ended in between, and would come back.
+            let is_new: bool = self.connection.ask(Request::Script(&call), IfBroken::GiveUp).await?;
+            if is_new {
+                self.note_seen(key, now, millis_until(row.expires, now)).await?;
+            }
+            Ok(is_new)
+        })
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        _now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Found>, StoreError>> {
+        Box::pin(async move {
+            type Fields = (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+            let mut commands = pipe();
+            commands.cmd("HMGET").arg(self.record(key)).arg("v").arg("p").arg("o");
+            commands.get(self.last_seen(key));
+            let (fields, last_seen): (Fields, Option<Vec<u8>>) =
+                self.connection.ask(Request::Pipeline(&commands), IfBroken::AskAgain).await?;
+            let (version, private, operator) = match fields {
+                (None, None, None) => return Ok(None),
+                (Some(version), Some(private), Some(operator)) => (number(&version)?, private, operator),
+                _ => return Err(DAMAGED),
+            };
+            let last_seen = last_seen.map(|text| number(&text)).transpose()?;
+            let last_seen = last_seen.map(Timestamp::from_unix_millis);
+            Ok(Some(Found { version, private, operator, last_seen }))
+        })
+    }
+
+    fn replace<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        row: &'a Row,
+        expected: u64,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+        Box::pin(async move {
+            self.enter(key, row, now).await?;
+            let mut call = self.scripts.replace.key(self.record(key));
+            call.arg(expected)
+                .arg(row.version)
+                .arg(row.private.as_slice())
+                .arg(row.operator.as_slice())
+                .arg(row.indexes.concat())
+                .arg(millis_until(row.expires, now));
+            // Not asked again: a second run would take our own write for somebody else's.
+            match self.connection.ask::<i64>(Request::Script(&call), IfBroken::GiveUp).await? {
+                1 => Ok(Updated::Done(row.version)),
+                0 => Ok(Updated::Conflict),
+                _ => {
+                    self.leave(key, &row.indexes.concat()).await;
+                    Ok(Updated::Gone)
+                }
+            }
+        })
+    }
+
+    fn delete<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut command = cmd("HGET");
+            command.arg(self.record(key)).arg("i");
+            let indexes: Option<Vec<u8>> =
+                match self.connection.ask(Request::Command(&command), IfBroken::AskAgain).await {
+                    // Whatever lies there instead of a record, an ending clears it away.
+                    Err(StoreError::Unreadable(_)) => None,
+                    answer => answer?,
+                };
+            // The record first: from here on the session is over, whatever becomes of the rest.
+            let mut commands = pipe();
+            commands.del(self.record(key)).del(self.last_seen(key)).ignore();
+            let (removed,): (u64,) =
+                self.connection.ask(Request::Pipeline(&commands), IfBroken::AskAgain).await?;
+            self.leave(key, &indexes.unwrap_or_default()).await;
+            Ok(removed > 0)
+        })
+    }
+
+    fn seen<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.note_seen(key, now, millis_until(now.plus(keep), now)))
+    }
+
+    fn members<'a>(
+        &'a self,
+        names: &'a [IndexName],
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>> {
+        Box::pin(async move {
+            let mut commands = pipe();
+            for name in names {
+                commands.zrangebyscore(self.index(name), format!("({}", now.unix_millis()), "+inf");
+            }
+            let answers: Vec<Vec<Vec<u8>>> =
+                self.connection.ask(Request::Pipeline(&commands), IfBroken::AskAgain).await?;
+            let mut found = Vec::new();
+            for member in answers.into_iter().flatten() {
+                let key = SessionKey::from_digest(member.try_into().map_err(|_| DAMAGED)?);
+                if !found.contains(&key) {
+                    found.push(key);
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    fn take_once(
+        &self,
+        login: LoginId,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            // The mark of this attempt makes asking again harmless: the script knows its own entry.
+            let mark = new_text::<16>().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            let mut call = self.scripts.take.key(self.named('l', &login.0));
+            call.arg(mark.as_str()).arg(millis_until(now.plus(keep), now));
+            self.connection.ask(Request::Script(&call), IfBroken::AskAgain).await
+        })
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move { self.connection.ask(Request::Command(&cmd("PING")), IfBroken::AskAgain).await })
+    }
+}

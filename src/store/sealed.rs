@@ -1,0 +1,201 @@
+//! The port: seals what goes into a backend and opens what comes out (R44).
+//!
+//! I own: [`Sealed`]: which key seals what, bound to what, and under which names a session is found again.
+//! I may call: `domain`, `ports`, `keyring`, the room's own types.
+//! I never take what does not open for absent: that is an error, and a different one from a store that is away (R82).
+//!
+//! A record has two parts. The private one is sealed under server key and ticket, and the ticket is in the browser
+//! only: a dump of the store is noise, and still is with the server's keys. The operator one is sealed under the
+//! server's key and the session key. Both are bound to their kind, session key and version, so that an old, a moved
+//! or an exchanged value does not open (A34).
+
+use crate::domain::identity::{Issuer, Subject};
+use crate::domain::login::LoginId;
+use crate::domain::session::{LiveSession, Session, SessionKey, Ticket};
+use crate::domain::time::Timestamp;
+use crate::keyring::{CannotOpen, KeyRing, NoRandomness, Purpose, session_key};
+use crate::ports::{SessionStore, StoreError, Updated};
+use crate::store::{Backend, IndexName, Row, record};
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Sessions, sealed, over any backend.
+pub struct Sealed {
+    backend: Arc<dyn Backend>,
+    keys: Arc<KeyRing>,
+}
+
+/// A part of a record; the numbers are sealed in.
+#[derive(Clone, Copy)]
+enum Part {
+    Private = 1,
+    Operator = 2,
+}
+
+impl Part {
+    fn purpose(self) -> Purpose {
+        match self {
+            Self::Private => Purpose::SessionRecord,
+            Self::Operator => Purpose::OperatorRecord,
+        }
+    }
+
+    fn salt<'a>(self, ticket: &'a Ticket, key: &'a SessionKey) -> &'a [u8] {
+        match self {
+            Self::Private => ticket.expose().as_bytes(),
+            Self::Operator => key.as_bytes(),
+        }
+    }
+
+    fn context(self, key: &SessionKey, version: u64) -> Vec<u8> {
+        [&[self as u8], key.as_bytes().as_slice(), &version.to_be_bytes()].concat()
+    }
+}
+
+impl Sealed {
+    /// Over `backend`: the first key of the ring seals, all of them open.
+    pub fn new(backend: Arc<dyn Backend>, keys: Arc<KeyRing>) -> Self {
+        Self { backend, keys }
+    }
+
+    fn row(&self, ticket: &Ticket, session: &Session, version: u64) -> Result<(SessionKey, Row), StoreError> {
+        let key = session_key(ticket);
+        let seal = |part: Part, plain: &[u8]| {
+            let context = part.context(&key, version);
+            self.keys
+                .seal(part.purpose(), part.salt(ticket, &key), &context, plain)
+                .map_err(|error: NoRandomness| StoreError::Unavailable(error.to_string()))
+        };
+        let private = seal(Part::Private, &record::encode_private(session)?)?;
+        let operator = seal(Part::Operator, &record::encode_operator(session)?)?;
+        let identity = &session.identity;
+        let mut indexes =
+            vec![self.keys.name(Purpose::Index, &subject_parts(&identity.issuer, &identity.subject))];
+        if let Some(sid) = &session.provider_sid {
+            indexes.push(self.keys.name(Purpose::Index, &provider_sid_parts(&identity.issuer, sid)));
+        }
+        Ok((key, Row { version, private, operator, indexes, expires: session.ends }))
+    }
+
+    async fn members(&self, parts: &[&[u8]], now: Timestamp) -> Result<Vec<SessionKey>, StoreError> {
+        // Under every key of the ring: the entry was made under the one that sealed then.
+        let names: Vec<IndexName> = self.keys.names(Purpose::Index, parts);
+        self.backend.members(&names, now).await
+    }
+}
+
+fn subject_parts<'a>(issuer: &'a Issuer, subject: &'a Subject) -> [&'a [u8]; 3] {
+    [b"sub", issuer.as_str().as_bytes(), subject.as_str().as_bytes()]
+}
+
+fn provider_sid_parts<'a>(issuer: &'a Issuer, provider_sid: &'a str) -> [&'a [u8]; 3] {
+    [b"sid", issuer.as_str().as_bytes(), provider_sid.as_bytes()]
+}
+
+impl SessionStore for Sealed {
+    fn create<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+        session: &'a Session,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let (key, row) = self.row(ticket, session, 1)?;
+            if self.backend.insert(&key, &row, now).await? {
+                return Ok(());
+            }
+            Err(StoreError::Unavailable("the ticket is taken already".into()))
+        })
+    }
+
+    fn load<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<LiveSession>, StoreError>> {
+        Box::pin(async move {
+            let key = session_key(ticket);
+            let Some(found) = self.backend.fetch(&key, now).await? else { return Ok(None) };
+            let open = |part: Part, sealed: &[u8]| {
+                let context = part.context(&key, found.version);
+                match self.keys.open(part.purpose(), part.salt(ticket, &key), &context, sealed) {
+                    Ok((_, plain)) => Ok(plain),
+                    Err(CannotOpen::NotAuthentic) => {
+                        Err(StoreError::Unreadable("it was changed, moved, or sealed for somebody else"))
+                    }
+                    Err(CannotOpen::UnknownKey) => {
+                        Err(StoreError::Unreadable("its key is not in `session.keys`"))
+                    }
+                }
+            };
+            let private = open(Part::Private, &found.private)?;
+            let operator = open(Part::Operator, &found.operator)?;
+            let session = record::decode(&private, &operator)?;
+            Ok(Some(LiveSession {
+                key,
+                version: found.version,
+                // The entry outlives the idle timeout from each touch on; if it is gone, nobody came for that long.
+                last_seen: found.last_seen.unwrap_or(session.started),
+                session: Arc::new(session),
+            }))
+        })
+    }
+
+    fn update<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+        session: &'a Session,
+        expected: u64,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+        Box::pin(async move {
+            let (key, row) = self.row(ticket, session, expected.saturating_add(1))?;
+            self.backend.replace(&key, &row, expected, now).await
+        })
+    }
+
+    fn touch<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.backend.seen(key, now, keep)
+    }
+
+    fn remove<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.backend.delete(key)
+    }
+
+    fn of_subject<'a>(
+        &'a self,
+        issuer: &'a Issuer,
+        subject: &'a Subject,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>> {
+        Box::pin(async move { self.members(&subject_parts(issuer, subject), now).await })
+    }
+
+    fn of_provider_sid<'a>(
+        &'a self,
+        issuer: &'a Issuer,
+        provider_sid: &'a str,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>> {
+        Box::pin(async move { self.members(&provider_sid_parts(issuer, provider_sid), now).await })
+    }
+
+    fn take_once<'a>(
+        &'a self,
+        login: LoginId,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.backend.take_once(login, now, keep)
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.backend.ping()
+    }
+}
