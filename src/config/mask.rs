@@ -62,19 +62,31 @@ fn may_hold_secret(key: &str) -> bool {
     nearest(key, SECRET_KEYS.iter().copied()).is_some() || nearest(key, all()).is_none()
 }
 
-/// A line of a file that does not parse, with everything hidden that is not certainly harmless.
+/// A line of a file that does not parse, with everything hidden that is not certainly harmless: only the line of a
+/// known, harmless key is shown, as any other may go on with a list of keys from the line above.
 pub(super) fn harmless(line: &str) -> String {
-    let trimmed = line.trim();
-    let is_word = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "_-. ".contains(c));
-    // Only the line of a known, harmless key: any other may continue a list of keys from the line above.
-    let known = |key: &str| KEYS.iter().any(|(_, keys)| keys.contains(&key)) && !may_hold_secret(key);
-    let names_secret = SECRET_KEYS.iter().any(|key| trimmed.contains(key)) || trimmed.contains("://");
-    match trimmed.split_once('=') {
-        Some((key, _)) if known(key.trim()) && !names_secret => line.to_owned(),
-        Some((key, _)) if is_word(key) && SECRET_KEYS.contains(&key.trim()) => format!("{}= {HIDDEN}", key),
-        None if known(trimmed.trim_matches(['[', ']', ' '])) => line.to_owned(),
-        _ => HIDDEN.to_owned(),
+    let is_known = |key: &str| KEYS.iter().any(|(_, keys)| keys.contains(&key));
+    let Some((key, value)) = line.split_once('=') else {
+        let section = line.trim().trim_matches(['[', ']', ' ']);
+        return if is_known(section) && !may_hold_secret(section) { line } else { HIDDEN }.to_owned();
+    };
+    let name = key.trim();
+    let is_shown = !may_hold_secret(name) && is_plain(value.trim());
+    match is_known(name) {
+        true if is_shown => line.to_owned(),
+        true => format!("{key}= {HIDDEN}"),
+        false => HIDDEN.to_owned(),
     }
+}
+
+/// A short word, or one string, perhaps not closed, with nothing after it.
+fn is_plain(value: &str) -> bool {
+    let (quoted, rest) = match value.strip_prefix(['"', '\'']) {
+        Some(inner) => inner.split_once(['"', '\'']).unwrap_or((inner, "")),
+        None => (value, ""),
+    };
+    let long_word = quoted.len() == value.len() && value.len() > 16;
+    !long_word && rest.is_empty() && !quoted.contains(['@', '=', '{', '['])
 }
 
 #[cfg(test)]
@@ -129,6 +141,8 @@ mod tests {
             "store = redis://:s3cret@r",
             "issuer = https://u:s3cret@r",
             "[s3cret",
+            "id = \"corp\"s3cret",
+            "id = s3cret-s3cret-s3cret",
         ] {
             assert!(!harmless(line).contains("s3cret"), "{line}");
         }

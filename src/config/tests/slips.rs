@@ -65,6 +65,34 @@ fn survives(text: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// A file full of literal secrets, each of them a row of the same letter.
+const OPEN_SECRETS: &str = r#"[server]
+public_url = "https://apps.example.com"
+[session]
+store = "redis://user:QQQQQQQQQQQQ@redis:6379/0"
+keys = [
+  "QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ=", # QQQQQQQQ
+  "QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ=",
+]
+[[provider]]
+id = "corp"
+issuer = "https://idp.example.com"
+client_id = "keycard"
+client_secret = "QQQQQQQQQQQQQQQQQQQ"
+http_proxy = "http://user:QQQQQQQQQQ@proxy"
+[[provider]]
+id = "other"
+issuer = "https://idp.example.com"
+client_id = "keycard"
+client_secret = """
+QQQQQQQQQQQQQQQQQQQ
+"""
+[[route]]
+path = "/wiki/"
+upstream = "http://wiki:80"
+access = "signed-in"
+"#;
+
 proptest! {
     #[test]
     fn a46_any_text(text in "(?s).{0,200}") {
@@ -79,5 +107,15 @@ proptest! {
     #[test]
     fn a46_the_example_with_a_few_slips(edits in prop::collection::vec(edit(), 1..6)) {
         survives(&edits.iter().fold(uncommented(|_| true), |text, edit| apply(&text, edit)))?;
+    }
+
+    #[test]
+    fn a37_slips_bring_no_secret_to_light(edits in prop::collection::vec(edit(), 1..6)) {
+        let text = edits.iter().fold(OPEN_SECRETS.to_owned(), |text, edit| apply(&text, edit));
+        survives(&text)?;
+        if let Err(problems) = parse("keycard.toml", &text, &environment()) {
+            let shown = problems.to_string();
+            prop_assert!(!shown.contains("QQQ"), "{shown}");
+        }
     }
 }
