@@ -3,20 +3,49 @@
 //! I own: [`Settings`] and everything that turns a file and an environment into it; the process environment is read
 //! here and nowhere else. I may call: `domain`, `keyring` (for the form of a key). I never open a socket, and I never
 //! stop at the first mistake.
+//!
+//! Two tiers: the file as the TOML parser left it, walked by `cursor`, and [`Settings`], which cannot be wrong. Each
+//! section has a file that takes one to the other.
 
+pub mod environment;
+pub mod problem;
+
+mod amount;
+mod certificate;
+mod cursor;
+mod description;
+mod identity;
+mod identity_header;
+mod keys;
+mod log;
+mod mask;
+mod provider;
+mod route;
+mod secret;
+mod server;
+mod session;
+#[cfg(test)]
+mod tests;
+
+use crate::config::cursor::{Reader, Reported, Section};
+use crate::config::environment::Environment;
+use crate::config::problem::Problems;
 use crate::domain::algorithm::SigningAlgorithm;
+use crate::domain::claim::ClaimPath;
 use crate::domain::identity::{IdentityRule, Issuer, ProviderId};
 use crate::domain::login::Requested;
 use crate::domain::origin::Origins;
 use crate::domain::path::CanonicalPath;
-use crate::domain::route::RouteTable;
+use crate::domain::route::{IdentitySource, RouteTable};
 use crate::domain::secret::ClientSecret;
 use crate::domain::session::Limits;
 use crate::keyring::MasterKey;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
+use toml::de::DeTable;
 use url::Url;
 
 /// Everything that `keycard serve` needs to know.
@@ -148,4 +177,60 @@ pub enum LogFormat {
     Json,
     /// For people.
     Human,
+}
+
+/// Reads the file at `path`, and what it points at.
+///
+/// # Errors
+/// Every mistake in it; or one, when it cannot be read or is no TOML.
+pub fn load(path: &Path, environment: &dyn Environment) -> Result<Settings, Problems> {
+    let name = path.display().to_string();
+    let bytes =
+        environment.read_file(path).map_err(|error| Problems::unreadable(&name, &error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| Problems::unreadable(&name, "it is not UTF-8 text"))?;
+    parse(&name, &text, environment)
+}
+
+/// Reads `text` as if it were a file called `name`, and what it points at.
+///
+/// # Errors
+/// Every mistake in it; or one, when it is no TOML.
+pub fn parse(name: &str, text: &str, environment: &dyn Environment) -> Result<Settings, Problems> {
+    let tree = DeTable::parse(text).map_err(|error| Problems::syntax(name, text, &error))?;
+    let reader = Reader::new(environment);
+    let settings = resolve(Section::root(&reader, tree.get_ref()));
+    match (settings, reader.into_faults()) {
+        (Ok(settings), faults) if faults.is_empty() => Ok(settings),
+        (_, faults) => Err(Problems::new(name, text, &mask::hidden_spans(tree.get_ref()), faults)),
+    }
+}
+
+/// What `keycard check` says of a file without mistakes: what is served where and to whom, every bound as a number,
+/// and what deserves a second look. Holds no secret.
+pub fn describe(settings: &Settings) -> String {
+    description::write(settings)
+}
+
+fn resolve(mut file: Section<'_>) -> Result<Settings, Reported> {
+    let (server, premises) = server::read(file.section("server"));
+    let session = session::read(file.section("session"), &premises);
+    let providers = provider::read_all(&mut file, &premises);
+    let identity = identity::read(file.section("identity"));
+    let routes = route::read_all(&mut file, &premises);
+    let log = log::read(file.section("log"));
+    file.finish();
+    let routes = routes?;
+    let identity = IdentityRule { read_by_headers: claims_in_headers(&routes), ..identity? };
+    Ok(Settings { server: server?, session: session?, providers: providers?, identity, routes, log: log? })
+}
+
+fn claims_in_headers(routes: &RouteTable) -> Vec<ClaimPath> {
+    let mut paths: Vec<ClaimPath> = Vec::new();
+    for header in routes.iter().flat_map(|route| &route.identity_headers) {
+        match &header.source {
+            IdentitySource::Claim(path) if !paths.contains(path) => paths.push(path.clone()),
+            _ => {}
+        }
+    }
+    paths
 }

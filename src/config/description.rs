@@ -1,0 +1,231 @@
+//! What a right configuration means, in words and numbers.
+//!
+//! I own: the text of `keycard check`. I may call: `amount`, and the settings. I never write a secret: of a store's
+//! URL only scheme, host and port, of keys only how many.
+
+use crate::config::amount::{show_duration, show_size};
+use crate::config::{ClientAuth, LogFormat, ProviderSettings, Settings, StoreSettings};
+use crate::domain::csrf::CsrfMode;
+use crate::domain::login::LOGIN_TIMEOUT;
+use crate::domain::route::{Access, Relay, Route, UpstreamAddress};
+use secrecy::ExposeSecret as _;
+use std::net::IpAddr;
+use url::Url;
+
+pub(super) fn write(settings: &Settings) -> String {
+    let mut text = String::new();
+    for (title, rows) in [
+        ("Server", server(settings)),
+        ("Providers", settings.providers.iter().enumerate().map(provider).collect()),
+        ("Routes, in the order in which they are tried", routes(settings)),
+        ("Time limits", limits(settings)),
+        ("Worth a second look", warnings(settings)),
+    ] {
+        if !rows.is_empty() {
+            text.push_str(&format!("{title}\n{}\n", table(&rows)));
+        }
+    }
+    text
+}
+
+type Row = Vec<String>;
+
+/// Rows with columns below each other.
+fn table(rows: &[Row]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let length = |row: &Row, column: usize| row.get(column).map_or(0, |cell| cell.chars().count());
+    let widths: Vec<usize> =
+        (0..columns).map(|column| rows.iter().map(|row| length(row, column)).max().unwrap_or(0)).collect();
+    let line = |row: &Row| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+fn row<const N: usize>(cells: [&str; N]) -> Row {
+    cells.map(str::to_owned).to_vec()
+}
+
+fn server(settings: &Settings) -> Vec<Row> {
+    let server = &settings.server;
+    let list = |items: Vec<String>, none: &str| {
+        if items.is_empty() { none.to_owned() } else { items.join(", ") }
+    };
+    let origins = list(server.origins.iter().map(|origin| origin.as_str().to_owned()).collect(), "");
+    let proxies = list(server.trusted_proxies.iter().map(ToString::to_string).collect(), "nobody");
+    let keys = match settings.session.keys.len() {
+        1 => "1 key".to_owned(),
+        count => format!("{count} keys"),
+    };
+    let format = match settings.log.format {
+        LogFormat::Human => "human",
+        LogFormat::Json => "json",
+    };
+    vec![
+        row(["origins", &origins]),
+        row(["listens on", &server.listen.to_string()]),
+        row(["own endpoints", &format!("{}/", server.prefix.as_str())]),
+        row(["believes X-Forwarded-* of", &proxies]),
+        row(["sessions in", &format!("{}, sealed with {keys}", store(settings))]),
+        row(["log", &format!("{format}, {}", settings.log.level.to_string().to_lowercase())]),
+    ]
+}
+
+/// The store without user, password and parameters.
+fn store(settings: &Settings) -> String {
+    match &settings.session.store {
+        StoreSettings::Memory => "memory".to_owned(),
+        StoreSettings::Redis(redis) => match Url::parse(redis.url.expose_secret()) {
+            Ok(url) => {
+                let port = url.port().unwrap_or(6379);
+                let host = url.host_str().unwrap_or_default();
+                format!("{}://{host}:{port} under {}", url.scheme(), redis.prefix)
+            }
+            Err(_) => "Redis".to_owned(),
+        },
+    }
+}
+
+fn provider((at, provider): (usize, &ProviderSettings)) -> Row {
+    let auth = match provider.client_auth {
+        ClientAuth::SecretBasic => "client_secret_basic",
+        ClientAuth::SecretPost => "client_secret_post",
+    };
+    let default = if at == 0 { "default" } else { "" };
+    row([
+        provider.id.as_str(),
+        provider.issuer.as_str(),
+        &provider.client_id,
+        auth,
+        &provider.scopes.join(" "),
+        default,
+    ])
+}
+
+fn routes(settings: &Settings) -> Vec<Row> {
+    let head = row([
+        "path",
+        "access",
+        "upstream",
+        "identity headers",
+        "token",
+        "csrf",
+        "answers in",
+        "silence",
+        "max body",
+    ]);
+    std::iter::once(head).chain(settings.routes.iter().map(|route| route_row(route))).collect()
+}
+
+fn route_row(route: &Route) -> Row {
+    let access = match &route.access {
+        Access::Public => "public".to_owned(),
+        Access::Optional => "optional".to_owned(),
+        Access::SignedIn => "signed-in".to_owned(),
+        Access::Roles(roles) => format!("one of: {}", roles.join(", ")),
+    };
+    let upstreams: Vec<String> = route.upstreams.iter().map(address).collect();
+    let headers: Vec<&str> = route.identity_headers.iter().map(|header| header.name.as_str()).collect();
+    let token = match route.relay {
+        Relay::None => "none",
+        Relay::AccessToken => "access",
+    };
+    row([
+        &route.name,
+        &access,
+        &upstreams.join(", "),
+        if headers.is_empty() { "none".to_owned() } else { headers.join(", ") }.as_str(),
+        token,
+        csrf_name(route.csrf),
+        &show_duration(route.limits.response_timeout),
+        &show_duration(route.limits.stall_timeout),
+        &route.limits.max_body.map_or_else(|| "no limit".to_owned(), show_size),
+    ])
+}
+
+fn address(upstream: &UpstreamAddress) -> String {
+    format!("{}://{}", upstream.scheme(), upstream.authority)
+}
+
+fn csrf_name(mode: CsrfMode) -> &'static str {
+    match mode {
+        CsrfMode::FetchMetadata => "fetch-metadata",
+        CsrfMode::Strict => "strict",
+        CsrfMode::Off => "off",
+    }
+}
+
+fn limits(settings: &Settings) -> Vec<Row> {
+    let Settings { server, session, providers, .. } = settings;
+    let idle = session.limits.idle;
+    let latest = show_duration(idle + session.limits.touch_interval());
+    let mut rows = vec![
+        row([
+            "silence ends a session after",
+            &show_duration(idle),
+            &format!("at the latest {latest}, never early"),
+        ]),
+        row(["a session lives at most", &show_duration(session.limits.lifetime)]),
+        row(["a login takes at most", &show_duration(LOGIN_TIMEOUT)]),
+    ];
+    if let StoreSettings::Redis(redis) = &session.store {
+        rows.push(row(["a command to the store takes at most", &show_duration(redis.timeout)]));
+    }
+    for provider in providers {
+        let id = provider.id.as_str();
+        rows.push(row([
+            &format!("a request to `{id}` takes at most"),
+            &show_duration(provider.timeout),
+            &format!("its clock may differ by {}", show_duration(provider.clock_skew)),
+        ]));
+        if let Some(seconds) = provider.requested.max_age {
+            let age = show_duration(std::time::Duration::from_secs(seconds.into()));
+            rows.push(row([&format!("a sign-in at `{id}` is at most as old as"), &age]));
+        }
+    }
+    rows.extend([
+        row(["a request head arrives within", &show_duration(server.header_timeout)]),
+        row(["an idle connection is kept for", &show_duration(server.keep_alive)]),
+        row(["a shutdown waits at most", &show_duration(server.drain_timeout)]),
+    ]);
+    rows
+}
+
+fn warnings(settings: &Settings) -> Vec<Row> {
+    let mut rows = Vec::new();
+    if settings.server.dev {
+        rows.push(row(["dev = true: plain http, short secrets and readable secret files are let through"]));
+    }
+    match &settings.session.store {
+        StoreSettings::Memory => {
+            rows.push(row(["store = \"memory\": a restart signs everybody out, and replicas share nothing"]));
+        }
+        StoreSettings::Redis(redis) if is_in_clear(redis.url.expose_secret()) => {
+            rows.push(row(["the connection to the store is not encrypted: rediss:// would be"]));
+        }
+        StoreSettings::Redis(_) => {}
+    }
+    for route in settings.routes.iter() {
+        if route.csrf == CsrfMode::Off && route.access != Access::Public {
+            rows.push(vec![format!(
+                "{}: csrf = \"off\", so any page may act for whoever visits it",
+                route.name
+            )]);
+        }
+        let in_clear = |upstream: &&UpstreamAddress| !upstream.secure && !upstream.loopback;
+        if let (Relay::AccessToken, Some(upstream)) = (route.relay, route.upstreams.iter().find(in_clear)) {
+            let to = address(upstream);
+            rows.push(vec![format!("{}: access tokens go in clear to {to}", route.name)]);
+        }
+    }
+    rows
+}
+
+fn is_in_clear(store: &str) -> bool {
+    let loopback = |url: &Url| {
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    };
+    Url::parse(store).is_ok_and(|url| url.scheme() == "redis" && !loopback(&url))
+}

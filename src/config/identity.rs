@@ -1,0 +1,44 @@
+//! `[identity]`.
+//!
+//! I own: the keys of that section. I may call: `cursor`. I never see a claim, only paths to claims.
+
+use crate::config::cursor::{Entry, Reported, Section};
+use crate::domain::claim::ClaimPath;
+use crate::domain::identity::IdentityRule;
+
+/// Where roles are looked for unless configured: plain, as groups, and where Keycloak keeps them.
+const ROLE_PATHS: [&str; 3] = ["roles", "groups", "realm_access.roles"];
+
+/// Reads the section. What identity headers read is known only with the routes, and filled in there.
+pub(super) fn read(mut section: Section<'_>) -> Result<IdentityRule, Reported> {
+    let user_id = path_or(&mut section, "user_id", "sub");
+    let name = path_or(&mut section, "name", "name");
+    let email = path_or(&mut section, "email", "email");
+    let roles = section.may("roles", |entry| entry.each(claim_path));
+    let shown = section.or("claims", Vec::new(), |entry| entry.each(claim_name));
+    section.finish();
+    let roles = roles?.unwrap_or_else(|| ROLE_PATHS.into_iter().filter_map(ClaimPath::parse).collect());
+    let (user_id, name, email, shown) = (user_id?, name?, email?, shown?);
+    Ok(IdentityRule { user_id, name, email, roles, shown, read_by_headers: Vec::new() })
+}
+
+fn path_or(
+    section: &mut Section<'_>,
+    key: &'static str,
+    default: &'static str,
+) -> Result<ClaimPath, Reported> {
+    match section.may(key, claim_path)?.or_else(|| ClaimPath::parse(default)) {
+        Some(path) => Ok(path),
+        None => Err(section.wrong(key, "is no path to a claim", "name a claim")),
+    }
+}
+
+fn claim_path(entry: &Entry<'_>) -> Result<ClaimPath, Reported> {
+    let remedy = "write the name of a claim; members of an object follow after a dot: \"realm_access.roles\"";
+    entry.parsed(ClaimPath::parse, "is no path to a claim", remedy)
+}
+
+fn claim_name(entry: &Entry<'_>) -> Result<String, Reported> {
+    let name = |text: &str| ClaimPath::parse(text).map(|path| path.as_str().to_owned());
+    entry.parsed(name, "is no name of a claim", "write the name of a top-level claim, such as \"department\"")
+}

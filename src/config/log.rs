@@ -1,0 +1,24 @@
+//! `[log]`.
+//!
+//! I own: the keys of that section. I may call: `cursor`. I never set up logging.
+
+use crate::config::cursor::{Reported, Section};
+use crate::config::{LogFormat, LogSettings};
+use tracing::Level;
+
+pub(super) fn read(mut section: Section<'_>) -> Result<LogSettings, Reported> {
+    let format = section.or("format", LogFormat::Human, |entry| {
+        entry.choice(&[("human", LogFormat::Human), ("json", LogFormat::Json)])
+    });
+    let level = section.or("level", Level::INFO, |entry| {
+        entry.choice(&[
+            ("error", Level::ERROR),
+            ("warn", Level::WARN),
+            ("info", Level::INFO),
+            ("debug", Level::DEBUG),
+            ("trace", Level::TRACE),
+        ])
+    });
+    section.finish();
+    Ok(LogSettings { format: format?, level: level? })
+}

@@ -1,0 +1,202 @@
+//! What is wrong with a configuration, and how to mend it.
+//!
+//! I own: [`Problem`] and [`Problems`], and how they look in a terminal. I may call: `cursor` (the mistakes), `mask`.
+//! I never show a value that may be a secret, and no control character reaches the terminal.
+
+use crate::config::cursor::Fault;
+use crate::config::mask::{HIDDEN, harmless};
+use std::fmt;
+use std::ops::Range;
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, as a path: `provider[0].issuer`; empty when it is the file as a whole.
+    pub key: String,
+    /// What is wrong; names the key.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+    /// Where it is; `None` when it is something that is nowhere, such as a missing section.
+    pub place: Option<Place>,
+    excerpt: Option<Excerpt>,
+}
+
+/// A place in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+}
+
+/// The line in question as it may be shown, and what the carets stand below.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Excerpt {
+    line: String,
+    carets: Range<usize>,
+}
+
+/// Everything that is wrong with one file; never empty. `Display` is for a terminal, in the manner of rustc.
+#[derive(Clone, Debug)]
+pub struct Problems {
+    file: String,
+    list: Vec<Problem>,
+}
+
+impl Problems {
+    /// The mistakes, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.list.iter()
+    }
+
+    pub(super) fn new(file: &str, text: &str, hidden: &[Range<usize>], faults: Vec<Fault>) -> Self {
+        let problem = |Fault { key, message, remedy, span }| {
+            let (place, excerpt) = match span {
+                Some(span) => {
+                    let line = Line::around(text, span.start);
+                    (Some(line.place(span.start)), Some(line.excerpt(&span, hidden)))
+                }
+                None => (None, None),
+            };
+            Problem { key, message, remedy, place, excerpt }
+        };
+        Self { file: file.to_owned(), list: faults.into_iter().map(problem).collect() }
+    }
+
+    /// The file is no TOML. Nothing is known about its keys, so only a line that is certainly harmless is shown.
+    pub(super) fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Self {
+        let (mut place, mut excerpt) = (None, None);
+        if let Some(span) = error.span() {
+            let line = Line::around(text, span.start);
+            let shown = harmless(line.text);
+            place = Some(line.place(span.start));
+            let carets = if shown == line.text { line.columns(&span) } else { 0..shown.chars().count() };
+            excerpt = Some(Excerpt { line: printable(&shown), carets });
+        }
+        Self::one(
+            file,
+            Problem {
+                key: String::new(),
+                message: format!("this is not TOML: {}", printable(error.message())),
+                remedy: "mend this first: the rest of the file was not looked at".to_owned(),
+                place,
+                excerpt,
+            },
+        )
+    }
+
+    /// The file cannot be read.
+    pub(super) fn unreadable(file: &str, why: &str) -> Self {
+        let message = format!("the configuration cannot be read: {why}");
+        let remedy = "name the right file with `--config`, and let this user read it".to_owned();
+        Self::one(file, Problem { key: String::new(), message, remedy, place: None, excerpt: None })
+    }
+
+    fn one(file: &str, problem: Problem) -> Self {
+        Self { file: file.to_owned(), list: vec![problem] }
+    }
+}
+
+impl std::error::Error for Problems {}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in &self.list {
+            self.write(problem, f)?;
+            writeln!(f)?;
+        }
+        let mistakes = if self.list.len() == 1 { "mistake" } else { "mistakes" };
+        write!(f, "{}: {} {mistakes}", self.file, self.list.len())
+    }
+}
+
+impl Problems {
+    fn write(&self, problem: &Problem, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Problem { message, remedy, place, excerpt, .. } = problem;
+        writeln!(f, "error: {message}")?;
+        let number = place.map(|place| place.line.to_string()).unwrap_or_default();
+        let gutter = " ".repeat(number.len().max(1));
+        match place {
+            Some(Place { line, column }) => writeln!(f, "{gutter}--> {}:{line}:{column}", self.file)?,
+            None => writeln!(f, "{gutter}--> {}", self.file)?,
+        }
+        if let Some(Excerpt { line, carets }) = excerpt {
+            let (indent, width) = (" ".repeat(carets.start), carets.len().max(1));
+            writeln!(f, "{gutter} |\n{number} | {line}\n{gutter} | {indent}{}", "^".repeat(width))?;
+        }
+        writeln!(f, "{gutter} = help: {remedy}")
+    }
+}
+
+/// One line of the file.
+struct Line<'t> {
+    number: usize,
+    start: usize,
+    text: &'t str,
+}
+
+impl<'t> Line<'t> {
+    fn around(text: &'t str, at: usize) -> Self {
+        let before = text.get(..at).unwrap_or(text);
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = text[start..].lines().next().unwrap_or_default();
+        Self { number: before.matches('\n').count() + 1, start, text: line }
+    }
+
+    fn place(&self, at: usize) -> Place {
+        Place { line: self.number, column: self.column(at) + 1 }
+    }
+
+    /// Characters before the byte `at`; no more than the line has.
+    fn column(&self, at: usize) -> usize {
+        let bytes = at.saturating_sub(self.start).min(self.text.len());
+        self.text.get(..bytes).unwrap_or(self.text).chars().count()
+    }
+
+    fn columns(&self, span: &Range<usize>) -> Range<usize> {
+        self.column(span.start)..self.column(span.end)
+    }
+
+    fn excerpt(&self, span: &Range<usize>, hidden: &[Range<usize>]) -> Excerpt {
+        let end = self.start + self.text.len();
+        let (mut shown, mut from) = (String::new(), self.start);
+        // Where the carets begin and end, once for each part of the line that was copied or hidden.
+        let (mut first, mut last) = (None, 0);
+        let mut part = |shown: &mut String, range: Range<usize>, text: &str, whole: bool| {
+            let (begin, before) = (span.start.max(range.start), shown.chars().count());
+            if begin < range.end.min(span.end.max(span.start + 1)) {
+                let inner = |at: usize| if whole { 0 } else { self.column(at) - self.column(range.start) };
+                let until =
+                    if whole { text.chars().count() } else { inner(span.end.clamp(range.start, range.end)) };
+                first.get_or_insert(before + inner(begin));
+                last = before + until;
+            }
+            shown.push_str(text);
+        };
+        for mask in hidden.iter().filter(|mask| mask.start < end && mask.end > self.start) {
+            let mask = mask.start.max(from)..mask.end.min(end).max(from);
+            let clear = self.text.get(from - self.start..mask.start - self.start).unwrap_or_default();
+            part(&mut shown, from..mask.start, clear, false);
+            from = mask.end;
+            part(&mut shown, mask, HIDDEN, true);
+        }
+        let rest = self.text.get(from - self.start..).unwrap_or_default();
+        // A comment beside a secret is as likely as not about the secret.
+        let rest = if from > self.start { rest.split('#').next().unwrap_or_default() } else { rest };
+        part(&mut shown, from..end, rest, false);
+        let start = first.unwrap_or_else(|| shown.chars().count());
+        Excerpt { line: printable(shown.trim_end()), carets: start..last.max(start) }
+    }
+}
+
+/// The text with every control character replaced, one for one.
+fn printable(text: &str) -> String {
+    let safe = |c: char| match c {
+        '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(safe).collect()
+}

@@ -1,0 +1,197 @@
+//! `[[route]]`.
+//!
+//! I own: the keys of that section, and how they fit each other. I may call: `cursor`, `identity_header`. I never
+//! let a route through that does not say who may pass it.
+
+use crate::config::amount::parse_size;
+use crate::config::cursor::{Entry, Reported, Section};
+use crate::config::identity_header;
+use crate::config::server::Premises;
+use crate::domain::csrf::CsrfMode;
+use crate::domain::origin::Origin;
+use crate::domain::path::CanonicalPath;
+use crate::domain::route::{Access, Relay, Route, RouteLimits, RouteTable, UpstreamAddress};
+use std::time::Duration;
+
+const DEFAULT_RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+const ACCESS: &str =
+    "write \"public\", \"optional\", \"signed-in\" or { roles = [\"editor\"] }; there is no default";
+
+/// Reads all routes: at least one, no two for one place.
+pub(super) fn read_all(file: &mut Section<'_>, premises: &Premises) -> Result<RouteTable, Reported> {
+    let remedy = "add one: [[route]] with path, upstream and access";
+    let (mut routes, mut failed) = (Vec::new(), None);
+    for mut section in file.sections("route", remedy)? {
+        match read(&mut section, premises) {
+            Ok(route) => {
+                // The table itself judges, each route against those before it.
+                let mut so_far: Vec<Route> = routes.clone();
+                so_far.push(route.clone());
+                match RouteTable::new(so_far) {
+                    Ok(_) => routes.push(route),
+                    Err((one, other)) => failed = Some(twins(&section, &one, &other)),
+                }
+            }
+            Err(reported) => failed = Some(reported),
+        }
+    }
+    if let Some(reported) = failed {
+        return Err(reported);
+    }
+    RouteTable::new(routes).map_err(|(one, other)| {
+        file.wrong("route", format_args!("has twins: {one} and {other}"), "keep one of them")
+    })
+}
+
+fn twins(section: &Section<'_>, one: &str, other: &str) -> Reported {
+    section.wrong(
+        "path",
+        format_args!("claims the place of another route: {one} and {other}"),
+        "keep one of the two; a slash at the end makes no difference",
+    )
+}
+
+fn read(section: &mut Section<'_>, premises: &Premises) -> Result<Route, Reported> {
+    let path = section.must("path", "write the path prefix that the route serves: path = \"/wiki/\"", |e| {
+        path(e, premises)
+    });
+    let origin = section.may("origin", |entry| origin(entry, premises));
+    let upstreams =
+        section.must("upstream", "write where the app listens: upstream = \"http://wiki:80\"", |e| {
+            e.one_or_more(upstream)
+        });
+    let access = section.must("access", ACCESS, access);
+    let identity_headers = section.or("identity_headers", Vec::new(), identity_header::read);
+    let relay = section.or("token", Relay::None, |entry| {
+        entry.choice(&[("none", Relay::None), ("access", Relay::AccessToken)])
+    });
+    let cleartext = section.or("allow_cleartext_token", false, |entry| entry.boolean());
+    let csrf = section.or("csrf", CsrfMode::FetchMetadata, |entry| {
+        entry.choice(&[
+            ("fetch-metadata", CsrfMode::FetchMetadata),
+            ("strict", CsrfMode::Strict),
+            ("off", CsrfMode::Off),
+        ])
+    });
+    let response_timeout = section.or("response_timeout", DEFAULT_RESPONSE_TIMEOUT, Entry::time_limit);
+    let stall_timeout = section.or("stall_timeout", DEFAULT_STALL_TIMEOUT, Entry::time_limit);
+    let max_body = section.may("max_body", size);
+    section.finish();
+
+    let public = matches!(access, Ok(Access::Public));
+    let relay = match relay {
+        Ok(Relay::AccessToken) if public => Err(nobody_is_known(section, "token")),
+        Ok(Relay::AccessToken) => judge_cleartext(section, &upstreams, &cleartext),
+        other => other,
+    };
+    let identity_headers = match identity_headers {
+        Ok(headers) if public && !headers.is_empty() => Err(nobody_is_known(section, "identity_headers")),
+        other => other,
+    };
+    let (prefix, origin) = (path?, origin?);
+    let authority = origin.as_ref().map(Origin::authority).unwrap_or_default();
+    cleartext?;
+    Ok(Route {
+        name: format!("{authority}{}", prefix.as_str()),
+        origin,
+        prefix,
+        access: access?,
+        upstreams: upstreams?,
+        identity_headers: identity_headers?,
+        relay: relay?,
+        csrf: csrf?,
+        limits: RouteLimits {
+            response_timeout: response_timeout?,
+            stall_timeout: stall_timeout?,
+            max_body: max_body?,
+        },
+    })
+}
+
+fn nobody_is_known(section: &Section<'_>, key: &'static str) -> Reported {
+    section.wrong(
+        key,
+        "has no effect on a public route: the session is not looked at, so nobody is known",
+        "remove it, or make access = \"optional\"",
+    )
+}
+
+/// A token in clear on a network is anybody's who listens in (R81).
+fn judge_cleartext(
+    section: &Section<'_>,
+    upstreams: &Result<Vec<UpstreamAddress>, Reported>,
+    allowed: &Result<bool, Reported>,
+) -> Result<Relay, Reported> {
+    let in_clear = |upstream: &UpstreamAddress| !upstream.secure && !upstream.loopback;
+    let some_in_clear = upstreams.as_ref().is_ok_and(|upstreams| upstreams.iter().any(in_clear));
+    if some_in_clear && allowed.is_ok_and(|allowed| !allowed) {
+        return Err(section.wrong(
+            "token",
+            "would send access tokens over plain http to another machine",
+            "make the upstream https; or, if that network is yours alone, set allow_cleartext_token = true",
+        ));
+    }
+    Ok(Relay::AccessToken)
+}
+
+fn path(entry: &Entry<'_>, premises: &Premises) -> Result<CanonicalPath, Reported> {
+    let path = CanonicalPath::parse(entry.text()?).map_err(|refusal| {
+        let remedy = "write a plain path prefix, such as \"/wiki/\"; there are no patterns";
+        entry.wrong(format_args!("is no canonical path: {refusal}"), remedy)
+    })?;
+    match &premises.prefix {
+        Some(prefix) if path.is_under(prefix.as_str()) => Err(entry.wrong(
+            format_args!("lies under `server.prefix` ({}), where Keycard itself answers", prefix.as_str()),
+            "choose another path, or another `server.prefix`",
+        )),
+        _ => Ok(path),
+    }
+}
+
+fn origin(entry: &Entry<'_>, premises: &Premises) -> Result<Origin, Reported> {
+    let remedy = "write it as in `server.public_url`, such as \"https://apps.example.com\"";
+    let origin = entry.parsed(Origin::parse, "is not an origin", remedy)?;
+    match &premises.origins {
+        Some(origins) if origins.get(origin.as_str()).is_none() => {
+            Err(entry.wrong("is not among `server.public_url`", "add it there, or leave the key out"))
+        }
+        _ => Ok(origin),
+    }
+}
+
+/// Scheme and authority, and nothing else: what is judged is the path that is forwarded (R70).
+fn upstream(entry: &Entry<'_>) -> Result<UpstreamAddress, Reported> {
+    let remedy = "write scheme, host and port alone: \"http://wiki:8080\"; paths are forwarded as they are";
+    entry.parsed(UpstreamAddress::parse, "is not the address of an upstream", remedy)
+}
+
+fn access(entry: &Entry<'_>) -> Result<Access, Reported> {
+    let Some(mut table) = entry.table("access") else {
+        return entry.choice(&[
+            ("public", Access::Public),
+            ("optional", Access::Optional),
+            ("signed-in", Access::SignedIn),
+        ]);
+    };
+    let roles = table.must("roles", "write { roles = [\"editor\"] }", |roles| {
+        roles.one_or_more(|role| Ok(role.text()?.to_owned()))
+    });
+    table.finish();
+    Ok(Access::Roles(roles?))
+}
+
+fn size(entry: &Entry<'_>) -> Result<u64, Reported> {
+    let bytes = match entry.number() {
+        Some(bytes) => bytes,
+        None => entry.parsed(
+            parse_size,
+            "is not a size",
+            "write bytes, or a string with a unit: \"10MB\", \"64KiB\"",
+        )?,
+    };
+    match bytes {
+        0 => Err(entry.wrong("would refuse every body", "leave the key out for no limit")),
+        bytes => Ok(bytes),
+    }
+}

@@ -1,0 +1,107 @@
+//! The example file and the code say the same, and `keycard check` says it in words.
+
+use super::{accepted, read};
+use crate::config::keys::{KEYS, keys_of};
+use crate::config::{Settings, StoreSettings, describe};
+use std::fmt::Write as _;
+
+const EXAMPLE: &str = include_str!("../../../config/keycard.example.toml");
+
+/// The example with those of its commented keys set that `choose` picks by their line.
+pub(super) fn uncommented(choose: impl Fn(&str) -> bool) -> String {
+    let line = |line: &'static str| match commented_key(line) {
+        Some(_) if choose(line) => line.trim_start_matches("# "),
+        _ => line,
+    };
+    EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn commented_key(line: &str) -> Option<&str> {
+    let (key, _) = line.strip_prefix("# ")?.split_once(" = ")?;
+    key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_').then_some(key)
+}
+
+/// Sections and keys of the example, set or commented, in its order.
+fn keys_of_example() -> Vec<(&'static str, Vec<&'static str>)> {
+    let mut sections: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in EXAMPLE.lines() {
+        if line.starts_with('[') {
+            sections.push((line.trim_matches(['[', ']']), Vec::new()));
+        }
+        let set = || line.split_once(" = ").map(|(key, _)| key).filter(|_| !line.starts_with('#'));
+        if let (Some(key), Some((_, keys))) = (commented_key(line).or_else(set), sections.last_mut()) {
+            keys.push(key);
+        }
+    }
+    sections
+}
+
+#[test]
+fn the_example_has_every_key_and_no_other() {
+    let sections = keys_of_example();
+    let names: Vec<&str> = sections.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, keys_of(""));
+    for (name, keys) in sections {
+        assert_eq!(keys, keys_of(name), "[{name}]");
+    }
+    for (_, keys) in KEYS.iter().filter(|(name, _)| matches!(*name, "secret" | "access")) {
+        assert!(keys.iter().all(|key| EXAMPLE.contains(&format!("{{ {key} = "))), "{keys:?}");
+    }
+}
+
+#[test]
+fn the_example_parses_with_and_without_its_commented_keys() {
+    for text in [EXAMPLE.to_owned(), uncommented(|_| true)] {
+        assert!(read(&text).is_ok(), "{}", read(&text).err().unwrap());
+    }
+}
+
+#[test]
+fn the_example_tells_the_true_defaults() {
+    let defaults = uncommented(|line| !line.ends_with("# example"));
+    let (plain, set) = (read(EXAMPLE).ok().unwrap(), read(&defaults).ok().unwrap());
+    assert_eq!(fingerprint(&plain), fingerprint(&set));
+}
+
+/// Everything in the settings that has a default.
+fn fingerprint(settings: &Settings) -> String {
+    let Settings { server, session, providers, identity, routes, log } = settings;
+    let mut text = format!("{:?} {} {:?}", server.listen, server.prefix.as_str(), server.trusted_proxies);
+    let times = (server.header_timeout, server.keep_alive, server.drain_timeout);
+    write!(text, "{} {:?} {times:?} {:?}", server.dev, server.workers, session.limits).unwrap();
+    if let StoreSettings::Redis(redis) = &session.store {
+        write!(text, "{} {:?} {:?}", redis.prefix, redis.timeout, redis.ca_pem).unwrap();
+    }
+    for one in providers {
+        write!(text, "{:?} {:?} {:?}", one.client_auth, one.scopes, one.algorithms).unwrap();
+        write!(text, "{:?} {} {:?}", one.endpoint_hosts, one.userinfo, one.requested).unwrap();
+        write!(text, "{:?} {:?} {:?}", one.extra_params, one.clock_skew, one.timeout).unwrap();
+        write!(text, "{:?} {:?} {}", one.ca_pem, one.http_proxy, one.id_token_hint).unwrap();
+    }
+    write!(text, "{identity:?} {:?} {log:?}", routes.iter().collect::<Vec<_>>()).unwrap();
+    text
+}
+
+#[test]
+fn the_description_has_every_bound_and_no_secret() {
+    let mut text = uncommented(|_| true);
+    text.push_str("\n[[route]]\npath = '/api/'\nupstream = 'http://api'\naccess = { roles = ['a'] }\n");
+    text.push_str("token = 'access'\nallow_cleartext_token = true\ncsrf = 'off'\n");
+    let shown = describe(&read(&text).unwrap_or_else(|problems| panic!("{problems}")));
+    for expected in [
+        "https://apps.example.com",
+        "rediss://redis:6379 under keycard:, sealed with 1 key",
+        "apps.example.com/wiki/",
+        "one of: a",
+        "30m    at the latest 31m30s, never early",
+        "a login takes at most                     10m",
+        "its clock may differ by 30s",
+        "/api/: csrf = \"off\"",
+        "/api/: access tokens go in clear to http://api",
+    ] {
+        assert!(shown.contains(expected), "{expected}\n{shown}");
+    }
+    assert!(!shown.contains("s3cret"), "{shown}");
+    let warned = describe(&accepted(&[("server", "dev = true")]));
+    assert!(warned.contains("dev = true") && warned.contains("a restart signs everybody out"), "{warned}");
+}

@@ -1,0 +1,359 @@
+//! One test for each rule, named after the row that it defends.
+
+use super::{BASE, SECRET, accepted, base_with, read, refused};
+use crate::config::StoreSettings;
+use crate::domain::route::IdentitySource;
+use std::time::Duration;
+
+#[test]
+fn a45_secrets_come_from_literals_variables_and_files() {
+    let secret = |value: &str| {
+        let line = format!("client_secret = {value}");
+        accepted(&[("provider", &line)]).providers[0].client_secret.expose().to_owned()
+    };
+    assert_eq!(secret("'s3cret-s3cret-s3cret'"), SECRET);
+    assert_eq!(secret("{ file = '/run/secrets/oidc' }"), SECRET);
+    assert_eq!(secret("{ env = 'K' }").len(), 44);
+    for (value, key, words) in [
+        ("{ file = '/open' }", ".file", "which others may read (mode 0644)"),
+        ("{ file = '/nowhere' }", ".file", "cannot be read"),
+        ("{ file = '/empty' }", ".file", "empty secret"),
+        ("{ env = 'EMPTY' }", ".env", "leads to an empty secret"),
+        ("{ env = 'NOT_SET' }", ".env", "NOT_SET, which is not set"),
+        ("{ env = 's3cret' }", ".env", "an environment variable that is not set"),
+        ("{ env = 'K', file = '/run/secrets/oidc' }", "", "both"),
+        ("{}", "", "nowhere"),
+        ("{ var = 'K', env = 'K' }", ".var", "unknown key"),
+        ("17", "", "not an integer"),
+        ("''", "", "is empty"),
+        ("\"\\n\"", "", "is empty"),
+        ("'s3cret'", "", "shorter than 16 characters"),
+    ] {
+        let line = format!("client_secret = {value}");
+        refused(&[("provider", &line)], &format!("provider[0].client_secret{key}"), words);
+    }
+}
+
+#[test]
+fn a45_dev_lets_through_what_it_says_and_nothing_more() {
+    let dev = ("server", "dev = true");
+    for edit in [
+        ("provider", "client_secret = 'short'"),
+        ("provider", "client_secret = { file = '/open' }"),
+        ("provider", "issuer = 'http://idp:8080'"),
+        ("server", "public_url = 'http://apps.example.com'"),
+        ("server", "trusted_proxies = ['0.0.0.0/0']"),
+    ] {
+        accepted(&[dev, edit]);
+        assert!(read(&base_with(&[edit])).is_err(), "{edit:?}");
+    }
+    refused(&[dev, ("session", "keys = ['short']")], "session.keys[0]", "32 bytes");
+    let api = [("route", "token = 'access'"), dev];
+    refused(&api, "route[0].token", "plain http");
+}
+
+#[test]
+fn a45_keys_are_32_bytes_in_base64() {
+    for bad in ["'AAAA'", "'not base64 at all'", "{ env = 'KEYCARD_STORE' }"] {
+        let shown = refused(&[("session", &format!("keys = [{bad}]"))], "session.keys[0]", "32 bytes");
+        assert!(shown.contains("openssl rand -base64 32"), "{shown}");
+    }
+    refused(&[("session", "keys = []")], "session.keys", "is empty");
+    refused(&[("session", "store = 'redis://redis'")], "session.keys", "is missing");
+    let settings = accepted(&[
+        ("session", "store = 'redis://redis:6379/1'"),
+        ("session", "keys = [{ file = '/run/secrets/keycard.key' }, { env = 'K' }]"),
+    ]);
+    assert_eq!(settings.session.keys.len(), 2);
+    assert!(matches!(settings.session.store, StoreSettings::Redis(_)));
+}
+
+#[test]
+fn r52_public_urls_are_https_or_local() {
+    for good in ["'http://localhost:8080'", "['https://a.example', 'https://b.example:8443/']"] {
+        accepted(&[("server", &format!("public_url = {good}"))]);
+    }
+    for (bad, words) in [
+        ("'http://apps.example.com'", "plain http"),
+        ("['https://a.example', 'http://localhost']", "mixes"),
+        ("['https://a.example', 'https://A.example/']", "twice"),
+        ("[]", "is empty"),
+    ] {
+        let shown = refused(&[("server", &format!("public_url = {bad}"))], "server.public_url", words);
+        assert!(!bad.contains("http://apps") || shown.contains("server.dev = true"), "{shown}");
+    }
+    for bad in ["https://apps.example.com/x", "apps.example.com", "https://*.example.com", "ftp://a"] {
+        refused(&[("server", &format!("public_url = '{bad}'"))], "server.public_url", "not an origin");
+    }
+}
+
+#[test]
+fn r73_trusted_proxies_are_networks_and_never_everybody() {
+    let line = "trusted_proxies = ['10.0.0.0/8', '192.0.2.7', 'fd00::/8']";
+    assert_eq!(accepted(&[("server", line)]).server.trusted_proxies.len(), 3);
+    for (bad, words) in [
+        ("0.0.0.0/0", "everybody"),
+        ("::/0", "everybody"),
+        ("10.1.2.3/8", "bits set"),
+        ("10.0.0.0/40", "CIDR"),
+        ("proxy", "CIDR"),
+    ] {
+        let line = format!("trusted_proxies = ['{bad}']");
+        refused(&[("server", &line)], "server.trusted_proxies[0]", words);
+    }
+}
+
+#[test]
+fn server_keys_are_judged() {
+    for (line, key, words) in [
+        ("listen = ':8080'", "listen", "not an address"),
+        ("listen = 'localhost:8080'", "listen", "not an address"),
+        ("prefix = '/'", "prefix", "every path"),
+        ("prefix = 'bff'", "prefix", "slash"),
+        ("prefix = '/a//b'", "prefix", "empty segment"),
+        ("prefix = '/a//'", "prefix", "empty segment"),
+        ("prefix = '/a/../b'", "prefix", "dot segment"),
+        ("workers = 0", "workers", "from 1"),
+        ("workers = '4'", "workers", "from 1"),
+        ("workers = -1", "workers", "from 1"),
+        ("dev = 'true'", "dev", "true or false"),
+        ("keep_alive = '0s'", "keep_alive", "longer than zero"),
+        ("drain_timeout = '30'", "drain_timeout", "span of time"),
+        ("header_timeout = 10", "header_timeout", "with a unit"),
+    ] {
+        refused(&[("server", line)], &format!("server.{key}"), words);
+    }
+    assert_eq!(accepted(&[("server", "prefix = '/auth/'")]).server.prefix.as_str(), "/auth");
+    assert_eq!(accepted(&[("server", "drain_timeout = '0s'")]).server.drain_timeout, Duration::ZERO);
+}
+
+#[test]
+fn stores_that_do_not_exist_yet_are_named_as_such() {
+    for later in ["embedded", "redis+sentinel://a", "redis+cluster://a"] {
+        let line = format!("store = '{later}'");
+        refused(&[("session", &line)], "session.store", "does not have yet");
+    }
+    for bad in ["postgres://a", "Memory", "memory://", "unix:///run/redis.sock", "redis"] {
+        let line = format!("store = '{bad}'");
+        assert!(read(&base_with(&[("session", &line)])).is_err(), "{bad}");
+    }
+    for bad in ["redis://", "redis:///0", "redis://a/x", "rediss://a/0#x"] {
+        let line = format!("store = '{bad}'");
+        refused(&[("session", &line)], "session.store", "not a Redis URL");
+    }
+    let plain = [("session", "store = 'redis://a'"), ("session", "store_ca_file = '/etc/ssl/redis-ca.pem'")];
+    let keys = ("session", "keys = [{ env = 'K' }]");
+    refused(&[plain[0], plain[1], keys], "session.store_ca_file", "never used");
+    refused(&[("session", "store_prefix = 'a{b}'")], "session.store_prefix", "no prefix");
+    refused(&[("session", "store_ca_file = '/run/secrets/oidc'")], "session.store_ca_file", "certificate");
+}
+
+#[test]
+fn r47_silence_is_never_longer_than_life() {
+    let edits = [("session", "idle_timeout = '2h'"), ("session", "lifetime = '1h'")];
+    refused(&edits, "session.idle_timeout", "(2h) is longer than `lifetime` (1h)");
+    refused(&[("session", "lifetime = '10m'")], "session.lifetime", "(30m) is longer");
+    refused(&[("session", "idle_timeout = '11h'")], "session.idle_timeout", "longer than");
+    for key in ["idle_timeout", "lifetime", "store_timeout"] {
+        refused(&[("session", &format!("{key} = '0s'"))], &format!("session.{key}"), "longer than zero");
+    }
+}
+
+#[test]
+fn r21_issuers_are_https_or_on_this_machine_and_kept_exactly() {
+    for good in ["https://idp.example.com/realms/Corp/", "http://localhost:8080", "http://127.0.0.1/x"] {
+        let settings = accepted(&[("provider", &format!("issuer = '{good}'"))]);
+        assert_eq!(settings.providers[0].issuer.as_str(), good);
+    }
+    for (bad, words) in [
+        ("http://idp.example.com", "plain http"),
+        ("idp.example.com", "not an issuer"),
+        ("https://idp.example.com?x", "not an issuer"),
+        ("https://idp.example.com#x", "not an issuer"),
+        ("https://u:s3cret@idp.example.com", "not an issuer"),
+        ("https://*.example.com", "not an issuer"),
+        (" https://idp.example.com", "not an issuer"),
+        ("ftp://idp.example.com", "not an issuer"),
+        ("file:///idp", "not an issuer"),
+    ] {
+        refused(&[("provider", &format!("issuer = '{bad}'"))], "provider[0].issuer", words);
+    }
+}
+
+#[test]
+fn r13_algorithms_are_known_and_never_mixed() {
+    for (bad, key, words) in [
+        ("['none']", "[0]", "no algorithm that is safe"),
+        ("['RS256', 'RS1']", "[1]", "no algorithm that is safe"),
+        ("['RS256', 'HS256']", "", "mixes"),
+        ("[]", "", "is empty"),
+    ] {
+        let line = format!("signing_algorithms = {bad}");
+        refused(&[("provider", &line)], &format!("provider[0].signing_algorithms{key}"), words);
+    }
+    let shared = ("provider", "signing_algorithms = ['HS256']");
+    refused(&[shared], "provider[0].client_secret", "shorter than 32");
+    accepted(&[shared, ("provider", "client_secret = { env = 'K' }")]);
+    refused(&[("provider", "clock_skew = '61s'")], "provider[0].clock_skew", "more than 60 s");
+}
+
+#[test]
+fn r9_provider_ids_are_unique() {
+    let second = BASE.split("[[provider]]").nth(1).unwrap().split("[identity]").next().unwrap();
+    let Err(problems) = read(&format!("{BASE}\n[[provider]]{second}")) else { panic!("accepted") };
+    let found: Vec<&str> = problems.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(found, ["provider[1].id"], "{problems}");
+    let other = second.replace("\"corp\"", "\"other\"");
+    assert_eq!(read(&format!("{BASE}\n[[provider]]{other}")).map(|s| s.providers.len()).ok(), Some(2));
+}
+
+#[test]
+fn provider_keys_are_judged() {
+    for (line, key, words) in [
+        ("id = 'Corp'", "id", "no id"),
+        ("client_id = 'a b'", "client_id", "space"),
+        ("client_auth = 'client_secret_jwt'", "client_auth", "must be one of"),
+        ("scopes = ['profile']", "scopes", "openid"),
+        ("scopes = ['openid email']", "scopes[0]", "no scope"),
+        ("scopes = 'openid'", "scopes", "must be a list"),
+        ("endpoint_hosts = ['https://a']", "endpoint_hosts[0]", "host name"),
+        ("endpoint_hosts = ['a/b']", "endpoint_hosts[0]", "host name"),
+        ("endpoint_hosts = ['*.a.example']", "endpoint_hosts[0]", "host name"),
+        ("userinfo = 1", "userinfo", "true or false"),
+        ("max_age = '1500ms'", "max_age", "whole seconds"),
+        ("max_age = 60", "max_age", "with a unit"),
+        ("acr_values = ['a b']", "acr_values[0]", "space"),
+        ("authorization_params = { state = 'x' }", "authorization_params.state", "sets itself"),
+        ("authorization_params = { hd = 1 }", "authorization_params.hd", "must be a string"),
+        ("authorization_params = 'x'", "authorization_params", "must be a table"),
+        ("timeout = '0s'", "timeout", "longer than zero"),
+        ("ca_file = '/nowhere'", "ca_file", "cannot be read"),
+        ("ca_file = '/run/secrets/oidc'", "ca_file", "no PEM certificate"),
+    ] {
+        refused(&[("provider", line)], &format!("provider[0].{key}"), words);
+    }
+    for own in ["client_id", "redirect_uri", "response_type", "nonce", "code_challenge", "scope", "prompt"] {
+        let line = format!("authorization_params = {{ {own} = 'x' }}");
+        refused(&[("provider", &line)], &format!("provider[0].authorization_params.{own}"), "sets itself");
+    }
+}
+
+#[test]
+fn identity_paths_are_judged() {
+    for (line, key) in [("user_id = 'a..b'", "user_id"), ("roles = ['', 'x']", "roles[0]")] {
+        assert!(read(&base_with(&[("identity", line)])).is_err(), "{key}");
+    }
+    refused(&[("identity", "email = 'a.'")], "identity.email", "no path to a claim");
+    refused(&[("identity", "claims = 'department'")], "identity.claims", "must be a list");
+    let line = "identity_headers = { X-Ward = 'claim:ward.name', X-User = 'user_id' }";
+    let settings = accepted(&[("route", line)]);
+    let read: Vec<&str> = settings.identity.read_by_headers.iter().map(|path| path.as_str()).collect();
+    assert_eq!(read, ["ward.name"]);
+}
+
+#[test]
+fn r70_routes_are_canonical_and_upstreams_bare() {
+    for bad in ["wiki", "/a/../b", "/a//b", "/a%2fb", "/a;b", "/a?b"] {
+        refused(&[("route", &format!("path = '{bad}'"))], "route[0].path", "no canonical path");
+    }
+    for bad in ["/bff", "/bff/login"] {
+        refused(&[("route", &format!("path = '{bad}'"))], "route[0].path", "lies under");
+    }
+    for bad in ["wiki:80", "http://wiki/x", "http://wiki?x", "unix:/run/x"] {
+        refused(&[("route", &format!("upstream = '{bad}'"))], "route[0].upstream", "not the address");
+    }
+    refused(&[("route", "upstream = []")], "route[0].upstream", "is empty");
+    let mixed = accepted(&[("route", "upstream = ['http://a', 'https://b']")]);
+    assert_eq!(mixed.routes.iter().next().unwrap().upstreams.len(), 2);
+    refused(&[("route", "origin = 'https://other.example'")], "route[0].origin", "not among");
+    accepted(&[("route", "origin = 'https://apps.example.com/'")]);
+}
+
+#[test]
+fn two_routes_for_one_place_name_each_other() {
+    let twin = "\n[[route]]\npath = '/wiki'\nupstream = 'http://other'\naccess = 'public'\n";
+    let Err(problems) = read(&format!("{BASE}{twin}{twin}")) else { panic!("accepted") };
+    let found: Vec<_> = problems.iter().map(|p| (p.key.as_str(), p.place.map(|at| at.line))).collect();
+    assert_eq!(found, [("route[1].path", Some(19)), ("route[2].path", Some(24))], "{problems}");
+    let message = &problems.iter().next().unwrap().message;
+    assert!(message.contains("/wiki/") && message.contains("/wiki\u{20}") || message.ends_with("/wiki"));
+}
+
+#[test]
+fn r82_access_has_no_default_and_no_empty_list() {
+    for (bad, key, words) in [
+        ("'signed_in'", "", "must be one of"),
+        ("{ roles = [] }", ".roles", "is empty"),
+        ("{ roles = [''] }", ".roles[0]", "is empty"),
+        ("{}", ".roles", "is missing"),
+        ("{ roles = ['a'], users = ['b'] }", ".users", "unknown key"),
+        ("true", "", "must be a string"),
+    ] {
+        refused(&[("route", &format!("access = {bad}"))], &format!("route[0].access{key}"), words);
+    }
+}
+
+#[test]
+fn r81_tokens_go_in_clear_only_when_told_so() {
+    let token = ("route", "token = 'access'");
+    refused(&[token], "route[0].token", "plain http");
+    refused(&[token, ("route", "upstream = ['https://a', 'http://b']")], "route[0].token", "plain http");
+    for edit in [
+        ("route", "upstream = 'https://api'"),
+        ("route", "upstream = 'http://127.0.0.1:3000'"),
+        ("route", "allow_cleartext_token = true"),
+    ] {
+        accepted(&[token, edit]);
+    }
+    refused(&[("route", "token = 'id'")], "route[0].token", "must be one of");
+}
+
+#[test]
+fn a_public_route_names_nobody() {
+    let public = ("route", "access = 'public'");
+    refused(&[public, ("route", "token = 'access'")], "route[0].token", "public route");
+    let headers = ("route", "identity_headers = 'remote-user'");
+    refused(&[public, headers], "route[0].identity_headers", "public route");
+    accepted(&[public]);
+}
+
+#[test]
+fn r72_identity_headers_have_names_of_their_own() {
+    for (bad, words) in [
+        ("Cookie", "another meaning"),
+        ("Content_Length", "another meaning"),
+        ("Authorization", "another meaning"),
+        ("Transfer-Encoding", "another meaning"),
+        ("Proxy-Anything", "another meaning"),
+        ("X-Forwarded-For", "another meaning"),
+        ("X User", "no name of a header"),
+        ("", "no name of a header"),
+    ] {
+        let line = format!("identity_headers = {{ '{bad}' = 'user_id' }}");
+        let Err(problems) = read(&base_with(&[("route", &line)])) else { panic!("accepted: {bad}") };
+        assert!(problems.iter().all(|p| p.message.contains(words)), "{problems}");
+    }
+    let line = "identity_headers = { X-User = 'user_id', x_user = 'name' }";
+    refused(&[("route", line)], "route[0].identity_headers.x_user", "differs");
+    let line = "identity_headers = { X-User = 'usr_id' }";
+    let shown = refused(&[("route", line)], "route[0].identity_headers.X-User", "no source");
+    assert!(shown.contains("did you mean `user_id`?"), "{shown}");
+    refused(&[("route", "identity_headers = 'none'")], "route[0].identity_headers", "no set of headers");
+    let settings = accepted(&[("route", "identity_headers = 'remote-user'")]);
+    let route = settings.routes.iter().next().unwrap();
+    assert_eq!(route.identity_headers[3].name.as_str(), "remote-groups");
+    assert_eq!(route.identity_headers[3].source, IdentitySource::Roles);
+}
+
+#[test]
+fn bodies_have_sizes_with_units() {
+    for (value, bytes) in [("1024", 1024), ("'10MB'", 10_000_000), ("'64KiB'", 65_536)] {
+        let settings = accepted(&[("route", &format!("max_body = {value}"))]);
+        assert_eq!(settings.routes.iter().next().unwrap().limits.max_body, Some(bytes));
+    }
+    for bad in ["0", "-1", "'10'", "'ten'", "1.5"] {
+        assert!(read(&base_with(&[("route", &format!("max_body = {bad}"))])).is_err(), "{bad}");
+    }
+    refused(&[("log", "level = 'verbose'")], "log.level", "must be one of");
+    refused(&[("log", "format = 'jsn'")], "log.format", "must be one of");
+}
