@@ -6,7 +6,8 @@
 
 use clap::{Parser, Subcommand};
 use keycard::app::{App, SystemClock};
-use keycard::config::{self, ProcessEnvironment, Settings};
+use keycard::config::environment::ProcessEnvironment;
+use keycard::config::{self, Settings};
 use keycard::keyring::MasterKey;
 use keycard::telemetry;
 use std::future::Future;

@@ -151,7 +151,7 @@ async fn pump(mut payload: web::Payload, mut sender: BodySender) {
         }
     }
     // A length that was not kept is the upload's fault, and `send` has it already.
-    drop(sender.finish());
+    let _ = sender.finish();
 }
 
 fn respond(reply: UpstreamReply) -> HttpResponse {
