@@ -3,3 +3,4 @@ pub mod config;
 pub mod domain;
 pub mod keyring;
 pub mod ports;
+pub mod upstream;
