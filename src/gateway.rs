@@ -1,6 +1,6 @@
 //! What becomes of a request: the whole path, in one file.
 //!
-//! I own: [`Gateway`], its one question [`Gateway::admit`], and the answers [`Outcome`] and [`GatewayError`].
+//! I own: [`Gateway`], its one question [`Gateway::admit`], and the answers [`Verdict`] and [`GatewayError`].
 //! I may call: `domain`, `ports`, `keyring`. I never know HTTP responses, actix, Redis or a provider by name.
 //!
 //! A request comes in as facts and perhaps a ticket ([`crate::inbound`] has read them). It finds its route, its
@@ -16,8 +16,8 @@ use crate::domain::path::CanonicalPath;
 use crate::domain::policy::{self, Decision, Permit, Refusal, WhySignIn};
 use crate::domain::request::{RequestFacts, RequestKind};
 use crate::domain::return_to::ReturnTo;
-use crate::domain::route::{Access, RouteTable};
-use crate::domain::session::{Limits, LiveSession, Standing, Ticket, WhyOver};
+use crate::domain::route::{Access, Route, RouteTable};
+use crate::domain::session::{Limits, LiveSession, Session, Standing, Ticket, WhyOver};
 use crate::domain::time::Timestamp;
 use crate::keyring::{CannotOpen, KeyRing, NoRandomness};
 use crate::ports::{Clock, IdentityProvider, ProviderError, SessionStore, StoreError};
@@ -67,6 +67,16 @@ impl Providers {
     pub fn are_several(&self) -> bool {
         !self.others.is_empty()
     }
+}
+
+/// The answer to one request, with what the access line wants to know about it.
+pub struct Verdict {
+    /// The route, if one leads there.
+    pub route: Option<Arc<Route>>,
+    /// The session that the request showed, if it is in force and the route asked for it.
+    pub session: Option<Arc<Session>>,
+    /// What shall happen.
+    pub outcome: Outcome,
 }
 
 /// What shall happen to a request.
@@ -122,10 +132,10 @@ impl Gateway {
     ///
     /// # Errors
     /// [`GatewayError::Store`] when a ticket was presented on a guarded route and the store did not answer.
-    pub async fn admit(&self, facts: &RequestFacts, presented: Option<&Ticket>) -> Result<Outcome, GatewayError> {
+    pub async fn admit(&self, facts: &RequestFacts, presented: Option<&Ticket>) -> Result<Verdict, GatewayError> {
         let now = self.clock.now();
         let Some(route) = self.routes.find(&facts.origin, &facts.path) else {
-            return Ok(Outcome::NoRoute);
+            return Ok(Verdict { route: None, session: None, outcome: Outcome::NoRoute });
         };
         // Public routes never touch the store: they work while it is down.
         let standing = match route.access {
@@ -134,12 +144,17 @@ impl Gateway {
                 self.standing(presented, Activity::Counts, now).await?
             }
         };
-        Ok(match policy::decide(route, facts, standing, now) {
+        let session = match &standing {
+            Standing::Live(live) => Some(Arc::clone(&live.session)),
+            Standing::Anonymous | Standing::Over(_) => None,
+        };
+        let outcome = match policy::decide(route, facts, standing, now) {
             Decision::Admit(permit) => Outcome::Forward(permit),
             Decision::SignIn(why) => Self::ask_to_sign_in(facts, why),
             Decision::Preflight => Outcome::Preflight,
             Decision::Refuse(refusal) => Outcome::Refused(refusal),
-        })
+        };
+        Ok(Verdict { route: Some(Arc::clone(route)), session, outcome })
     }
 
     fn ask_to_sign_in(facts: &RequestFacts, why: WhySignIn) -> Outcome {

@@ -21,7 +21,11 @@ use std::sync::Arc;
 const BAD_CONFIG: u8 = 64;
 
 #[derive(Parser)]
-#[command(name = "keycard", version, about = "A front desk for web apps: OpenID Connect sign-in, server-side sessions, one cookie.")]
+#[command(
+    name = "keycard",
+    version,
+    about = "A front desk for web apps: OpenID Connect sign-in, server-side sessions, one cookie."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -100,10 +104,12 @@ fn serve(settings: Settings) -> ExitCode {
 
 async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
     let address = settings.server.listen;
-    let origins: Vec<String> = settings.server.origins.iter().map(|origin| origin.as_str().to_owned()).collect();
+    let origins: Vec<String> =
+        settings.server.origins.iter().map(|origin| origin.as_str().to_owned()).collect();
     let stop = stop_signal()?;
     let app = App::build(settings, Arc::new(SystemClock)).await?;
-    let listener = TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    let listener =
+        TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))?;
     tracing::info!(%address, origins = origins.join(", "), "keycard is serving");
     app.serve(listener, stop).await?;
     tracing::info!("keycard has stopped");

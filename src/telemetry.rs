@@ -4,7 +4,7 @@
 //! none of them says a secret.
 
 use crate::config::{LogFormat, LogSettings};
-use std::io;
+use std::io::{self, IsTerminal as _};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -25,7 +25,7 @@ pub fn install(settings: LogSettings) -> Result<(), Box<dyn std::error::Error + 
         LogFormat::Json => {
             fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(io::stderr).boxed()
         }
-        LogFormat::Human => fmt::layer().with_writer(io::stderr).boxed(),
+        LogFormat::Human => fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(io::stderr).boxed(),
     };
     tracing_subscriber::registry().with(layer.with_filter(levels)).try_init()?;
     Ok(())

@@ -78,7 +78,8 @@ fn sources() -> Vec<Source> {
         .map(|path| {
             let text = std::fs::read_to_string(&path).unwrap();
             let path = path.strip_prefix(&base).unwrap().to_string_lossy().replace('\\', "/");
-            let is_test = path.ends_with("/tests.rs") || path.contains("/tests/") || path.ends_with("/contract.rs");
+            let is_test =
+                path.ends_with("/tests.rs") || path.contains("/tests/") || path.ends_with("/contract.rs");
             Source {
                 path,
                 lines: text.lines().count(),
@@ -134,7 +135,11 @@ fn imports_follow_the_plan_and_the_plan_has_no_idle_edge() {
     let edges = edges(&sources);
     let plan: BTreeMap<&str, BTreeSet<&str>> =
         PLAN.iter().map(|(room, may)| (*room, may.iter().copied().collect())).collect();
-    assert_eq!(edges.keys().collect::<Vec<_>>(), plan.keys().collect::<Vec<_>>(), "rooms on disk and in the plan");
+    assert_eq!(
+        edges.keys().collect::<Vec<_>>(),
+        plan.keys().collect::<Vec<_>>(),
+        "rooms on disk and in the plan"
+    );
     assert_eq!(edges, plan, "imports on disk (left) and in the plan (right)");
 }
 
@@ -142,7 +147,10 @@ fn imports_follow_the_plan_and_the_plan_has_no_idle_edge() {
 fn the_plan_is_a_ladder() {
     for (at, (room, may)) in PLAN.iter().enumerate() {
         for other in *may {
-            assert!(PLAN[..at].iter().any(|(above, _)| above == other), "{room} imports {other}, which is below it");
+            assert!(
+                PLAN[..at].iter().any(|(above, _)| above == other),
+                "{room} imports {other}, which is below it"
+            );
         }
     }
 }
@@ -152,7 +160,11 @@ fn imports_name_the_owner() {
     for source in sources() {
         for name in names_after(&source.code, "crate::") {
             let first = name.chars().next();
-            assert!(first.is_some_and(char::is_lowercase), "{}: crate::{name} hides where it comes from", source.path);
+            assert!(
+                first.is_some_and(char::is_lowercase),
+                "{}: crate::{name} hides where it comes from",
+                source.path
+            );
         }
         assert!(!source.code.contains("super::super"), "{}: super::super", source.path);
         assert!(!source.code.contains("super::*"), "{}: super::* outside tests", source.path);
@@ -170,13 +182,16 @@ fn crates_stay_within_their_fences() {
                     let bare = format!("{bare}::");
                     return source.code.match_indices(&bare).any(|(at, _)| {
                         let before = &source.code[..at];
-                        !before.ends_with(|c: char| c.is_alphanumeric() || c == '_') && !before.ends_with("self::")
-                            && !before.ends_with("crate::store::") && !before.ends_with("super::")
+                        !before.ends_with(|c: char| c.is_alphanumeric() || c == '_')
+                            && !before.ends_with("self::")
+                            && !before.ends_with("crate::store::")
+                            && !before.ends_with("super::")
                     });
                 }
                 source.code.match_indices(token).any(|(at, _)| {
                     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-                    !source.code[..at].ends_with(is_word) && !source.code[at + token.len()..].starts_with(is_word)
+                    !source.code[..at].ends_with(is_word)
+                        && !source.code[at + token.len()..].starts_with(is_word)
                 })
             })
             .collect();
@@ -204,7 +219,11 @@ fn files_are_short_named_well_and_open_with_their_note() {
 #[test]
 fn architecture_md_draws_the_same_ladder() {
     let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is there");
-    let block = text.split("```ladder\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a ```ladder block");
+    let block = text
+        .split("```ladder\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("a ```ladder block");
     let drawn: Vec<(String, BTreeSet<String>)> = block
         .lines()
         .map(|line| {

@@ -95,8 +95,16 @@ pub fn missing_role() -> Fault {
 
 /// A request that may be forged.
 pub fn csrf(refusal: &CsrfRefusal) -> Fault {
-    let text = "This request seems to come from another site. Open the page itself and try again there.";
-    let fault = fault(StatusCode::FORBIDDEN, "cross-site-request", "Refused: cross-site request", text);
+    let text = match refusal {
+        CsrfRefusal::ForeignOrigin => {
+            "This request seems to come from another site. Open the page itself and try again there."
+        }
+        CsrfRefusal::NoEvidence => {
+            "Nothing in this request says where it came from. A program that is no browser may send `X-CSRF: 1`."
+        }
+        CsrfRefusal::NoHeader => "Requests that are not navigations need the header `X-CSRF: 1` here.",
+    };
+    let fault = fault(StatusCode::FORBIDDEN, "csrf", "Refused: possible cross-site request", text);
     Fault { cause: refusal.to_string(), ..fault }
 }
 

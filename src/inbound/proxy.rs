@@ -7,10 +7,9 @@
 use super::answer::{Fault, noted, redirect};
 use super::visit::{Note, Visit};
 use super::{Desk, error, facts};
-use crate::domain::identity::Identity;
 use crate::domain::policy::{Permit, Refusal, WhySignIn};
 use crate::domain::return_to::ReturnTo;
-use crate::domain::session::Ticket;
+use crate::domain::session::{Session, Ticket};
 use crate::gateway::Outcome;
 use crate::upstream::body::{BodySender, UpstreamBody};
 use crate::upstream::headers::{ForwardedFacts, PeerTrust, UpstreamHead};
@@ -35,17 +34,31 @@ pub async fn forward(
     desk: &Desk,
     upstreams: &Upstreams,
 ) -> HttpResponse {
-    let refused = |fault: Fault| fault.respond(&desk.pages, &visit.voice, "route", None);
-    match desk.gateway.admit(&visit.facts, ticket.as_ref()).await {
-        Ok(Outcome::Forward(permit)) => pass(request, permit, body, visit, desk, upstreams).await,
-        Ok(Outcome::Login(return_to, why)) => to_login(&return_to, why, desk),
-        Ok(Outcome::Challenge(why)) => challenge(why, "route", visit, desk),
-        Ok(Outcome::Preflight) => preflight(),
-        Ok(Outcome::Refused(Refusal::Csrf(refusal))) => refused(error::csrf(&refusal)),
-        Ok(Outcome::Refused(Refusal::MissingRole)) => refused(error::missing_role()),
-        Ok(Outcome::NoRoute) => refused(error::no_route()),
-        Err(error) => refused(error::gateway(&error)),
+    let verdict = match desk.gateway.admit(&visit.facts, ticket.as_ref()).await {
+        Ok(verdict) => verdict,
+        Err(error) => return error::gateway(&error).respond(&desk.pages, &visit.voice, "route", None),
+    };
+    let route = verdict.route.as_ref().map_or("none", |route| route.name.as_str());
+    let refused = |fault: Fault| fault.respond(&desk.pages, &visit.voice, route, None);
+    let response = match verdict.outcome {
+        Outcome::Forward(permit) => pass(request, permit, body, visit, desk, upstreams).await,
+        Outcome::Login(return_to, why) => to_login(&return_to, why, route, desk),
+        Outcome::Challenge(why) => challenge(why, route, visit, desk),
+        Outcome::Preflight => preflight(route),
+        Outcome::Refused(Refusal::Csrf(refusal)) => refused(error::csrf(&refusal)),
+        Outcome::Refused(Refusal::MissingRole) => refused(error::missing_role()),
+        Outcome::NoRoute => refused(error::no_route()),
+    };
+    signed(response, verdict.session.as_deref(), desk)
+}
+
+/// Adds to the note of a response who was there.
+fn signed(mut response: HttpResponse, session: Option<&Session>, desk: &Desk) -> HttpResponse {
+    if let (Some(session), Some(note)) = (session, response.extensions_mut().get_mut::<Note>()) {
+        let identity = &session.identity;
+        note.user = Some(desk.gateway.keys.log_name(identity.issuer.as_str(), identity.subject.as_str()));
     }
+    response
 }
 
 /// The 401 that every script gets, with the way to the login (R67).
@@ -54,20 +67,20 @@ pub fn challenge(why: WhySignIn, route: &str, visit: &Visit, desk: &Desk) -> Htt
     error::sign_in_required(why).respond(&desk.pages, &visit.voice, route, Some(&login_url))
 }
 
-fn to_login(return_to: &ReturnTo, why: WhySignIn, desk: &Desk) -> HttpResponse {
+fn to_login(return_to: &ReturnTo, why: WhySignIn, route: &str, desk: &Desk) -> HttpResponse {
     let query =
         form_urlencoded::Serializer::new(String::new()).append_pair("return_to", &return_to.to_location()).finish();
     let location = format!("{}/login?{query}", desk.gateway.prefix.as_str());
-    let note = Note { route: "route".into(), outcome: "to-login", cause: why.code().into(), user: None };
+    let note = Note { route: route.to_owned(), outcome: "to-login", cause: why.code().into(), user: None };
     noted(redirect(StatusCode::FOUND, &location), note)
 }
 
 /// A preflight on a guarded route is answered without any permission: the browser draws the conclusion (R64).
-fn preflight() -> HttpResponse {
+fn preflight(route: &str) -> HttpResponse {
     let mut response = HttpResponse::NoContent().finish();
     let vary = HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
     response.headers_mut().insert(header::VARY, vary);
-    noted(response, Note { route: "route".into(), outcome: "preflight", ..Note::default() })
+    noted(response, Note { route: route.to_owned(), outcome: "preflight", ..Note::default() })
 }
 
 async fn pass(
@@ -78,29 +91,13 @@ async fn pass(
     desk: &Desk,
     upstreams: &Upstreams,
 ) -> HttpResponse {
-    let mut note = Note {
-        route: permit.route().name.clone(),
-        outcome: "forwarded",
-        user: permit.identity().map(|identity| pseudonym(identity, desk)),
-        ..Note::default()
-    };
+    let route = permit.route().name.clone();
     let head = head(request, visit, desk);
     let body = bridge(request, payload);
     match upstreams.send(permit, head, body).await {
-        Ok(reply) => noted(respond(reply), note),
-        Err(error) => {
-            let mut response = error::upstream(&error).respond(&desk.pages, &visit.voice, "route", None);
-            // The fault's own note does not know the route and the person.
-            note.outcome = response.extensions().get::<Note>().map_or("failed", |fault| fault.outcome);
-            note.cause = error.to_string();
-            response.extensions_mut().insert(note);
-            response
-        }
+        Ok(reply) => noted(respond(reply), Note { route, outcome: "forwarded", ..Note::default() }),
+        Err(error) => error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None),
     }
-}
-
-fn pseudonym(identity: &Identity, desk: &Desk) -> String {
-    desk.gateway.keys.log_name(identity.issuer.as_str(), identity.subject.as_str())
 }
 
 /// The request head in the upstream's types; names and values cross as bytes.
