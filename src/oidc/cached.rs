@@ -1,10 +1,10 @@
 //! A document of the provider: fetched when first asked for, kept, and fetched again when it is old.
 //!
-//! I own: [`Cached`]. I may call: `domain`, `ports` (the error). I never let two callers fetch at once, and never give
+//! I own: [`Cached`]. I may call: `domain`, `ports` (clock and error). I never let two callers fetch at once, and never give
 //! up a good document because a newer one does not come (R21, A18). Where it comes from is the caller's affair.
 
 use crate::domain::time::Timestamp;
-use crate::ports::ProviderError;
+use crate::ports::{Clock, ProviderError};
 use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -57,11 +57,7 @@ impl<T> Cached<T> {
     ///
     /// # Errors
     /// Those of `fetch`, when there is no document at all.
-    pub(crate) async fn get<F, Answer>(
-        &self,
-        clock: &(impl Fn() -> Timestamp + Sync),
-        fetch: F,
-    ) -> Result<Arc<T>, ProviderError>
+    pub(crate) async fn get<F, Answer>(&self, clock: &dyn Clock, fetch: F) -> Result<Arc<T>, ProviderError>
     where
         F: FnOnce() -> Answer,
         Answer: Future<Output = Result<Fetched<T>, ProviderError>>,
@@ -75,45 +71,43 @@ impl<T> Cached<T> {
             return Ok(kept.document);
         }
         if let Some(last) = failure.as_ref()
-            && clock() < last.at.plus(FIRST_RETRY)
+            && clock.now() < last.at.plus(FIRST_RETRY)
         {
             return Err(again(&last.error));
         }
         match fetch().await {
             Ok(fetched) => {
                 *failure = None;
-                Ok(self.keep(fetched, clock()))
+                Ok(self.keep(fetched, clock.now()))
             }
             Err(error) => {
-                *failure = Some(Failure { at: clock(), error: again(&error) });
+                *failure = Some(Failure { at: clock.now(), error: again(&error) });
                 Err(error)
             }
         }
     }
 
-    async fn renewed<F, Answer>(
-        &self,
-        kept: Kept<T>,
-        clock: &(impl Fn() -> Timestamp + Sync),
-        fetch: F,
-    ) -> Arc<T>
+    async fn renewed<F, Answer>(&self, kept: Kept<T>, clock: &dyn Clock, fetch: F) -> Arc<T>
     where
         F: FnOnce() -> Answer,
         Answer: Future<Output = Result<Fetched<T>, ProviderError>>,
     {
-        if clock() < kept.renew_at {
+        if clock.now() < kept.renew_at {
             return kept.document;
         }
         let Ok(_gate) = self.gate.try_lock() else { return kept.document };
         // Somebody may have finished between the look and the lock.
-        if let Some(newer) = self.kept().filter(|newer| clock() < newer.renew_at) {
+        if let Some(newer) = self.kept().filter(|newer| clock.now() < newer.renew_at) {
             return newer.document;
         }
         match fetch().await {
-            Ok(fetched) => self.keep(fetched, clock()),
+            Ok(fetched) => self.keep(fetched, clock.now()),
             Err(error) => {
                 tracing::warn!(%error, "a document of the identity provider cannot be renewed; the last one is used");
-                self.put(Kept { document: Arc::clone(&kept.document), renew_at: clock().plus(RENEWAL_RETRY) });
+                self.put(Kept {
+                    document: Arc::clone(&kept.document),
+                    renew_at: clock.now().plus(RENEWAL_RETRY),
+                });
                 kept.document
             }
         }
@@ -127,7 +121,7 @@ impl<T> Cached<T> {
     pub(crate) async fn other_than<F, Answer>(
         &self,
         seen: &Arc<T>,
-        clock: &(impl Fn() -> Timestamp + Sync),
+        clock: &dyn Clock,
         may_fetch: impl FnOnce(Timestamp) -> bool,
         fetch: F,
     ) -> Result<Option<Arc<T>>, ProviderError>
@@ -139,10 +133,10 @@ impl<T> Cached<T> {
         if let Some(kept) = self.kept().filter(|kept| !Arc::ptr_eq(&kept.document, seen)) {
             return Ok(Some(kept.document));
         }
-        if !may_fetch(clock()) {
+        if !may_fetch(clock.now()) {
             return Ok(None);
         }
-        Ok(Some(self.keep(fetch().await?, clock())))
+        Ok(Some(self.keep(fetch().await?, clock.now())))
     }
 
     fn kept(&self) -> Option<Kept<T>> {
@@ -173,28 +167,28 @@ fn again(error: &ProviderError) -> ProviderError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+    use crate::oidc::forge::ManualClock;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     struct Scene {
-        now: AtomicU64,
+        clock: ManualClock,
         fetches: AtomicUsize,
         cached: Cached<usize>,
     }
 
     impl Scene {
         fn new() -> Self {
-            Self { now: AtomicU64::new(1000), fetches: AtomicUsize::new(0), cached: Cached::new() }
+            Self { clock: ManualClock::at(1000), fetches: AtomicUsize::new(0), cached: Cached::new() }
         }
 
         async fn get(&self, works: bool) -> Result<usize, ProviderError> {
-            let clock = || Timestamp::from_unix_seconds(self.now.load(SeqCst));
             let fetch = || async {
                 let count = self.fetches.fetch_add(1, SeqCst) + 1;
                 tokio::task::yield_now().await;
                 let kept = Fetched { document: count, keep: Duration::from_secs(3600) };
                 works.then_some(kept).ok_or_else(|| ProviderError::Unavailable("down".into()))
             };
-            self.cached.get(&clock, fetch).await.map(|document| *document)
+            self.cached.get(&self.clock, fetch).await.map(|document| *document)
         }
     }
 
@@ -213,7 +207,7 @@ mod tests {
             assert!(matches!(scene.get(false).await, Err(ProviderError::Unavailable(_))));
         }
         assert_eq!(scene.fetches.load(SeqCst), 1);
-        scene.now.store(1001, SeqCst);
+        scene.clock.set(1001);
         assert_eq!(scene.get(true).await.unwrap(), 2);
     }
 
@@ -221,11 +215,11 @@ mod tests {
     async fn r21_a18_the_last_good_document_is_kept() {
         let scene = Scene::new();
         assert_eq!(scene.get(true).await.unwrap(), 1);
-        scene.now.store(1000 + 3600, SeqCst);
+        scene.clock.set(1000 + 3600);
         assert_eq!(scene.get(false).await.unwrap(), 1, "renewal fails");
         assert_eq!(scene.get(true).await.unwrap(), 1, "not tried again at once");
         assert_eq!(scene.fetches.load(SeqCst), 2);
-        scene.now.store(1000 + 3660, SeqCst);
+        scene.clock.set(1000 + 3660);
         assert_eq!(scene.get(true).await.unwrap(), 3);
     }
 }

@@ -124,7 +124,8 @@ fn endpoint(
     issuer: &Url,
     further_hosts: &[String],
 ) -> Result<Url, ProviderError> {
-    let url = Url::parse(stated).ok().filter(is_clean).ok_or_else(|| misconfigured(name, "is no plain URL"))?;
+    let url =
+        Url::parse(stated).ok().filter(is_clean).ok_or_else(|| misconfigured(name, "is no plain URL"))?;
     let plain = url.scheme() == "http" && issuer.scheme() == "http" && is_loopback(&url);
     if url.scheme() != "https" && !plain {
         return Err(misconfigured(name, "is not https"));

@@ -1,8 +1,9 @@
 //! The rules for ID tokens (R13, OpenID Connect Core sections 2 and 3.1.3.7).
 //!
-//! I own: [`judge`] and, for other signed answers of the provider, the rules for issuer, audience and times.
-//! I may call: `jwt` (verified claims), `domain`. I never wait, and never see a token before its signature held.
+//! I own: [`judge`] and, for other signed answers of the provider, [`judge_statement`]. I may call: `jwt` (verified
+//! claims), `config`, `domain`. I never wait, and never see a token before its signature held.
 
+use crate::config::ProviderSettings;
 use crate::domain::algorithm::SigningAlgorithm;
 use crate::domain::claim::{ClaimValue, Claims};
 use crate::domain::identity::{Issuer, Subject};
@@ -145,11 +146,25 @@ pub(crate) fn judge(
     Ok(IdToken { subject, authenticated, acr, provider_sid, claims: token.into_claims() })
 }
 
-/// Who says it, and to whom: `iss`, `aud`, `azp`. For every signed answer of a provider.
+/// Judges a signed answer of the provider that is no ID token, such as UserInfo (Core 5.3.2): kind, issuer, audience,
+/// and whichever times it has.
 ///
 /// # Errors
-/// See [`Refusal`].
-pub(crate) fn judge_parties(claims: &Claims, issuer: &Issuer, client_id: &str) -> Result<(), Refusal> {
+/// The first rule that it breaks.
+pub(crate) fn judge_statement(
+    token: &VerifiedClaims,
+    settings: &ProviderSettings,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    if !token.is_plain_jwt() || token.claims().contains_key("events") {
+        return Err(Refusal::OtherKind);
+    }
+    judge_parties(token.claims(), &settings.issuer, &settings.client_id)?;
+    judge_times(token.claims(), settings.clock_skew, now)
+}
+
+/// Who says it, and to whom: `iss`, `aud`, `azp`.
+fn judge_parties(claims: &Claims, issuer: &Issuer, client_id: &str) -> Result<(), Refusal> {
     if text(claims, "iss")?.ok_or(Refusal::Missing("iss"))? != issuer.as_str() {
         return Err(Refusal::Issuer);
     }
@@ -176,10 +191,7 @@ pub(crate) fn judge_parties(claims: &Claims, issuer: &Issuer, client_id: &str) -
 }
 
 /// `exp`, `iat` and `nbf`, each if it is there.
-///
-/// # Errors
-/// See [`Refusal`].
-pub(crate) fn judge_times(claims: &Claims, skew: Duration, now: Timestamp) -> Result<(), Refusal> {
+fn judge_times(claims: &Claims, skew: Duration, now: Timestamp) -> Result<(), Refusal> {
     if date(claims, "exp")?.is_some_and(|expires| expires.plus(skew) <= now) {
         return Err(Refusal::Expired);
     }

@@ -167,9 +167,8 @@ mod tests {
 
     #[test]
     fn r15_a13_a14_texts_that_are_refused() {
-        let deep = |levels: usize| {
-            format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels)).into_bytes()
-        };
+        let deep =
+            |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels)).into_bytes();
         assert!(parse_object(&deep(31)).is_ok());
         for (name, text, expected) in [
             ("two subs", br#"{"sub":"a","sub":"b"}"#.to_vec(), JsonError::Duplicate),

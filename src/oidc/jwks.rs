@@ -144,11 +144,8 @@ impl Material {
         let odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
         // Exponents 1 and 3 make forging easy or padding mistakes fatal (A12); beyond 32 bits they only cost time.
         let large_enough = exponent.len() > 1 || exponent.first().is_some_and(|e| *e > 3);
-        let sound = RSA_BITS.contains(&bits)
-            && odd(modulus)
-            && odd(exponent)
-            && large_enough
-            && exponent.len() <= 4;
+        let sound =
+            RSA_BITS.contains(&bits) && odd(modulus) && odd(exponent) && large_enough && exponent.len() <= 4;
         sound.then(|| Self::Rsa { modulus: modulus.to_vec(), exponent: exponent.to_vec() })
     }
 

@@ -58,8 +58,8 @@ impl KeyCache {
         F: Fn() -> Answer,
         Answer: Future<Output = Result<Fetched<KeySet>, ProviderError>>,
     {
-        let clock = || self.clock.now();
-        let mut keys = self.cached.get(&clock, &fetch).await?;
+        let clock = self.clock.as_ref();
+        let mut keys = self.cached.get(clock, &fetch).await?;
         // A second round for those who only got what somebody else had been fetching: it may already be too old.
         // The throttle sees to it that nobody fetches twice for one `kid`.
         let mut rounds = if token.key_id().is_some() { 2 } else { 1 };
@@ -70,7 +70,7 @@ impl KeyCache {
             };
             rounds -= 1;
             let may_fetch = |now| self.throttle().allow(token.key_id(), now);
-            match self.cached.other_than(&keys, &clock, may_fetch, &fetch).await? {
+            match self.cached.other_than(&keys, clock, may_fetch, &fetch).await? {
                 Some(newer) => keys = newer,
                 None => return Ok(Err(error)),
             }

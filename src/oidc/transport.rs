@@ -131,7 +131,10 @@ impl Transport {
         cap: usize,
     ) -> Result<Answer, ProviderError> {
         if !may_be_called(url) {
-            return Err(ProviderError::Misconfigured(format!("{} is neither https nor loopback", place(url))));
+            return Err(ProviderError::Misconfigured(format!(
+                "{} is neither https nor loopback",
+                place(url)
+            )));
         }
         let broken = |error: reqwest::Error| {
             ProviderError::Unavailable(format!("{}: {}", place(url), causes(&error.without_url())))
