@@ -85,6 +85,7 @@ impl Metadata {
     fn read(document: &Claims, settings: &ProviderSettings) -> Result<Self, ProviderError> {
         let stated = text(document, "issuer")?.unwrap_or_default();
         if stated != settings.issuer.as_str() {
+            let stated = short(stated);
             let text = format!(
                 "they are for the issuer {stated:?}, and `issuer` is {:?}; both must be the same to the letter",
                 settings.issuer.as_str()
@@ -133,6 +134,7 @@ fn endpoint(
     let host = url.host_str().ok_or_else(|| misconfigured(name, "has no host"))?;
     let own = issuer.host_str() == Some(host);
     if !own && !further_hosts.iter().any(|further| further.eq_ignore_ascii_case(host)) {
+        let host = short(host);
         let text = format!(
             "`{name}` is at the host {host:?}, which is not the issuer's; if that is right, set `endpoint_hosts = [{host:?}]`"
         );
@@ -151,6 +153,11 @@ fn text<'d>(document: &'d Claims, name: &'static str) -> Result<Option<&'d str>,
         Some(ClaimValue::Text(text)) => Ok(Some(text)),
         Some(_) => Err(misconfigured(name, "is not a string")),
     }
+}
+
+/// What a stranger wrote, for a message: no longer than a host name may be.
+fn short(text: &str) -> String {
+    text.chars().take(253).collect()
 }
 
 fn misconfigured(name: &str, what: &str) -> ProviderError {

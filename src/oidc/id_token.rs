@@ -136,10 +136,10 @@ pub(crate) fn judge(
     let authenticated = judge_authentication(claims, expected, now)?;
     let subject = text(claims, "sub")?.ok_or(Refusal::Missing("sub"))?;
     let subject = Subject::parse(subject).ok_or(Refusal::Form("sub"))?;
-    if let Some(hash) = text(claims, "at_hash")? {
-        if hash != left_half_hash(token.algorithm(), expected.access_token) {
-            return Err(Refusal::AccessTokenHash);
-        }
+    if let Some(hash) = text(claims, "at_hash")?
+        && hash != left_half_hash(token.algorithm(), expected.access_token)
+    {
+        return Err(Refusal::AccessTokenHash);
     }
     let acr = acr.map(str::to_owned);
     let provider_sid = text(claims, "sid")?.filter(|sid| !sid.is_empty()).map(str::to_owned);
