@@ -13,6 +13,7 @@
 pub mod domain;
 
 pub mod keyring;
+pub mod oidc;
 pub mod ports;
 
 pub mod gateway;
