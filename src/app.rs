@@ -121,12 +121,13 @@ impl App {
         let Self { desk, rules, workers, header_timeout, keep_alive, drain_timeout } = self;
         let template = Upstreams::new(rules).map_err(io::Error::other)?;
         let template = Arc::new(template);
-        let server = HttpServer::new(move || inbound::application(desk.clone(), template.for_another_worker()))
-            .client_request_timeout(header_timeout)
-            .keep_alive(keep_alive)
-            .shutdown_timeout(drain_timeout.as_secs().max(1))
-            .disable_signals()
-            .shutdown_signal(shutdown);
+        let server =
+            HttpServer::new(move || inbound::application(desk.clone(), template.for_another_worker()))
+                .client_request_timeout(header_timeout)
+                .keep_alive(keep_alive)
+                .shutdown_timeout(drain_timeout.as_secs().max(1))
+                .disable_signals()
+                .shutdown_signal(shutdown);
         let server = match workers {
             Some(count) => server.workers(count),
             None => server,

@@ -132,7 +132,11 @@ impl Gateway {
     ///
     /// # Errors
     /// [`GatewayError::Store`] when a ticket was presented on a guarded route and the store did not answer.
-    pub async fn admit(&self, facts: &RequestFacts, presented: Option<&Ticket>) -> Result<Verdict, GatewayError> {
+    pub async fn admit(
+        &self,
+        facts: &RequestFacts,
+        presented: Option<&Ticket>,
+    ) -> Result<Verdict, GatewayError> {
         let now = self.clock.now();
         let Some(route) = self.routes.find(&facts.origin, &facts.path) else {
             return Ok(Verdict { route: None, session: None, outcome: Outcome::NoRoute });

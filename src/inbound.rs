@@ -60,8 +60,15 @@ pub struct Desk {
 pub fn application(
     desk: web::Data<Desk>,
     upstreams: Upstreams,
-) -> App<impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>>
-{
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
     let envelope = desk.envelope.middleware(&desk.cookies);
     App::new()
         .app_data(desk)
@@ -77,7 +84,10 @@ pub fn application(
 }
 
 /// Reads host, path and cookies of a request, and refuses what could be understood in two ways.
-async fn threshold(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
+async fn threshold(
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
     let (Some(desk), Some(voice)) =
         (request.app_data::<web::Data<Desk>>().cloned(), request.extensions().get::<Voice>().cloned())
     else {
@@ -93,10 +103,10 @@ async fn threshold(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<S
             request.extensions_mut().insert(visit);
             next.call(request).await
         }
-        Err(refused) => {
-            let (fault, planted) = *refused;
-            let mut response = fault.respond(&desk.pages, &voice, "threshold", None);
-            if let Some(line) = planted.and_then(|line| header::HeaderValue::from_str(&line).ok()) {
+        Err(turned_away) => {
+            let mut response = turned_away.fault.respond(&desk.pages, &voice, "threshold", None);
+            if let Some(line) = turned_away.removal.and_then(|line| header::HeaderValue::from_str(&line).ok())
+            {
                 response.headers_mut().append(header::SET_COOKIE, line);
             }
             Ok(request.into_response(response))
@@ -104,20 +114,28 @@ async fn threshold(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<S
     }
 }
 
-/// The visit and the cookie to show to the envelope; or the fault and the cookie line that removes a planted cookie.
+/// A request that goes no further, and the cookie line that removes what was planted, if anything was.
+struct TurnedAway {
+    fault: Fault,
+    removal: Option<String>,
+}
+
+/// The visit and the cookie to show to the envelope.
 fn read_visit(
     request: &ServiceRequest,
     desk: &Desk,
     voice: Voice,
-) -> Result<(Visit, Option<String>), Box<(Fault, Option<String>)>> {
-    let refused = |fault: Fault| Box::new((fault, None));
+) -> Result<(Visit, Option<String>), Box<TurnedAway>> {
+    let turned_away = |fault: Fault| Box::new(TurnedAway { fault, removal: None });
     let peer = request.peer_addr().map(|address| address.ip());
-    let peer = peer.ok_or_else(|| refused(error::no_peer()))?;
+    let peer = peer.ok_or_else(|| turned_away(error::no_peer()))?;
     let facts = facts::read(request.head(), peer, &desk.origins, &desk.trusted_proxies)
-        .map_err(|bad| refused(error::bad_request(&bad)))?;
+        .map_err(|bad| turned_away(error::bad_request(&bad)))?;
     let raw = request.headers().get_all(header::COOKIE).map(header::HeaderValue::as_bytes);
-    let cookies = cookie::read(raw, &desk.cookies)
-        .map_err(|planted| Box::new((error::planted(), Some(desk.cookies.removal(&planted.0)))))?;
+    let cookies = cookie::read(raw, &desk.cookies).map_err(|planted| TurnedAway {
+        fault: error::planted(),
+        removal: Some(desk.cookies.removal(&planted.0)),
+    })?;
     let shown = cookies.session.and_then(|raw_value| desk.envelope.admissible(&desk.cookies, &raw_value));
     let user_agent = facts::one(request.headers(), "user-agent").unwrap_or_default();
     let visit = Visit {
@@ -181,8 +199,12 @@ async fn dispatch(
         Some(Endpoint::Logout) if post => logout::by_post(ticket, &session, &visit, &desk).await,
         Some(Endpoint::SignedOut) if get => logout::signed_out(&desk),
         Some(Endpoint::User) if get => user::show(ticket, &visit, &desk).await,
-        Some(Endpoint::Unknown) => error::no_such_endpoint().respond(&desk.pages, &visit.voice, "endpoint", None),
-        Some(Endpoint::Logout) => error::method("GET, POST").respond(&desk.pages, &visit.voice, "endpoint", None),
+        Some(Endpoint::Unknown) => {
+            error::no_such_endpoint().respond(&desk.pages, &visit.voice, "endpoint", None)
+        }
+        Some(Endpoint::Logout) => {
+            error::method("GET, POST").respond(&desk.pages, &visit.voice, "endpoint", None)
+        }
         Some(_) => error::method("GET").respond(&desk.pages, &visit.voice, "endpoint", None),
     }
 }

@@ -13,7 +13,6 @@
 pub mod domain;
 
 pub mod keyring;
-pub mod oidc;
 pub mod ports;
 
 pub mod gateway;

@@ -25,7 +25,9 @@ pub fn install(settings: LogSettings) -> Result<(), Box<dyn std::error::Error + 
         LogFormat::Json => {
             fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(io::stderr).boxed()
         }
-        LogFormat::Human => fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(io::stderr).boxed(),
+        LogFormat::Human => {
+            fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(io::stderr).boxed()
+        }
     };
     tracing_subscriber::registry().with(layer.with_filter(levels)).try_init()?;
     Ok(())

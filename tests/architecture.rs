@@ -1,6 +1,8 @@
 //! Checks the house against its plan: who imports whom, which crate lives where, how long a file may be, that every
 //! file opens with its note, and that `ARCHITECTURE.md` draws the same ladder as this file.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot read the source has failed")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -37,6 +39,7 @@ const FENCES: &[(&str, &[&str])] = &[
 ];
 
 const LONGEST_FILE: usize = 500;
+const LONGEST_TEST_MODULE: usize = 700;
 const BANNED_NAMES: &[&str] = &["util", "utils", "common", "helper", "helpers", "misc"];
 
 struct Source {
@@ -44,6 +47,7 @@ struct Source {
     path: String,
     lines: usize,
     opens_with_note: bool,
+    is_test: bool,
     /// Without comments, texts and the test module.
     code: String,
 }
@@ -84,6 +88,7 @@ fn sources() -> Vec<Source> {
                 path,
                 lines: text.lines().count(),
                 opens_with_note: text.starts_with("//!"),
+                is_test,
                 code: if is_test { String::new() } else { code_of(&text) },
             }
         })
@@ -178,20 +183,12 @@ fn crates_stay_within_their_fences() {
         let users: Vec<&Source> = sources
             .iter()
             .filter(|source| {
-                if let Some(bare) = token.strip_suffix("::") {
-                    let bare = format!("{bare}::");
-                    return source.code.match_indices(&bare).any(|(at, _)| {
-                        let before = &source.code[..at];
-                        !before.ends_with(|c: char| c.is_alphanumeric() || c == '_')
-                            && !before.ends_with("self::")
-                            && !before.ends_with("crate::store::")
-                            && !before.ends_with("super::")
-                    });
-                }
+                let is_word = |c: char| c.is_alphanumeric() || c == '_';
                 source.code.match_indices(token).any(|(at, _)| {
-                    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-                    !source.code[..at].ends_with(is_word)
-                        && !source.code[at + token.len()..].starts_with(is_word)
+                    // A name after `::` is somebody's module, not the crate.
+                    let (before, after) = (&source.code[..at], &source.code[at + token.len()..]);
+                    let stands_alone = !before.ends_with(is_word) && !before.ends_with("::");
+                    stands_alone && (token.ends_with("::") || !after.starts_with(is_word))
                 })
             })
             .collect();
@@ -209,7 +206,8 @@ fn files_are_short_named_well_and_open_with_their_note() {
     assert!(sources.len() > PLAN.len(), "found only {} files", sources.len());
     for source in &sources {
         assert!(source.opens_with_note, "{} does not open with a note", source.path);
-        assert!(source.lines <= LONGEST_FILE, "{} has {} lines", source.path, source.lines);
+        let longest = if source.is_test { LONGEST_TEST_MODULE } else { LONGEST_FILE };
+        assert!(source.lines <= longest, "{} has {} lines", source.path, source.lines);
         for part in source.path.trim_end_matches(".rs").split('/') {
             assert!(!BANNED_NAMES.contains(&part), "{}: `{part}` is no name", source.path);
         }

@@ -138,7 +138,11 @@ impl Gateway {
         let back = login.return_to.clone();
         let failed = |refusal| Ok(LoginEnd::Failed(refusal, Some(back.clone())));
         // R9: with several providers the path names one, and it must be the one that the login went to.
-        let named = if self.providers.are_several() { provider.as_ref() == Some(&login.provider) } else { provider.is_none() };
+        let named = if self.providers.are_several() {
+            provider.as_ref() == Some(&login.provider)
+        } else {
+            provider.is_none()
+        };
         if !named || login.origin != origin.as_str() {
             return failed(LoginRefusal::Elsewhere);
         }
@@ -148,7 +152,9 @@ impl Gateway {
         };
         let bound = match login.clone().bind(mark, now) {
             Ok(bound) => bound,
-            Err(LoginRefusal::Unbound) => return self.recover(login, origin, &held, LoginRefusal::Unbound).await,
+            Err(LoginRefusal::Unbound) => {
+                return self.recover(login, origin, &held, LoginRefusal::Unbound).await;
+            }
             Err(refusal) => return failed(refusal),
         };
         let Some((provider_id, provider)) = self.providers.find(Some(login.provider.as_str())) else {

@@ -133,7 +133,10 @@ mod tests {
         let (key, opened) = open(&keys, &state).unwrap();
         assert_eq!(key, keys.sealing_key());
         assert_eq!(opened.return_to.to_location(), "/a?b=c");
-        assert_eq!((opened.id, opened.attempt, opened.requested), (LoginId([1; 16]), 2, login("/").requested));
+        assert_eq!(
+            (opened.id, opened.attempt, opened.requested),
+            (LoginId([1; 16]), 2, login("/").requested)
+        );
         assert_eq!(opened.started_from, login("/").started_from);
     }
 

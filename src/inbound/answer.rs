@@ -93,7 +93,9 @@ impl Pages {
             Ok(html) => HttpResponse::build(status).content_type("text/html; charset=utf-8").body(html),
             Err(error) => {
                 tracing::error!(%error, "a page could not be rendered");
-                HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(page.title.to_owned())
+                HttpResponse::build(status)
+                    .content_type("text/plain; charset=utf-8")
+                    .body(page.title.to_owned())
             }
         };
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
@@ -226,7 +228,8 @@ mod tests {
         let pages = Pages::new().unwrap();
         let page = Page { title: "<script>x</script>", text: "a & b", ..Page::default() };
         let response = pages.page(StatusCode::BAD_REQUEST, &page);
-        let policy = response.headers().get(header::CONTENT_SECURITY_POLICY).unwrap().to_str().unwrap().to_owned();
+        let policy =
+            response.headers().get(header::CONTENT_SECURITY_POLICY).unwrap().to_str().unwrap().to_owned();
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"));
         assert_eq!(response.headers().get(header::CACHE_CONTROL).unwrap(), "no-store");
         let body = actix_web::body::MessageBody::try_into_bytes(response.into_body()).unwrap();

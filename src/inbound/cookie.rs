@@ -63,7 +63,10 @@ pub struct Planted(pub String);
 ///
 /// # Errors
 /// [`Planted`] when one of our cookies occurs twice; the request deserves a 400, and the cookie is expired.
-pub fn read<'h>(headers: impl Iterator<Item = &'h [u8]>, names: &CookieNames) -> Result<CookiesRead, Planted> {
+pub fn read<'h>(
+    headers: impl Iterator<Item = &'h [u8]>,
+    names: &CookieNames,
+) -> Result<CookiesRead, Planted> {
     let (mut session, mut binding, mut read) = (None, None, CookiesRead::default());
     for pair in headers.flat_map(|header| header.split(|byte| *byte == b';')).map(trim) {
         let (name, value) = split(pair);
@@ -230,7 +233,14 @@ mod tests {
     fn r51_r56_attributes_of_what_we_set() {
         let line = names().set_binding(&Binding::new("v"));
         assert_eq!(line, "__Host-keycard-login=v; Path=/; HttpOnly; SameSite=Lax; Secure");
-        assert!(names().removal("__Host-keycard").starts_with("__Host-keycard=; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0"));
-        assert_eq!(CookieNames::new(false).set_binding(&Binding::new("v")), "keycard-login=v; Path=/; HttpOnly; SameSite=Lax");
+        assert!(
+            names()
+                .removal("__Host-keycard")
+                .starts_with("__Host-keycard=; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0")
+        );
+        assert_eq!(
+            CookieNames::new(false).set_binding(&Binding::new("v")),
+            "keycard-login=v; Path=/; HttpOnly; SameSite=Lax"
+        );
     }
 }

@@ -34,7 +34,12 @@ impl SessionStore for TicketStore {
         key_of(&state).map_err(SaveError::Other)
     }
 
-    async fn update(&self, _: SessionKey, state: State, _: &time::Duration) -> Result<SessionKey, UpdateError> {
+    async fn update(
+        &self,
+        _: SessionKey,
+        state: State,
+        _: &time::Duration,
+    ) -> Result<SessionKey, UpdateError> {
         key_of(&state).map_err(UpdateError::Other)
     }
 

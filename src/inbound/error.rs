@@ -167,17 +167,26 @@ pub fn gateway(error: &GatewayError) -> Fault {
     let cause = error.to_string();
     let bad_gateway = |title| Fault {
         cause: error.to_string(),
-        ..fault(StatusCode::BAD_GATEWAY, "provider-rejected", title, "Nobody has been signed in. Please try again.")
+        ..fault(
+            StatusCode::BAD_GATEWAY,
+            "provider-rejected",
+            title,
+            "Nobody has been signed in. Please try again.",
+        )
     };
     match error {
-        GatewayError::Store(_) => unavailable("store-unavailable", "Sessions cannot be read at the moment", cause),
+        GatewayError::Store(_) => {
+            unavailable("store-unavailable", "Sessions cannot be read at the moment", cause)
+        }
         GatewayError::Provider(ProviderError::Unavailable(_)) => {
             unavailable("provider-unavailable", "The identity provider cannot be reached", cause)
         }
         GatewayError::Provider(ProviderError::Misconfigured(_)) => {
             unavailable("provider-misconfigured", "The identity provider cannot be used at the moment", cause)
         }
-        GatewayError::Provider(ProviderError::Refused(_)) => bad_gateway("The identity provider refused the sign-in"),
+        GatewayError::Provider(ProviderError::Refused(_)) => {
+            bad_gateway("The identity provider refused the sign-in")
+        }
         GatewayError::Provider(ProviderError::Rejected(_)) => {
             bad_gateway("The identity provider's answer was not acceptable")
         }
@@ -191,12 +200,16 @@ pub fn upstream(error: &UpstreamError) -> Fault {
     let cause = error.to_string();
     let gone = |status, code, title| Fault { cause: error.to_string(), ..fault(status, code, title, LATER) };
     match error {
-        UpstreamError::Unreachable(_) => {
-            gone(StatusCode::BAD_GATEWAY, "upstream-unreachable", "The app behind this page cannot be reached")
-        }
-        UpstreamError::BadResponse(_) => {
-            gone(StatusCode::BAD_GATEWAY, "upstream-bad-response", "The app behind this page gave a broken answer")
-        }
+        UpstreamError::Unreachable(_) => gone(
+            StatusCode::BAD_GATEWAY,
+            "upstream-unreachable",
+            "The app behind this page cannot be reached",
+        ),
+        UpstreamError::BadResponse(_) => gone(
+            StatusCode::BAD_GATEWAY,
+            "upstream-bad-response",
+            "The app behind this page gave a broken answer",
+        ),
         UpstreamError::TimedOut => {
             gone(StatusCode::GATEWAY_TIMEOUT, "upstream-timeout", "The app behind this page takes too long")
         }

@@ -100,10 +100,8 @@ fn origin(head: &RequestHead, origins: &Origins) -> Result<Arc<Origin>, BadReque
         return Err(BadRequest::Host);
     };
     let host = host.to_str().map_err(|_| BadRequest::Host)?;
-    if let Some(authority) = head.uri.authority() {
-        if !authority.as_str().eq_ignore_ascii_case(host) {
-            return Err(BadRequest::Host);
-        }
+    if head.uri.authority().is_some_and(|authority| !authority.as_str().eq_ignore_ascii_case(host)) {
+        return Err(BadRequest::Host);
     }
     origins.select(host).map(|origin| Arc::new(origin.clone())).ok_or(BadRequest::Misdirected)
 }
@@ -201,14 +199,17 @@ mod tests {
         ] {
             assert_eq!(facts(request).map(|_| ()), Err(refusal));
         }
-        let spoofed = get().insert_header(("x-forwarded-host", "evil.com")).insert_header(("x-forwarded-proto", "http"));
+        let spoofed = get()
+            .insert_header(("x-forwarded-host", "evil.com"))
+            .insert_header(("x-forwarded-proto", "http"));
         assert_eq!(facts(spoofed).unwrap().origin.as_str(), "https://apps.example.com");
     }
 
     #[test]
     fn r77_trace_and_connect_go_no_further() {
         for method in [actix_web::http::Method::TRACE, actix_web::http::Method::CONNECT] {
-            let request = TestRequest::with_uri("/").method(method).insert_header(("host", "apps.example.com"));
+            let request =
+                TestRequest::with_uri("/").method(method).insert_header(("host", "apps.example.com"));
             assert_eq!(facts(request).map(|_| ()), Err(BadRequest::Method));
         }
     }
@@ -220,7 +221,10 @@ mod tests {
             (get().insert_header(("sec-fetch-mode", "navigate")), RequestKind::Navigation),
             (get().insert_header(("sec-fetch-mode", "cors")).insert_header(html), RequestKind::Script),
             (get().insert_header(html), RequestKind::Navigation),
-            (get().insert_header(html).insert_header(("x-requested-with", "XMLHttpRequest")), RequestKind::Script),
+            (
+                get().insert_header(html).insert_header(("x-requested-with", "XMLHttpRequest")),
+                RequestKind::Script,
+            ),
             (get().insert_header(("accept", "application/json")), RequestKind::Script),
             (get(), RequestKind::Script),
             (get().insert_header(html).insert_header(("upgrade", "websocket")), RequestKind::Script),
@@ -243,9 +247,15 @@ mod tests {
             ("null", OriginHeader::Foreign),
             ("", OriginHeader::Foreign),
         ] {
-            assert_eq!(facts(get().insert_header(("origin", value))).unwrap().origin_header, expected, "{value}");
+            assert_eq!(
+                facts(get().insert_header(("origin", value))).unwrap().origin_header,
+                expected,
+                "{value}"
+            );
         }
-        let twice = get().append_header(("origin", "https://apps.example.com")).append_header(("origin", "https://evil"));
+        let twice = get()
+            .append_header(("origin", "https://apps.example.com"))
+            .append_header(("origin", "https://evil"));
         assert_eq!(facts(twice).unwrap().origin_header, OriginHeader::Foreign);
         let referer = get().insert_header(("referer", "https://apps.example.com/a?b"));
         assert_eq!(facts(referer).unwrap().referer, OriginHeader::Own);

@@ -20,14 +20,15 @@ use tokio::time::Instant;
 ///
 /// # Errors
 /// Whatever the layers within let through; there should be none.
-pub async fn access_line(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
+pub async fn access_line(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
     let began = Instant::now();
     let desk = request.app_data::<web::Data<Desk>>().cloned();
     let request_id = request_id(&request, desk.as_ref().map(|desk| desk.get_ref()));
-    let voice = Voice {
-        wants_page: facts::wants_page(request.headers()),
-        request_id: Arc::clone(&request_id),
-    };
+    let voice =
+        Voice { wants_page: facts::wants_page(request.headers()), request_id: Arc::clone(&request_id) };
     request.extensions_mut().insert(voice);
     let method = request.method().clone();
     let mut response = next.call(request).await?;
@@ -55,11 +56,14 @@ fn request_id(request: &ServiceRequest, desk: Option<&Desk>) -> Arc<str> {
     let peer = request.peer_addr().map(|address| address.ip());
     let trusted = desk.zip(peer).is_some_and(|(desk, peer)| facts::is_trusted(peer, &desk.trusted_proxies));
     let harmless = |id: &&str| {
-        (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        (8..=64).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     let given = facts::one(request.headers(), "x-request-id").filter(harmless).filter(|_| trusted);
     match given {
         Some(id) => Arc::from(id),
-        None => keyring::new_text::<12>().map_or_else(|_| Arc::from("unavailable"), |id| Arc::from(id.as_str())),
+        None => {
+            keyring::new_text::<12>().map_or_else(|_| Arc::from("unavailable"), |id| Arc::from(id.as_str()))
+        }
     }
 }

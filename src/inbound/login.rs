@@ -3,7 +3,7 @@
 //! I own: the parameters of a sign-in and the responses of both endpoints. I may call: `domain`, `gateway`.
 //! I never redirect anywhere but to the provider or to a same-origin path (R12), and never repeat a parameter.
 
-use super::answer::{Page, Link, noted, redirect};
+use super::answer::{Link, Page, noted, redirect};
 use super::visit::{Note, Visit};
 use super::{Desk, envelope, error};
 use crate::domain::identity::ProviderId;
@@ -107,7 +107,12 @@ pub async fn complete(
     match desk.gateway.complete_login(callback).await {
         Ok(LoginEnd::SignedIn(ticket, return_to)) => match envelope::put(session, &ticket) {
             Ok(()) => there(&return_to, "signed-in"),
-            Err(_) => error::internal("the envelope refused a ticket").respond(&desk.pages, &visit.voice, "callback", None),
+            Err(_) => error::internal("the envelope refused a ticket").respond(
+                &desk.pages,
+                &visit.voice,
+                "callback",
+                None,
+            ),
         },
         Ok(LoginEnd::Already(return_to)) => there(&return_to, "already-signed-in"),
         Ok(LoginEnd::Again(begun)) => to_provider(begun, "begun-again", desk),

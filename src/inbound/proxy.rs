@@ -11,10 +11,10 @@ use crate::domain::policy::{Permit, Refusal, WhySignIn};
 use crate::domain::return_to::ReturnTo;
 use crate::domain::session::{Session, Ticket};
 use crate::gateway::Outcome;
+use crate::upstream::Upstreams;
 use crate::upstream::body::{BodySender, UpstreamBody};
 use crate::upstream::headers::{ForwardedFacts, PeerTrust, UpstreamHead};
 use crate::upstream::reply::{ReplyBody, ReplyError, UpstreamReply};
-use crate::upstream::Upstreams;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -68,8 +68,9 @@ pub fn challenge(why: WhySignIn, route: &str, visit: &Visit, desk: &Desk) -> Htt
 }
 
 fn to_login(return_to: &ReturnTo, why: WhySignIn, route: &str, desk: &Desk) -> HttpResponse {
-    let query =
-        form_urlencoded::Serializer::new(String::new()).append_pair("return_to", &return_to.to_location()).finish();
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("return_to", &return_to.to_location())
+        .finish();
     let location = format!("{}/login?{query}", desk.gateway.prefix.as_str());
     let note = Note { route: route.to_owned(), outcome: "to-login", cause: why.code().into(), user: None };
     noted(redirect(StatusCode::FOUND, &location), note)
@@ -78,7 +79,8 @@ fn to_login(return_to: &ReturnTo, why: WhySignIn, route: &str, desk: &Desk) -> H
 /// A preflight on a guarded route is answered without any permission: the browser draws the conclusion (R64).
 fn preflight(route: &str) -> HttpResponse {
     let mut response = HttpResponse::NoContent().finish();
-    let vary = HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
+    let vary =
+        HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
     response.headers_mut().insert(header::VARY, vary);
     noted(response, Note { route: route.to_owned(), outcome: "preflight", ..Note::default() })
 }
@@ -164,10 +166,9 @@ fn respond(reply: UpstreamReply) -> HttpResponse {
         (false, _) => BodySize::Stream,
     };
     // Not `streaming()`: it invents a Content-Type.
-    let mut response = HttpResponse::build(status).message_body(Reply { body, size }).map_or_else(
-        |_| HttpResponse::InternalServerError().finish(),
-        HttpResponse::map_into_boxed_body,
-    );
+    let mut response = HttpResponse::build(status)
+        .message_body(Reply { body, size })
+        .map_or_else(|_| HttpResponse::InternalServerError().finish(), HttpResponse::map_into_boxed_body);
     for (name, value) in &headers {
         let name = HeaderName::from_bytes(name.as_str().as_bytes());
         if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {

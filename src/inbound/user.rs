@@ -47,7 +47,8 @@ struct Life<'b> {
 /// The person and the session, or the 401 that every script gets.
 pub async fn show(ticket: Option<Ticket>, visit: &Visit, desk: &Desk) -> HttpResponse {
     let query = visit.facts.query.as_deref().unwrap_or_default();
-    let quiet = form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "slide" && value == "false");
+    let quiet =
+        form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "slide" && value == "false");
     let activity = if quiet { Activity::DoesNotCount } else { Activity::Counts };
     let now = desk.gateway.clock.now();
     let live = match desk.gateway.standing(ticket.as_ref(), activity, now).await {
