@@ -23,6 +23,7 @@ pub struct UpstreamBody(Option<Streamed>);
 /// The end of a body into which the door puts what the client sends.
 pub struct BodySender {
     chunks: Option<mpsc::Sender<Bytes>>,
+    wanted: oneshot::Receiver<()>,
     account: Arc<Account>,
     declared: Option<u64>,
     sent: u64,
@@ -56,6 +57,7 @@ impl UpstreamBody {
     pub fn channel(declared_length: Option<u64>) -> (BodySender, Self) {
         let (sender, chunks) = mpsc::channel(CHUNKS_IN_FLIGHT);
         let account = Arc::new(Account::default());
+        let (guard, wanted) = oneshot::channel();
         let body = Streamed {
             chunks,
             account: Arc::clone(&account),
@@ -64,8 +66,9 @@ impl UpstreamBody {
             max: None,
             stage: None,
             wanted: None,
+            sender_guard: Some(guard),
         };
-        let sender = BodySender { chunks: Some(sender), account, declared: declared_length, sent: 0 };
+        let sender = BodySender { chunks: Some(sender), wanted, account, declared: declared_length, sent: 0 };
         (sender, Self(Some(body)))
     }
 
@@ -110,7 +113,8 @@ impl UpstreamBody {
         let (stage, seen) = watch::channel(Stage::Untouched);
         let (guard, wanted) = oneshot::channel();
         (body.max, body.stage, body.wanted) = (max, Some(stage), Some(wanted));
-        Ok(Some(Upload { stage: seen, account: Arc::clone(&body.account), _guard: guard }))
+        let guards = (guard, body.sender_guard.take());
+        Ok(Some(Upload { stage: seen, account: Arc::clone(&body.account), _guards: guards }))
     }
 }
 
@@ -129,7 +133,14 @@ impl BodySender {
             return Err(self.account.settle(UploadError::LengthMismatch));
         }
         let Some(chunks) = &self.chunks else { return Err(self.account.settle(UploadError::NotWanted)) };
-        if chunks.send(chunk).await.is_err() {
+        // Not only the channel is watched: a connection that is being given up may hold its end for a long while.
+        let taken = tokio::select! {
+            biased;
+            _ = &mut self.wanted => false,
+            taken = chunks.send(chunk) => taken.is_ok(),
+        };
+        if !taken {
+            self.chunks = None;
             return Err(self.account.settle(UploadError::NotWanted));
         }
         self.sent = total;
@@ -176,11 +187,11 @@ pub(super) enum Stage {
     Complete,
 }
 
-/// The eye on an upload. When it is dropped, an upload that is not complete is cut off.
+/// The eye on an upload. When it is dropped, both ends of an upload that is not complete hear of it, and it is cut off.
 pub(super) struct Upload {
     stage: watch::Receiver<Stage>,
     account: Arc<Account>,
-    _guard: oneshot::Sender<()>,
+    _guards: (oneshot::Sender<()>, Option<oneshot::Sender<()>>),
 }
 
 impl Upload {
@@ -208,6 +219,7 @@ struct Streamed {
     max: Option<u64>,
     stage: Option<watch::Sender<Stage>>,
     wanted: Option<oneshot::Receiver<()>>,
+    sender_guard: Option<oneshot::Sender<()>>,
 }
 
 impl Streamed {
@@ -228,6 +240,8 @@ impl Streamed {
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         if self.wanted.as_mut().is_some_and(|wanted| Pin::new(wanted).poll(cx).is_ready()) {
+            self.wanted = None;
+            self.chunks.close();
             return self.fail(UploadError::NotWanted);
         }
         match self.chunks.poll_recv(cx) {

@@ -24,6 +24,10 @@ use std::time::Duration;
 pub(super) type HttpClient = Client<HttpsConnector<HttpConnector>, UpstreamBody>;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// An abandoned connection whose upstream reads nothing cannot be flushed, and hyper waits for that before it closes.
+/// After this long without an acknowledgement or an open window, the kernel cuts it (tcp(7), `TCP_USER_TIMEOUT`).
+#[cfg(target_os = "linux")]
+const DEAD_AFTER: Duration = Duration::from_secs(300);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_IDLE_PER_HOST: usize = 64;
 /// The largest response head, and what is held of a body that nobody reads (R79).
@@ -47,6 +51,8 @@ pub(super) fn client(trust: ClientConfig) -> HttpClient {
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    #[cfg(target_os = "linux")]
+    tcp.set_tcp_user_timeout(Some(DEAD_AFTER));
     // No ALPN is offered, so that HTTP/1.1 is all that can be spoken.
     let connector = HttpsConnectorBuilder::new()
         .with_tls_config(trust)
@@ -100,26 +106,24 @@ pub(super) fn reading(error: &ClientError) -> UpstreamError {
     })
 }
 
-fn why_unconnected(error: &ClientError) -> &'static str {
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if inner.is::<rustls::Error>() {
-            return "the TLS handshake failed";
-        }
-        if let Some(io) = inner.downcast_ref::<io::Error>() {
-            match io.kind() {
-                io::ErrorKind::ConnectionRefused => return "it refused the connection",
-                io::ErrorKind::TimedOut => return "it did not take the connection in time",
-                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-                    return "there is no way to its network";
-                }
-                _ if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
-                    return "the TLS handshake failed";
-                }
-                _ => {}
-            }
-        }
-        cause = inner.source();
+/// What the chain of causes names first; decided by types and kinds, never by texts.
+fn why_unconnected(error: &(dyn Error + 'static)) -> &'static str {
+    if error.is::<rustls::Error>() {
+        return "the TLS handshake failed";
     }
-    "its name cannot be resolved, or the connection failed"
+    let io = error.downcast_ref::<io::Error>();
+    match io.map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionRefused) => return "it refused the connection",
+        Some(io::ErrorKind::TimedOut) => return "it did not take the connection in time",
+        Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
+            return "there is no way to its network";
+        }
+        _ => {}
+    }
+    // An io::Error hides the error that it wraps from `source`.
+    let wrapped = io.and_then(io::Error::get_ref).map(|inner| inner as &(dyn Error + 'static));
+    match wrapped.or_else(|| error.source()) {
+        Some(cause) => why_unconnected(cause),
+        None => "its name cannot be resolved, or the connection failed",
+    }
 }

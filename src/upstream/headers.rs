@@ -42,6 +42,9 @@ pub enum PeerTrust {
     },
 }
 
+/// More room than this is not made in advance: the map refuses capacities that are too large by a panic.
+const MANY: usize = 256;
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -52,7 +55,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The order is the point: the client's `Connection` list is obeyed before anything of ours is there (R71).
 /// `Content-Length` and `Transfer-Encoding` are left out; the body decides (R74).
 pub fn request_headers(head: &UpstreamHead, permit: &Permit, rules: &HeaderRules) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(head.headers.len() + 12);
+    let mut headers = HeaderMap::with_capacity(head.headers.len().min(MANY) + 12);
     let listed = connection_list(&head.headers);
     let mut mapped = MappedName::default();
     for (name, value) in &head.headers {
@@ -71,7 +74,7 @@ pub fn request_headers(head: &UpstreamHead, permit: &Permit, rules: &HeaderRules
 /// `Content-Length` is left out; [`crate::upstream::reply::ReplyBody::declared_length`] has it. Cacheability is never
 /// touched, but on a route that is not public a reply depends on who asks, so `Vary` says so (R58).
 pub fn response_headers(upstream: &HeaderMap, permit: &Permit, rules: &HeaderRules) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(upstream.len() + 1);
+    let mut headers = HeaderMap::with_capacity(upstream.len().min(MANY) + 1);
     let listed = connection_list(upstream);
     let clears = clears_too_much(upstream);
     let mut mapped = MappedName::default();
