@@ -31,7 +31,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("redis::", &["store/redis"]),
     ("hyper", &["upstream"]),
     ("hyper_util", &["upstream"]),
-    ("aws_lc_rs", &["keyring", "oidc", "main"]),
+    ("aws_lc_rs", &["keyring", "oidc", "main", "upstream/client"]),
     ("std::env", &["config"]),
     ("SystemTime", &["app"]),
     ("serde", &["config", "gateway/state", "inbound", "oidc", "store"]),
