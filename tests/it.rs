@@ -10,6 +10,9 @@
 )]
 
 mod it {
+    mod authorization_response;
     mod house;
     mod house_self;
+    mod id_token;
+    mod login;
 }

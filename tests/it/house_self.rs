@@ -73,7 +73,7 @@ fn an_honest_client_gets_tokens_that_verify() {
     let token = answer.json()["id_token"].as_str().unwrap().to_owned();
     let (input, signature) = token.rsplit_once('.').unwrap();
     let set = ask(address(&provider.issuer()), "GET /jwks HTTP/1.1\r\nHost: idp\r\n\r\n").json();
-    let part = |name: &str| URL_SAFE_NO_PAD.decode(set["keys"][0][name].as_str().unwrap()).unwrap();
+    let part = |name: &str| URL_SAFE_NO_PAD.decode(set["keys"][2][name].as_str().unwrap()).unwrap();
     let key = RsaPublicKeyComponents { n: part("n"), e: part("e") };
     let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
     key.verify(&RSA_PKCS1_2048_8192_SHA256, input.as_bytes(), &signature).unwrap();

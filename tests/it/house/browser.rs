@@ -48,6 +48,8 @@ pub struct Browser {
     pub jar: Jar,
     /// Sent with every request to the gateway: what a test adds.
     pub extra: Vec<(String, String)>,
+    /// Whether it throws every cookie away at once.
+    pub forgetful: bool,
     origin: Url,
     door: SocketAddr,
 }
@@ -55,7 +57,7 @@ pub struct Browser {
 impl Browser {
     /// A browser without cookies, that finds the gateway's public `origin` behind `door`.
     pub fn new(origin: &str, door: SocketAddr) -> Self {
-        Self { jar: Jar::default(), extra: Vec::new(), origin: Url::parse(origin).unwrap(), door }
+        Self { jar: Jar::default(), extra: Vec::new(), forgetful: false, origin: Url::parse(origin).unwrap(), door }
     }
 
     /// The gateway's address of a path, or any absolute URL.
@@ -162,6 +164,9 @@ impl Browser {
             if ours && name.contains("keycard") {
                 evidence::secret("cookie", value);
             }
+        }
+        if self.forgetful {
+            self.jar.clear();
         }
         answer
     }

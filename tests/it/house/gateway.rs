@@ -89,6 +89,11 @@ impl Plan {
 
     /// Starts it.
     pub fn start(&self, clock: &ManualClock) -> TestGateway {
+        self.try_start(clock).unwrap_or_else(|why| panic!("the gateway does not start: {why}"))
+    }
+
+    /// Starts it, or says why it does not start.
+    pub fn try_start(&self, clock: &ManualClock) -> Result<TestGateway, String> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let origin = match self.public_url.as_str() {
@@ -104,10 +109,10 @@ impl Plan {
         let thread = thread::spawn(move || run(&text, clock, listener, stopped, &ready));
         match is_ready.recv() {
             Ok(Ok(())) => {}
-            Ok(Err(why)) => panic!("the gateway does not start: {why}\n{config}"),
-            Err(_) => panic!("the gateway's thread ended before it was ready\n{config}"),
+            Ok(Err(why)) => return Err(format!("{why}\n{config}")),
+            Err(_) => return Err(format!("its thread ended before it was ready\n{config}")),
         }
-        TestGateway { address, origin, config, stop: Some(stop), thread: Some(thread) }
+        Ok(TestGateway { address, origin, config, stop: Some(stop), thread: Some(thread) })
     }
 }
 

@@ -66,7 +66,11 @@ impl Keys {
     /// The key set that the provider publishes: a key for each algorithm, and beside them what a careful reader has
     /// to skip: an encryption key, a symmetric key, a kind of key that nobody knows.
     pub fn published(&self) -> Value {
-        let mut keys = vec![rsa_jwk(&self.rsa, "rs256", "RS256")];
+        // Decoys first: other kinds of key under the name of the one that signs (R24).
+        let mut decoy = rsa_jwk(&self.third, "rs256", "RSA-OAEP");
+        decoy["use"] = json!("enc");
+        let mut keys = vec![decoy, ec_jwk(&self.p384, "rs256", "P-384", "ES384")];
+        keys.push(rsa_jwk(&self.rsa, "rs256", "RS256"));
         for algorithm in ["RS384", "RS512", "PS256", "PS384", "PS512"] {
             keys.push(rsa_jwk(&self.rsa, &algorithm.to_lowercase(), algorithm));
         }
@@ -78,6 +82,14 @@ impl Keys {
         let mut encryption = rsa_jwk(&self.second, "enc", "RSA-OAEP-256");
         encryption["use"] = json!("enc");
         keys.push(encryption);
+        // Keys with which anybody could sign: exponent 1, and 512 bits.
+        let mut weak = rsa_jwk(&self.rsa, "exponent-1", "RS256");
+        weak["e"] = json!(b64([1]));
+        keys.push(weak);
+        let mut tiny = rsa_jwk(&self.rsa, "tiny", "RS256");
+        tiny["n"] = json!(b64([0xc5; 64]));
+        keys.push(tiny);
+        keys.push(json!({"kty": "EC", "crv": "P-256", "kid": "off-curve", "x": b64([1; 32]), "y": b64([1; 32])}));
         keys.push(json!({"kty": "oct", "kid": "oct", "alg": "HS256", "k": b64(OCT_KEY)}));
         keys.push(json!({"kty": "XYZ", "kid": "unknown", "what": [1, 2]}));
         json!({ "keys": keys })
