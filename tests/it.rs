@@ -11,8 +11,17 @@
 
 mod it {
     mod authorization_response;
+    mod cookies;
+    mod coverage;
+    mod csrf;
+    mod endpoints;
     mod house;
     mod house_self;
     mod id_token;
+    mod keys;
+    mod lifetime;
     mod login;
+    mod open_redirects;
+    mod proxying;
+    mod stores;
 }

@@ -32,10 +32,8 @@ fn run(setting: &Setting, rows: &[Row], accept: bool) {
         } else {
             setting.refused(&browser, &page)
         };
-        let called = (
-            setting.provider.count(Place::Token) - tokens,
-            setting.provider.count(Place::UserInfo) - infos,
-        );
+        let called =
+            (setting.provider.count(Place::Token) - tokens, setting.provider.count(Place::UserInfo) - infos);
         if let Err(why) = verdict {
             wrong.push(format!("{name}: {why}"));
         } else if called != (1, usize::from(accept)) {

@@ -23,7 +23,8 @@ pub struct Page {
 impl Page {
     /// The addresses on the way, for messages.
     pub fn way(&self) -> String {
-        let hop = |(url, answer): &(Url, Answer)| format!("{} {}", answer.status, &url[..url::Position::AfterPath]);
+        let hop =
+            |(url, answer): &(Url, Answer)| format!("{} {}", answer.status, &url[..url::Position::AfterPath]);
         self.trail.iter().map(hop).collect::<Vec<_>>().join(" -> ")
     }
 }
@@ -57,7 +58,13 @@ pub struct Browser {
 impl Browser {
     /// A browser without cookies, that finds the gateway's public `origin` behind `door`.
     pub fn new(origin: &str, door: SocketAddr) -> Self {
-        Self { jar: Jar::default(), extra: Vec::new(), forgetful: false, origin: Url::parse(origin).unwrap(), door }
+        Self {
+            jar: Jar::default(),
+            extra: Vec::new(),
+            forgetful: false,
+            origin: Url::parse(origin).unwrap(),
+            door,
+        }
     }
 
     /// The gateway's address of a path, or any absolute URL.
@@ -80,7 +87,8 @@ impl Browser {
         let mut url = self.url(target);
         for _ in 0..MANY {
             let page = self.travel(url.clone(), None, 0);
-            let location = page.answer.header("location").unwrap_or_else(|| panic!("no redirect: {}", page.way()));
+            let location =
+                page.answer.header("location").unwrap_or_else(|| panic!("no redirect: {}", page.way()));
             url = url.join(location).unwrap();
             if url.origin() == self.origin.origin() && url.path().starts_with("/bff/callback") {
                 return url;
@@ -160,7 +168,8 @@ impl Browser {
         let answer = answer.unwrap_or_else(|| panic!("no answer to {method} {url}"));
         for line in answer.all("set-cookie") {
             self.jar.receive(url, line);
-            let (name, value) = line.split(';').next().and_then(|pair| pair.split_once('=')).unwrap_or_default();
+            let (name, value) =
+                line.split(';').next().and_then(|pair| pair.split_once('=')).unwrap_or_default();
             if ours && name.contains("keycard") {
                 evidence::secret("cookie", value);
             }
@@ -172,7 +181,14 @@ impl Browser {
     }
 
     /// The bytes of a request as this browser would send it.
-    pub fn write(&self, method: &str, url: &Url, headers: &[(&str, &str)], body: &[u8], ours: bool) -> Vec<u8> {
+    pub fn write(
+        &self,
+        method: &str,
+        url: &Url,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        ours: bool,
+    ) -> Vec<u8> {
         let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
         let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
         let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");

@@ -45,7 +45,8 @@ impl Jar {
         if (cookie.secure && url.scheme() != "https") || (prefixed && !sound) {
             return;
         }
-        let same = |old: &Cookie| old.host == cookie.host && old.name == cookie.name && old.path == cookie.path;
+        let same =
+            |old: &Cookie| old.host == cookie.host && old.name == cookie.name && old.path == cookie.path;
         self.0.retain(|old| !same(old));
         let dead = attribute("max-age").and_then(|age| age.parse::<i64>().ok()).is_some_and(|age| age <= 0);
         if !dead {

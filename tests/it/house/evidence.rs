@@ -23,11 +23,7 @@ fn files() -> &'static Files {
         fs::create_dir_all(&folder).unwrap();
         let open = |kind: &str| File::create(folder.join(format!("it.{kind}"))).unwrap();
         let filter = tracing_subscriber::EnvFilter::new("info,keycard=trace");
-        tracing_subscriber::fmt()
-            .json()
-            .with_env_filter(filter)
-            .with_writer(Mutex::new(open("log")))
-            .init();
+        tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(Mutex::new(open("log"))).init();
         Files { browser: Mutex::new(open("browser")), secrets: Mutex::new(open("secrets")) }
     })
 }

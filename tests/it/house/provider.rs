@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 /// The client that is registered here. Both parts need form-encoding inside HTTP Basic (RFC 6749 section 2.3.1, R25).
-pub const CLIENT_ID: &str = "keycard rp+1:x";
+pub const CLIENT_ID: &str = "keycard+rp:1%x";
 pub const CLIENT_SECRET: &str = "s3cret %+/:& of the relying party, 4ever!";
 
 /// One call, as it was seen.

@@ -113,8 +113,8 @@ impl Connection {
                 while self.unread.len() < length && self.more() > 0 {}
                 self.unread.drain(..length.min(self.unread.len())).collect()
             }
-            Framing::Chunked => std::iter::from_fn(|| self.chunk()).flatten().collect(),
-            Framing::ToTheEnd => self.rest(),
+            Framing::Chunked => std::iter::from_fn(|| self.next_chunk()).flatten().collect(),
+            Framing::ToTheEnd => self.until_closed(),
         };
         self.record(&answer.body);
         Some(answer)
@@ -122,6 +122,19 @@ impl Connection {
 
     /// The next chunk of a chunked body; `None` after the last one.
     pub fn chunk(&mut self) -> Option<Vec<u8>> {
+        let chunk = self.next_chunk();
+        self.record(chunk.as_deref().unwrap_or_default());
+        chunk
+    }
+
+    /// Everything until the other side closes.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let rest = self.until_closed();
+        self.record(&rest);
+        rest
+    }
+
+    fn next_chunk(&mut self) -> Option<Vec<u8>> {
         let line = loop {
             if let Some(at) = find(&self.unread, b"\r\n") {
                 break self.unread.drain(..at + 2).collect::<Vec<_>>();
@@ -138,8 +151,7 @@ impl Connection {
         (size > 0).then_some(chunk)
     }
 
-    /// Everything until the other side closes.
-    pub fn rest(&mut self) -> Vec<u8> {
+    fn until_closed(&mut self) -> Vec<u8> {
         while self.more() > 0 {}
         std::mem::take(&mut self.unread)
     }

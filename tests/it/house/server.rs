@@ -157,7 +157,7 @@ impl Drop for Server {
     }
 }
 
-fn converse(stream: TcpStream, handler: &(dyn Fn(&mut Exchange) -> After)) {
+fn converse(stream: TcpStream, handler: &dyn Fn(&mut Exchange) -> After) {
     let _ = stream.set_nodelay(true);
     let mut stream = BufReader::new(stream);
     while let Some(head) = read_head(&mut stream) {

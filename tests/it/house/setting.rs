@@ -104,7 +104,7 @@ pub fn usual_plan(upstream: &Upstream) -> Plan {
     plan.identity_extra("roles = [\"groups\"]\nclaims = [\"department\"]");
     for (path, access, more) in [
         ("/", "\"signed-in\"", "identity_headers = \"remote-user\""),
-        ("/public/", "\"public\"", "identity_headers = \"remote-user\""),
+        ("/public/", "\"public\"", ""),
         ("/optional/", "\"optional\"", "identity_headers = \"remote-user\""),
         ("/editor/", "{ roles = [\"editor\"] }", "identity_headers = \"remote-user\""),
         ("/admin/", "{ roles = [\"admin\"] }", "identity_headers = \"remote-user\""),

@@ -161,9 +161,7 @@ pub(super) const SHAPES: &[Row] = &[
         rewritten(f, |h, c, s| format!("{h}.{c}.{}/+{}", &s[..4], &s[6..]))
     }),
     ("a14 claims of 1 MiB", |f| f.with("filler", json!("x".repeat(1 << 20)))),
-    ("a14 depth of 10000", |f| {
-        f.with_raw("deep", &format!("{}{}", "[".repeat(10_000), "]".repeat(10_000)))
-    }),
+    ("a14 depth of 10000", |f| f.with_raw("deep", &format!("{}{}", "[".repeat(10_000), "]".repeat(10_000)))),
     ("a14 claims that are an array", |f| f.sign_text(&f.header.to_string(), "[]")),
     ("a14 claims that are a string", |f| f.sign_text(&f.header.to_string(), "\"alice\"")),
     ("a14 claims that are no JSON", |f| f.sign_text(&f.header.to_string(), "{")),

@@ -28,7 +28,10 @@ fn r21_discovery_issuer_mismatch_stops_before_the_authorization_request() {
         assert_eq!(setting.provider.count(Place::Authorize), 0, "{issuer}");
     }
     for (name, bend) in [
-        ("a trailing slash", (|m| m["issuer"] = json!(format!("{}/", m["issuer"].as_str().unwrap()))) as fn(&mut Value)),
+        (
+            "a trailing slash",
+            (|m| m["issuer"] = json!(format!("{}/", m["issuer"].as_str().unwrap()))) as fn(&mut Value),
+        ),
         ("no issuer", |m| drop(m.as_object_mut().unwrap().remove("issuer"))),
         ("an array", |m| m["issuer"] = json!([m["issuer"].clone()])),
     ] {
@@ -55,8 +58,7 @@ fn r21_a8_endpoints_elsewhere_are_never_called() {
             "",
         ] {
             let target = url.to_owned();
-            let setting =
-                Setting::bent(|p| p.bend_discovery(move |m| m[endpoint] = json!(target)), |_| {});
+            let setting = Setting::bent(|p| p.bend_discovery(move |m| m[endpoint] = json!(target)), |_| {});
             let mut browser = setting.browser();
             let page = browser.navigate("/");
             let verdict = setting.refused(&browser, &page);
@@ -84,8 +86,7 @@ fn r21_a8_redirects_are_not_followed() {
     for place in [Place::Discovery, Place::Jwks, Place::Token] {
         for status in [301, 302, 307, 308] {
             let away = vec![("Location", format!("{}/canary", stranger.issuer()))];
-            let setting =
-                Setting::bent(|p| p.can(place, Canned::Reply(status, away, Vec::new())), |_| {});
+            let setting = Setting::bent(|p| p.can(place, Canned::Reply(status, away, Vec::new())), |_| {});
             let mut browser = setting.browser();
             let page = browser.navigate("/");
             assert_eq!(setting.refused(&browser, &page), Ok(()), "{place:?} {status}");
@@ -128,7 +129,9 @@ fn r3_a7_pkce_is_s256_whatever_the_metadata_say() {
             |provider| {
                 provider.bend_discovery(move |metadata| match &methods {
                     Some(methods) => metadata["code_challenge_methods_supported"] = methods.clone(),
-                    None => drop(metadata.as_object_mut().unwrap().remove("code_challenge_methods_supported")),
+                    None => {
+                        drop(metadata.as_object_mut().unwrap().remove("code_challenge_methods_supported"))
+                    }
                 });
             },
             |_| {},

@@ -10,7 +10,8 @@ use url::Url;
 /// Walks all tabs hop by hop. In each round every tab sends its request with the cookies that the browser had when
 /// the round began: as restored tabs do, all of which start before the first answer is there.
 fn walk(browser: &mut Browser, targets: &[String]) -> Vec<(Url, u16)> {
-    let mut tabs: Vec<(Url, Option<u16>)> = targets.iter().map(|target| (browser.url(target), None)).collect();
+    let mut tabs: Vec<(Url, Option<u16>)> =
+        targets.iter().map(|target| (browser.url(target), None)).collect();
     for _ in 0..40 {
         let jar = browser.jar.clone();
         let mut received = Vec::new();

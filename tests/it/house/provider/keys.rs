@@ -78,7 +78,9 @@ impl Keys {
         keys.push(ec_jwk(&self.p384, "es384", "P-384", "ES384"));
         keys.push(ec_jwk(&self.p521, "es512", "P-521", "ES512"));
         let x = b64(self.ed25519.public_key());
-        keys.push(json!({"kty": "OKP", "crv": "Ed25519", "kid": "eddsa", "use": "sig", "alg": "EdDSA", "x": x}));
+        keys.push(
+            json!({"kty": "OKP", "crv": "Ed25519", "kid": "eddsa", "use": "sig", "alg": "EdDSA", "x": x}),
+        );
         let mut encryption = rsa_jwk(&self.second, "enc", "RSA-OAEP-256");
         encryption["use"] = json!("enc");
         keys.push(encryption);
@@ -89,7 +91,9 @@ impl Keys {
         let mut tiny = rsa_jwk(&self.rsa, "tiny", "RS256");
         tiny["n"] = json!(b64([0xc5; 64]));
         keys.push(tiny);
-        keys.push(json!({"kty": "EC", "crv": "P-256", "kid": "off-curve", "x": b64([1; 32]), "y": b64([1; 32])}));
+        keys.push(
+            json!({"kty": "EC", "crv": "P-256", "kid": "off-curve", "x": b64([1; 32]), "y": b64([1; 32])}),
+        );
         keys.push(json!({"kty": "oct", "kid": "oct", "alg": "HS256", "k": b64(OCT_KEY)}));
         keys.push(json!({"kty": "XYZ", "kid": "unknown", "what": [1, 2]}));
         json!({ "keys": keys })
