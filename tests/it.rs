@@ -1,0 +1,27 @@
+//! The gateway from the browser's side: one binary for all end-to-end tests.
+//!
+//! I own: nothing; `it/house` has the fixtures, and each file beside it one topic, its tests named after the rows of
+//! the conformance checklist that they defend. I never sleep: time is moved by hand.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a fixture that does not work has to fail its test at once, and clippy spares only #[test] functions"
+)]
+
+mod it {
+    mod authorization_response;
+    mod cookies;
+    mod coverage;
+    mod csrf;
+    mod endpoints;
+    mod house;
+    mod house_self;
+    mod id_token;
+    mod keys;
+    mod lifetime;
+    mod login;
+    mod open_redirects;
+    mod proxying;
+    mod stores;
+}

@@ -1,0 +1,206 @@
+//! A gateway under test: the real app, on a free port, with the clock of the test.
+//!
+//! I own: [`Plan`], which writes a configuration, and [`TestGateway`], which runs it. I may call: `keycard`'s two doors,
+//! `config::parse` and `app::App`, in [`run`] and nowhere else. I never reach inside the app.
+
+use super::browser::Browser;
+use super::clock::ManualClock;
+use super::evidence;
+use super::provider::{CLIENT_ID, CLIENT_SECRET, Provider};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+/// The public origin unless a test asks for another: https, as if TLS ended in front of the gateway, so that the
+/// cookie under test is the real one.
+pub const ORIGIN: &str = "https://apps.example.test";
+
+/// A configuration in the making.
+#[derive(Clone, Default)]
+pub struct Plan {
+    /// `public_url`; empty is [`ORIGIN`]; `http://localhost` gets the port.
+    pub public_url: String,
+    /// `session.store`; empty is `memory`.
+    pub store: String,
+    server: String,
+    session: String,
+    identity: String,
+    providers: Vec<String>,
+    routes: Vec<String>,
+}
+
+impl Plan {
+    /// Further lines of `[server]`.
+    pub fn server_extra(&mut self, toml: &str) {
+        self.server.push_str(&format!("{toml}\n"));
+    }
+
+    /// Further lines of `[session]`.
+    pub fn session_extra(&mut self, toml: &str) {
+        self.session.push_str(&format!("{toml}\n"));
+    }
+
+    /// Further lines of `[identity]`.
+    pub fn identity_extra(&mut self, toml: &str) {
+        self.identity.push_str(&format!("{toml}\n"));
+    }
+
+    /// A Redis server in place of memory.
+    pub fn store_redis(&mut self, url: &str) {
+        self.store = url.to_owned();
+    }
+
+    /// A provider, with further lines of its table.
+    pub fn provider(&mut self, id: &str, provider: &Provider, extra: &str) {
+        let issuer = provider.issuer();
+        self.providers.push(format!(
+            "[[provider]]\nid = \"{id}\"\nissuer = \"{issuer}\"\nclient_id = \"{CLIENT_ID}\"\n\
+             client_secret = \"{CLIENT_SECRET}\"\nscopes = [\"openid\", \"profile\", \"email\"]\n{extra}\n"
+        ));
+    }
+
+    /// Further lines for the provider added last.
+    pub fn provider_extra(&mut self, toml: &str) {
+        let last = self.providers.last_mut().expect("no provider yet");
+        last.push_str(&format!("{toml}\n"));
+    }
+
+    /// A whole route table, without its `[[route]]`.
+    pub fn route(&mut self, toml: &str) {
+        self.routes.push(format!("[[route]]\n{toml}\n"));
+    }
+
+    fn text(&self, address: SocketAddr, origin: &str) -> String {
+        let store = if self.store.is_empty() { "memory" } else { &self.store };
+        // 32 bytes in base64, the same for every gateway: two of them can share a store.
+        let key = "a2V5Y2FyZC10ZXN0LXNlYWxpbmcta2V5LTMyLWJ5dGU=";
+        format!(
+            "[server]\nlisten = \"{address}\"\npublic_url = \"{origin}\"\nworkers = 1\n{}\n\
+             [session]\nstore = \"{store}\"\nkeys = [\"{key}\"]\n{}\n[identity]\n{}\n{}\n{}",
+            self.server,
+            self.session,
+            self.identity,
+            self.providers.join("\n"),
+            self.routes.join("\n"),
+        )
+    }
+
+    /// Starts it.
+    pub fn start(&self, clock: &ManualClock) -> TestGateway {
+        self.try_start(clock).unwrap_or_else(|why| panic!("the gateway does not start: {why}"))
+    }
+
+    /// Starts it, or says why it does not start.
+    pub fn try_start(&self, clock: &ManualClock) -> Result<TestGateway, String> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let origin = match self.public_url.as_str() {
+            "" => ORIGIN.to_owned(),
+            "http://localhost" => format!("http://localhost:{}", address.port()),
+            other => other.to_owned(),
+        };
+        let config = self.text(address, &origin);
+        evidence::begin();
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let (ready, is_ready) = mpsc::channel();
+        let (text, clock) = (config.clone(), clock.clone());
+        let thread = thread::spawn(move || run(&text, clock, listener, stopped, &ready));
+        match is_ready.recv() {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => return Err(format!("{why}\n{config}")),
+            Err(_) => return Err(format!("its thread ended before it was ready\n{config}")),
+        }
+        Ok(TestGateway { address, origin, config, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+/// A gateway that runs until it is stopped or dropped.
+pub struct TestGateway {
+    pub address: SocketAddr,
+    pub origin: String,
+    config: String,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TestGateway {
+    /// A browser that knows the way here and has no cookies yet.
+    pub fn browser(&self) -> Browser {
+        Browser::new(&self.origin, self.address)
+    }
+
+    /// The configuration that it runs on.
+    pub fn config_text(&self) -> &str {
+        &self.config
+    }
+
+    /// The host that a browser names.
+    pub fn host(&self) -> &str {
+        self.origin.split("://").nth(1).unwrap()
+    }
+
+    /// The names of the two cookies: session and login binding.
+    pub fn cookie_names(&self) -> (&'static str, &'static str) {
+        if self.origin.starts_with("https:") {
+            ("__Host-keycard", "__Host-keycard-login")
+        } else {
+            ("keycard", "keycard-login")
+        }
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub fn stop(mut self) {
+        drop(self.stop.take());
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+impl Drop for TestGateway {
+    fn drop(&mut self) {
+        // The thread finds the sender gone and drains by itself.
+        drop(self.stop.take());
+    }
+}
+
+/// Nothing of the machine that the tests run on.
+struct NoEnvironment;
+
+impl keycard::config::Environment for NoEnvironment {
+    fn var(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    fn read_file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+
+    fn file_mode(&self, _path: &Path) -> Option<u32> {
+        Some(0o600)
+    }
+}
+
+/// Runs the app on this thread until `stopped` says so or its sender is gone; says on `ready` how the start went.
+fn run(
+    config: &str,
+    clock: ManualClock,
+    listener: TcpListener,
+    stopped: tokio::sync::oneshot::Receiver<()>,
+    ready: &mpsc::Sender<Result<(), String>>,
+) {
+    let settings = match keycard::config::parse("keycard.toml", config, &NoEnvironment) {
+        Ok(settings) => settings,
+        Err(problems) => return ready.send(Err(problems.to_string())).unwrap(),
+    };
+    actix_web::rt::System::new().block_on(async move {
+        match keycard::app::App::build(settings, Arc::new(clock)).await {
+            Ok(app) => {
+                // The listener is open already: whoever connects from now on waits in its queue.
+                ready.send(Ok(())).unwrap();
+                app.serve(listener, async move { drop(stopped.await) }).await.unwrap();
+            }
+            Err(why) => ready.send(Err(why.to_string())).unwrap(),
+        }
+    });
+}

@@ -1,0 +1,190 @@
+//! A scripted OpenID provider: exact where a provider has to be, hostile where a test tells it to be.
+//!
+//! I own: [`Provider`] with its endpoints, its counts and the record of what it was asked. I may call: `keys`,
+//! `forge`, `script`, `server`, `evidence` (for every secret that passes through me). My time is the test's clock. I
+//! never forgive: a token request that breaks a rule gets an error, and the rule is kept in [`Provider::complaints`].
+
+mod endpoints;
+pub mod forge;
+pub mod keys;
+pub mod script;
+
+use self::forge::Forge;
+use self::script::{Canned, Place, Script};
+use super::clock::ManualClock;
+use super::server::{Head, Server};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+/// The client that is registered here. Both parts need form-encoding inside HTTP Basic (RFC 6749 section 2.3.1, R25).
+pub const CLIENT_ID: &str = "keycard+rp:1%x";
+pub const CLIENT_SECRET: &str = "s3cret %+/:& of the relying party, 4ever!";
+
+/// One call, as it was seen.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub place: Place,
+    pub head: Head,
+    pub body: String,
+}
+
+impl Call {
+    /// A parameter of the form body.
+    pub fn form(&self, name: &str) -> Option<String> {
+        let mut pairs = url::form_urlencoded::parse(self.body.as_bytes());
+        pairs.find(|(n, _)| n == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// A parameter of the query.
+    pub fn query(&self, name: &str) -> Option<String> {
+        self.head.query().into_iter().find(|(n, _)| n == name).map(|(_, value)| value)
+    }
+}
+
+/// What a code stands for.
+#[derive(Clone)]
+struct Grant {
+    redirect_uri: String,
+    challenge: String,
+    nonce: String,
+    used: bool,
+}
+
+struct State {
+    clock: ManualClock,
+    issuer: String,
+    script: Script,
+    calls: Vec<Call>,
+    grants: HashMap<String, Grant>,
+    /// Access tokens and the `sub` that they speak for.
+    tokens: HashMap<String, Value>,
+    complaints: Vec<String>,
+    previous: Option<String>,
+    issued: u64,
+}
+
+/// The provider. It stops when dropped.
+pub struct Provider {
+    server: Server,
+    state: Arc<Mutex<State>>,
+}
+
+impl Provider {
+    pub fn start(clock: &ManualClock) -> Self {
+        let state = Arc::new(Mutex::new(State {
+            clock: clock.clone(),
+            issuer: String::new(),
+            script: Script::default(),
+            calls: Vec::new(),
+            grants: HashMap::new(),
+            tokens: HashMap::new(),
+            complaints: Vec::new(),
+            previous: None,
+            issued: 0,
+        }));
+        super::evidence::secret("client_secret", CLIENT_SECRET);
+        let inside = Arc::clone(&state);
+        let server = Server::start(move |exchange| endpoints::answer(&inside, exchange));
+        state.lock().unwrap().issuer = format!("http://{}", server.address());
+        Self { server, state }
+    }
+
+    /// The issuer identifier.
+    pub fn issuer(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    /// Changes the script.
+    pub fn script(&self, change: impl FnOnce(&mut Script)) {
+        change(&mut self.state.lock().unwrap().script);
+    }
+
+    /// Forgets the script.
+    pub fn behave(&self) {
+        self.script(|script| *script = Script::default());
+    }
+
+    /// Makes every ID token like this.
+    pub fn make_id_token(&self, make: impl Fn(&mut Forge) -> String + Send + Sync + 'static) {
+        self.script(|script| script.id_token = Some(Arc::new(make)));
+    }
+
+    /// Signs people in as somebody with these claims over the usual ones.
+    pub fn person(&self, claims: Value) {
+        self.script(|script| script.person = Some(claims));
+    }
+
+    /// Gives one endpoint a fixed answer.
+    pub fn can(&self, place: Place, canned: Canned) {
+        self.script(|script| drop(script.canned.insert(place, canned)));
+    }
+
+    /// Bends the metadata.
+    pub fn bend_discovery(&self, bend: impl Fn(&mut Value) + Send + Sync + 'static) {
+        self.script(|script| script.discovery = Some(Arc::new(bend)));
+    }
+
+    /// Bends the key set.
+    pub fn bend_jwks(&self, bend: impl Fn(&mut Value) + Send + Sync + 'static) {
+        self.script(|script| script.jwks = Some(Arc::new(bend)));
+    }
+
+    /// Bends the answers of the token endpoint.
+    pub fn bend_token(&self, bend: impl Fn(&mut Value) + Send + Sync + 'static) {
+        self.script(|script| script.token = Some(Arc::new(bend)));
+    }
+
+    /// Bends UserInfo.
+    pub fn bend_userinfo(&self, bend: impl Fn(&mut Value) + Send + Sync + 'static) {
+        self.script(|script| script.userinfo = Some(Arc::new(bend)));
+    }
+
+    /// Bends the parameters that the browser carries to the callback.
+    pub fn bend_callback(&self, bend: impl Fn(&mut Vec<(String, String)>) + Send + Sync + 'static) {
+        self.script(|script| script.callback = Some(Arc::new(bend)));
+    }
+
+    /// How often an endpoint was called.
+    pub fn count(&self, place: Place) -> usize {
+        self.state.lock().unwrap().calls.iter().filter(|call| call.place == place).count()
+    }
+
+    /// Every call of an endpoint.
+    pub fn calls(&self, place: Place) -> Vec<Call> {
+        self.state.lock().unwrap().calls.iter().filter(|call| call.place == place).cloned().collect()
+    }
+
+    /// The last call of an endpoint.
+    pub fn last(&self, place: Place) -> Call {
+        self.calls(place).pop().unwrap_or_else(|| panic!("nobody called {place:?}"))
+    }
+
+    /// The rules that requests have broken, in order.
+    pub fn complaints(&self) -> Vec<String> {
+        self.state.lock().unwrap().complaints.clone()
+    }
+
+    /// An access token that the provider knows, last issued.
+    pub fn last_id_token(&self) -> String {
+        self.state.lock().unwrap().previous.clone().expect("no ID token was issued")
+    }
+}
+
+/// The claims of whoever signs in here.
+fn person(script: &Script) -> Value {
+    let mut claims = json!({
+        "sub": "alice-0001",
+        "name": "Alice Example",
+        "email": "alice@example.test",
+        "email_verified": true,
+        "groups": ["editor", "staff"],
+        "department": "ward 7",
+        "salary": "not for the browser",
+    });
+    let over = script.person.as_ref().and_then(Value::as_object);
+    for (name, value) in over.into_iter().flatten() {
+        claims[name] = value.clone();
+    }
+    claims
+}
