@@ -21,6 +21,7 @@ mod it {
     mod keys;
     mod lifetime;
     mod login;
+    mod misuse;
     mod open_redirects;
     mod proxying;
     mod stores;
