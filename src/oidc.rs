@@ -25,7 +25,7 @@ mod userinfo;
 use crate::config::ProviderSettings;
 use crate::domain::claim::Claims;
 use crate::domain::identity::IdentityRule;
-use crate::domain::login::{ProvenCallback, ResponseRules};
+use crate::domain::login::{ProvenCallback, Requested, ResponseRules};
 use crate::domain::secret::{AccessToken, RawIdToken};
 use crate::domain::time::Timestamp;
 use crate::oidc::cached::{Cached, Fetched};
@@ -177,6 +177,10 @@ impl OidcProvider {
 }
 
 impl IdentityProvider for OidcProvider {
+    fn requested(&self) -> &Requested {
+        &self.settings.requested
+    }
+
     fn authorization_url<'a>(
         &'a self,
         request: AuthorizationRequest<'a>,

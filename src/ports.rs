@@ -4,7 +4,7 @@
 //! I never say how: adapters hang on from outside, and no one here knows their names.
 
 use crate::domain::identity::{Identity, Issuer, Subject};
-use crate::domain::login::{LoginId, PendingLogin, ProvenCallback, ResponseRules};
+use crate::domain::login::{LoginId, PendingLogin, ProvenCallback, Requested, ResponseRules};
 use crate::domain::secret::{Nonce, PkceVerifier, RawIdToken};
 use crate::domain::session::{LiveSession, Session, SessionKey, Ticket, TokenSet};
 use crate::domain::time::Timestamp;
@@ -165,6 +165,9 @@ pub enum ProviderError {
 
 /// An identity provider (OpenID Connect Core: OP), seen from its relying party.
 pub trait IdentityProvider: Send + Sync {
+    /// What every login at this provider asks for, whatever its visitor wishes.
+    fn requested(&self) -> &Requested;
+
     /// The URL that a browser is sent to for a login. `redirect_uri` is the callback on the login's origin.
     ///
     /// # Errors

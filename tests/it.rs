@@ -6,7 +6,10 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a fixture that does not work has to fail its test at once, and clippy spares only #[test] functions"
+    clippy::print_stdout,
+    clippy::type_complexity,
+    reason = "a fixture that does not work has to fail its test at once, and clippy spares only #[test] functions; \
+              the coverage table is printed; tables of rows are tuples"
 )]
 
 mod it {

@@ -36,6 +36,25 @@ pub struct Requested {
     pub acr_values: Vec<String>,
 }
 
+impl Requested {
+    /// What a login asks for when an operator demands `self` and a visitor wishes `wish`: a visitor can ask for more,
+    /// never for less.
+    #[must_use]
+    pub fn joined(&self, wish: Self) -> Self {
+        let max_age = match (self.max_age, wish.max_age) {
+            (Some(demanded), Some(wished)) => Some(demanded.min(wished)),
+            (demanded, wished) => demanded.or(wished),
+        };
+        if self.acr_values.is_empty() {
+            return Self { max_age, acr_values: wish.acr_values };
+        }
+        let narrowed: Vec<String> =
+            wish.acr_values.into_iter().filter(|wished| self.acr_values.contains(wished)).collect();
+        let acr_values = if narrowed.is_empty() { self.acr_values.clone() } else { narrowed };
+        Self { max_age, acr_values }
+    }
+}
+
 /// A login that has begun: what is sealed into `state`.
 #[derive(Clone)]
 pub struct PendingLogin {
@@ -289,6 +308,19 @@ mod tests {
         let claimed = pending().bind(Some(BindingMark([7; 16])), START)?.claim(true)?;
         let rules = ResponseRules { issuer: Issuer::new("https://idp"), iss_required };
         claimed.prove(params(query)?, &rules, Nonce::new("n"), PkceVerifier::new("v"))
+    }
+
+    #[test]
+    fn r13_a_visitor_can_ask_for_more_than_the_operator_never_for_less() {
+        let of = |max_age, acr: &[&str]| Requested {
+            max_age,
+            acr_values: acr.iter().map(|value| (*value).to_owned()).collect(),
+        };
+        let demanded = of(Some(300), &["gold", "silver"]);
+        assert_eq!(demanded.joined(of(None, &[])), demanded);
+        assert_eq!(demanded.joined(of(Some(9999), &["tin"])), demanded);
+        assert_eq!(demanded.joined(of(Some(0), &["tin", "gold"])), of(Some(0), &["gold"]));
+        assert_eq!(of(None, &[]).joined(of(Some(5), &["tin"])), of(Some(5), &["tin"]));
     }
 
     #[test]

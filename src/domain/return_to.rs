@@ -5,7 +5,7 @@
 use super::path::CanonicalPath;
 use url::Url;
 
-/// The longest target kept; what is longer falls back to `/`.
+/// The longest target kept in bytes; what is longer falls back to its path, and a longer path to `/`.
 const MAX_LENGTH: usize = 2048;
 
 /// A same-origin target: a canonical path and perhaps a query. Whatever a WHATWG URL parser makes of it against an
@@ -24,7 +24,7 @@ impl ReturnTo {
 
     /// Parses a target that a stranger handed over. `None` when it is not certain to stay on this origin.
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() > MAX_LENGTH || text.chars().any(|c| c.is_control() || c == '\\') {
+        if text.chars().any(|c| c.is_control() || c == '\\') {
             return None;
         }
         // A fragment never reaches a server; it is dropped rather than carried through the provider.
@@ -39,8 +39,11 @@ impl ReturnTo {
     /// From the parts of a request that has passed the canonical-path rule.
     pub fn from_parts(path: CanonicalPath, query: Option<&str>) -> Option<Self> {
         let query = query.map(encode_query);
-        let target = Self { path, query };
-        target.stays_home().then_some(target)
+        let mut target = Self { path, query };
+        if target.to_location().len() > MAX_LENGTH {
+            target.query = None;
+        }
+        (target.path.as_str().len() <= MAX_LENGTH && target.stays_home()).then_some(target)
     }
 
     /// The same target without its query: what remains when the whole does not fit into the login state.
@@ -99,6 +102,8 @@ mod tests {
             assert_eq!(ReturnTo::parse(text).unwrap().to_location(), location, "{text}");
         }
         assert_eq!(ReturnTo::root(), ReturnTo::parse("/").unwrap());
+        let long = format!("/wiki/?q={}", "x".repeat(MAX_LENGTH));
+        assert_eq!(ReturnTo::parse(&long).unwrap().to_location(), "/wiki/");
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Gateway {
             binding: self.keys.binding_mark(key, &binding, id)?,
             started_from: held.ticket.as_ref().map(session_key),
             attempt,
-            requested: wish.requested,
+            requested: provider.requested().joined(wish.requested),
         };
         let (nonce, verifier) = self.keys.login_secrets(key, &binding, id)?;
         let request = AuthorizationRequest {

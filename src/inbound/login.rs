@@ -19,6 +19,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use url::form_urlencoded;
 
+/// The longest parameter of `login` that is read, in bytes: a return path of ours, percent-encoded twice.
+const MAX_PARAMETER: usize = 16 * 1024;
+
 /// `GET login`: a navigation that leads to the provider.
 pub async fn begin(ticket: Option<Ticket>, visit: &Visit, desk: &Desk) -> HttpResponse {
     let fault = |fault: super::answer::Fault| fault.respond(&desk.pages, &visit.voice, "login", None);
@@ -49,7 +52,7 @@ fn wish(visit: &Visit) -> Option<LoginWish> {
     for (name, value) in form_urlencoded::parse(visit.facts.query.as_deref().unwrap_or_default().as_bytes()) {
         // Duende's BFF says returnUrl; people have habits.
         let name = if name == "returnUrl" { Cow::Borrowed("return_to") } else { name };
-        if seen.contains(&name) || value.len() > 4096 || value.chars().any(char::is_control) {
+        if seen.contains(&name) || value.len() > MAX_PARAMETER || value.chars().any(char::is_control) {
             return None;
         }
         match &*name {

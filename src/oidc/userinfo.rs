@@ -61,7 +61,7 @@ pub(crate) fn read(answer: &Answer) -> Result<Form<'_>, ProviderError> {
     parse_object(&answer.body).map(Form::Plain).map_err(|error| rejected(&error.to_string()))
 }
 
-/// Joins the claims of ID token and UserInfo.
+/// Joins the claims of ID token and UserInfo: UserInfo adds, and where both speak the ID token's word stands (A15).
 ///
 /// # Errors
 /// [`ProviderError::Rejected`] when UserInfo does not say that it is about `subject`.
@@ -74,16 +74,20 @@ pub(crate) fn merge(
         return Err(rejected("it is about somebody else"));
     }
     for (value, verified) in VERIFIED {
-        match userinfo.get(value) {
-            // UserInfo's word would be about a value that we do not see.
-            None => drop(userinfo.remove(verified)),
-            // The ID token's word was about another value.
-            Some(newer) if claims.get(value) != Some(newer) => drop(claims.remove(verified)),
-            Some(_) => {}
+        match (claims.get(value), userinfo.get(value)) {
+            // UserInfo's word is about another value than the one that stays.
+            (Some(own), theirs) if theirs != Some(own) => drop(userinfo.remove(verified)),
+            // The ID token's word would be about a value that it does not name.
+            (None, Some(_)) => drop(claims.remove(verified)),
+            (None, None) => drop(userinfo.remove(verified)),
+            (Some(_), _) => {}
         }
     }
-    let theirs = userinfo.into_iter().filter(|(name, _)| !OF_THE_ID_TOKEN.contains(&name.as_str()));
-    claims.extend(theirs);
+    for (name, value) in userinfo {
+        if !OF_THE_ID_TOKEN.contains(&name.as_str()) {
+            claims.entry(name).or_insert(value);
+        }
+    }
     Ok(claims)
 }
 
@@ -123,7 +127,7 @@ mod tests {
         let own = r#"{"sub":"alice","acr":"gold","sid":"s","nonce":"n","name":"Old"}"#;
         let theirs = r#"{"sub":"alice","acr":"x","sid":"x","nonce":"x","iss":"x","aud":"x","auth_time":1,
             "name":"New","groups":["a"]}"#;
-        let expected = r#"{"sub":"alice","acr":"gold","sid":"s","nonce":"n","name":"New","groups":["a"]}"#;
+        let expected = r#"{"sub":"alice","acr":"gold","sid":"s","nonce":"n","name":"Old","groups":["a"]}"#;
         assert_eq!(join(own, theirs).unwrap(), claims(expected));
     }
 
@@ -134,7 +138,7 @@ mod tests {
                 "another address, no word",
                 r#"{"sub":"alice","email":"a@x","email_verified":true}"#,
                 r#"{"sub":"alice","email":"b@x"}"#,
-                r#"{"sub":"alice","email":"b@x"}"#,
+                r#"{"sub":"alice","email":"a@x","email_verified":true}"#,
             ),
             (
                 "the same address",
@@ -149,8 +153,14 @@ mod tests {
                 r#"{"sub":"alice","email":"a@x"}"#,
             ),
             (
+                "a word about another address",
+                r#"{"sub":"alice","email":"a@x"}"#,
+                r#"{"sub":"alice","email":"b@x","email_verified":true}"#,
+                r#"{"sub":"alice","email":"a@x"}"#,
+            ),
+            (
                 "both from UserInfo",
-                r#"{"sub":"alice","email":"a@x","email_verified":true}"#,
+                r#"{"sub":"alice","email_verified":true}"#,
                 r#"{"sub":"alice","email":"b@x","email_verified":false}"#,
                 r#"{"sub":"alice","email":"b@x","email_verified":false}"#,
             ),

@@ -85,7 +85,7 @@ fn r56_r58_r86_logout_ends_the_session_first_and_goes_to_the_provider() {
     let setting = Setting::new();
     let mut browser = setting.signed_in();
     let thief = browser.clone();
-    let answer = browser.fetch("POST", "/bff/logout", &[], b"");
+    let answer = browser.post_form("/bff/logout", "");
     assert!(answer.status < 400, "{} {}", answer.status, answer.text());
     assert!(no_store(&answer));
     let line = answer.all("set-cookie").into_iter().find(|line| line.starts_with("__Host-keycard=")).unwrap();
@@ -118,10 +118,23 @@ fn r56_r58_r86_logout_ends_the_session_first_and_goes_to_the_provider() {
 }
 
 #[test]
+fn r43_a_script_that_signs_out_reads_no_token() {
+    let setting = Setting::new();
+    let mut browser = setting.signed_in();
+    let answer = browser.fetch("POST", "/bff/logout", &[], b"");
+    assert_eq!(answer.status, 200);
+    let body: serde_json::Value = serde_json::from_str(&answer.text()).unwrap();
+    let to = url::Url::parse(body["end_session_url"].as_str().unwrap()).unwrap();
+    assert!(!to.query_pairs().any(|(name, _)| name == "id_token_hint"), "{to}");
+    assert!(to.query_pairs().any(|(name, _)| name == "client_id"));
+    assert!(!setting.has_session(&browser));
+}
+
+#[test]
 fn r56_id_token_hint_can_be_left_out() {
     let setting = Setting::with(|plan| plan.provider_extra("id_token_hint = false"));
     let mut browser = setting.signed_in();
-    let answer = browser.fetch("POST", "/bff/logout", &[], b"");
+    let answer = browser.post_form("/bff/logout", "");
     let to = url::Url::parse(answer.header("location").unwrap()).unwrap();
     assert!(!to.query_pairs().any(|(name, _)| name == "id_token_hint"));
     assert!(to.query_pairs().any(|(name, value)| name == "client_id" && value == "keycard+rp:1%x"));

@@ -85,7 +85,7 @@ fn a16_a_removed_key_is_not_trusted_for_ever() {
 }
 
 #[test]
-fn r23_a17_a_flood_of_unknown_kids_makes_one_fetch() {
+fn r23_a17_a_flood_of_unknown_kids_makes_two_fetches_at_most() {
     let setting = Setting::new();
     assert!(signs_in(&setting));
     setting.clock.advance(INTERVAL);
@@ -98,7 +98,8 @@ fn r23_a17_a_flood_of_unknown_kids_makes_one_fetch() {
         assert!(!signs_in(&setting));
     }
     let fetched = setting.provider.count(Place::Jwks) - before;
-    assert!(fetched <= 1, "{fetched} fetches in one instant");
+    // Two, not one: two rotations within a second must still work.
+    assert!((1..=2).contains(&fetched), "{fetched} fetches in one instant");
     setting.provider.behave();
     assert!(signs_in(&setting), "other logins are unaffected");
 }

@@ -235,7 +235,7 @@ fn r22_a_provider_that_is_down_stops_logins_and_nothing_else() {
 fn r48_the_id_token_is_kept_byte_for_byte() {
     let setting = Setting::new();
     let mut browser = setting.signed_in();
-    let answer = browser.fetch("POST", "/bff/logout", &[], b"");
+    let answer = browser.post_form("/bff/logout", "");
     let location = answer.header("location").map(str::to_owned);
     let target = location.unwrap_or_else(|| panic!("{} {}", answer.status, answer.text()));
     let url = url::Url::parse(&target).unwrap();

@@ -13,7 +13,7 @@ fn compile(name: &str, code: &str) -> Result<(), String> {
     std::fs::create_dir_all(&dir).unwrap();
     let source = dir.join(format!("{name}.rs"));
     std::fs::write(&source, code).unwrap();
-    let output = Command::new(std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into()))
+    let output = Command::new("rustc")
         .args(["--edition", "2024", "--crate-type", "lib", "--emit", "metadata", "--crate-name", name])
         .arg("--out-dir")
         .arg(&dir)
@@ -42,7 +42,8 @@ fn newest_library(deps: &std::path::Path) -> PathBuf {
 }
 
 fn refused(name: &str, code: &str, reason: &str) {
-    let control = "use keycard::domain::login::PendingLogin; pub fn f(login: PendingLogin) -> PendingLogin { login }";
+    let control =
+        "use keycard::domain::login::PendingLogin; pub fn f(login: PendingLogin) -> PendingLogin { login }";
     compile(&format!("{name}_control"), control).expect("the control compiles");
     let words = compile(name, code).expect_err("this must not compile");
     assert!(words.contains(reason), "refused, but not because `{reason}`:\n{words}");
@@ -107,8 +108,16 @@ fn r70_a_permit_cannot_be_made_up() {
 #[test]
 fn r60_secrets_cannot_be_printed_or_compared() {
     for (name, code, reason) in [
-        ("print_token", "pub fn f(t: keycard::domain::secret::AccessToken) -> String { format!(\"{t:?}\") }", "doesn't implement `Debug`"),
-        ("print_ticket", "pub fn f(t: keycard::domain::session::Ticket) -> String { format!(\"{t:?}\") }", "doesn't implement `Debug`"),
+        (
+            "print_token",
+            "pub fn f(t: keycard::domain::secret::AccessToken) -> String { format!(\"{t:?}\") }",
+            "doesn't implement `Debug`",
+        ),
+        (
+            "print_ticket",
+            "pub fn f(t: keycard::domain::session::Ticket) -> String { format!(\"{t:?}\") }",
+            "doesn't implement `Debug`",
+        ),
         (
             "compare_nonces",
             "pub fn f(a: keycard::domain::secret::Nonce, b: keycard::domain::secret::Nonce) -> bool { a == b }",

@@ -118,8 +118,8 @@ impl Browser {
         self.request(method, &self.url(target), &all, body)
     }
 
-    /// A form of the gateway's own page.
-    pub fn submit(&mut self, target: &str, body: &str) -> Page {
+    /// A form of the gateway's own page, without following where the answer leads.
+    pub fn post_form(&mut self, target: &str, body: &str) -> Answer {
         let origin = self.origin.origin().ascii_serialization();
         let headers = [
             ("Accept", "text/html,*/*;q=0.8"),
@@ -130,8 +130,14 @@ impl Browser {
             ("Origin", origin.as_str()),
             ("Content-Type", "application/x-www-form-urlencoded"),
         ];
+        self.request("POST", &self.url(target), &headers, body.as_bytes())
+    }
+
+    /// A form of the gateway's own page, and wherever the answer leads.
+    pub fn submit(&mut self, target: &str, body: &str) -> Page {
+        let origin = self.origin.origin().ascii_serialization();
         let url = self.url(target);
-        let answer = self.request("POST", &url, &headers, body.as_bytes());
+        let answer = self.post_form(target, body);
         let next = answer.header("location").filter(|_| answer.status < 400).and_then(|to| url.join(to).ok());
         match next {
             Some(next) => self.travel(next, Some(&origin), MANY),
