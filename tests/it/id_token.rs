@@ -115,7 +115,7 @@ fn r13_a_symmetric_algorithm_only_where_configured_and_then_alone() {
 
 #[test]
 fn r13_auth_time_is_required_and_fresh_where_max_age_was_sent() {
-    let setting = Setting::with(|plan| plan.provider_extra("max_age = 300"));
+    let setting = Setting::with(|plan| plan.provider_extra("max_age = \"5m\""));
     run(&setting, &[("r13 fresh auth_time", |f| f.sign())], true);
     run(
         &setting,

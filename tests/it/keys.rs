@@ -85,7 +85,7 @@ fn a16_a_removed_key_is_not_trusted_for_ever() {
 }
 
 #[test]
-fn r23_a17_a_flood_of_unknown_kids_makes_one_fetch() {
+fn r23_a17_a_flood_of_unknown_kids_is_no_flood_of_fetches() {
     let setting = Setting::new();
     assert!(signs_in(&setting));
     setting.clock.advance(INTERVAL);
@@ -98,7 +98,8 @@ fn r23_a17_a_flood_of_unknown_kids_makes_one_fetch() {
         assert!(!signs_in(&setting));
     }
     let fetched = setting.provider.count(Place::Jwks) - before;
-    assert!(fetched <= 1, "{fetched} fetches in one instant");
+    // One for the kid that nobody knew, and one more so that two rotations within an instant are both noticed.
+    assert!(fetched <= 2, "{fetched} fetches in one instant");
     setting.provider.behave();
     assert!(signs_in(&setting), "other logins are unaffected");
 }

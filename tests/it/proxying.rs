@@ -109,7 +109,8 @@ fn r72_values_cannot_break_out_of_their_header() {
         assert_eq!(head.header("x-admin"), None, "{name:?}");
         assert_eq!(head.header("remote-user"), Some("alice-0001"), "{name:?}");
         let told = head.header("remote-name").unwrap_or_default();
-        assert!(!told.chars().any(char::is_control), "{told:?}");
+        // The head was read as Latin-1: what stands here are the bytes.
+        assert!(!told.chars().any(|byte| byte < ' ' || byte == '\x7f'), "{told:?}");
     }
 }
 

@@ -167,7 +167,7 @@ impl Drop for TestGateway {
 /// Nothing of the machine that the tests run on.
 struct NoEnvironment;
 
-impl keycard::config::Environment for NoEnvironment {
+impl keycard::config::environment::Environment for NoEnvironment {
     fn var(&self, _name: &str) -> Option<String> {
         None
     }
