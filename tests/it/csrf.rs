@@ -180,7 +180,7 @@ fn nobody_asks(browser: &mut Browser, method: &str, headers: &[(&str, &str)]) ->
 fn r67_navigations_are_sent_to_the_login_and_scripts_are_told() {
     let setting = Setting::new();
     let document =
-        [("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"), ("Sec-Fetch-Site", "none")];
+        &[("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"), ("Sec-Fetch-Site", "none")];
     let script =
         &[("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty"), ("Sec-Fetch-Site", "same-origin")];
     let html = &[("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
