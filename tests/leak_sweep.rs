@@ -12,7 +12,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
 
@@ -22,64 +22,93 @@ const PIECE: usize = 16;
 /// Fewer secrets than this mean that the run did not happen.
 const FEWEST: usize = 500;
 
-/// Every piece of every secret in every spelling.
-#[derive(Default)]
+/// Secrets are filed under their aligned blocks of this many bytes. Any piece of [`PIECE`] bytes contains a whole one,
+/// so each place of the evidence needs one look, and only a candidate is compared in full.
+const BLOCK: usize = PIECE / 2;
+
+/// Every secret in every spelling.
 struct Sieve {
-    pieces: HashSet<u128>,
-    /// Which low 16 bits occur at all: most windows are done with after one look.
+    spellings: HashSet<Vec<u8>>,
+    short: HashSet<Vec<u8>>,
+}
+
+/// The spellings, filed.
+struct Filed<'s> {
+    /// By block: the spelling and the offset of the block in it.
+    blocks: HashMap<u64, Vec<(&'s [u8], usize)>>,
+    /// A bit per hash of a block: most places are done with after one look.
     quick: Vec<bool>,
-    short: Vec<Vec<u8>>,
 }
 
 impl Sieve {
     fn new() -> Self {
-        Self { quick: vec![false; 1 << 16], ..Self::default() }
+        Self { spellings: HashSet::new(), short: HashSet::new() }
     }
 
     fn add(&mut self, kind: &str, secret: &str) {
         // Header and payload of a token repeat in every token and on many a page; the signature is its own.
-        let parts: Vec<&str> = match kind {
-            "id_token" => secret.rsplit('.').next().filter(|sign| sign.len() > PIECE).into_iter().collect(),
-            _ => vec![secret],
+        let part = match kind {
+            "id_token" => secret.rsplit('.').next().filter(|sign| sign.len() > PIECE),
+            _ => Some(secret),
         };
-        for part in parts {
-            for spelling in spellings(part.as_bytes()) {
-                self.add_bytes(&spelling);
-            }
+        for spelling in part.into_iter().flat_map(|part| spellings(part.as_bytes())) {
+            let place = if spelling.len() < PIECE { &mut self.short } else { &mut self.spellings };
+            place.insert(spelling);
         }
     }
 
-    fn add_bytes(&mut self, bytes: &[u8]) {
-        if bytes.len() < PIECE {
-            self.short.push(bytes.to_vec());
-        }
-        for window in bytes.windows(PIECE) {
-            let piece = u128::from_be_bytes(window.try_into().unwrap());
-            // What anybody could have written by chance, such as a signature of zeros, gives nothing away.
-            if window.iter().collect::<HashSet<_>>().len() > 4 {
-                self.pieces.insert(piece);
-                self.quick[(piece & 0xffff) as usize] = true;
+    fn file(&self) -> Filed<'_> {
+        let mut filed = Filed { blocks: HashMap::new(), quick: vec![false; 1 << 24] };
+        for spelling in &self.spellings {
+            for (index, block) in spelling.chunks_exact(BLOCK).enumerate() {
+                let block = u64::from_be_bytes(block.try_into().unwrap());
+                filed.blocks.entry(block).or_default().push((spelling, index * BLOCK));
+                filed.quick[quick(block)] = true;
             }
         }
+        filed
     }
 
-    /// The offsets at which a piece begins.
+    /// The offsets at which a leak was noticed.
     fn hits(&self, evidence: &[u8]) -> Vec<usize> {
+        let filed = self.file();
         let mut hits = Vec::new();
-        let mut window = 0_u128;
+        let mut window = 0_u64;
         for (at, byte) in evidence.iter().enumerate() {
-            window = (window << 8) | u128::from(*byte);
-            if at + 1 >= PIECE && self.quick[(window & 0xffff) as usize] && self.pieces.contains(&window) {
-                hits.push(at + 1 - PIECE);
+            window = (window << 8) | u64::from(*byte);
+            if at + 1 >= BLOCK
+                && filed.quick[quick(window)]
+                && filed.is_leak(window, evidence, at + 1 - BLOCK)
+            {
+                hits.push(at + 1 - BLOCK);
             }
         }
-        for short in self.short.iter().filter(|short| short.len() >= 8) {
+        for short in self.short.iter().filter(|short| short.len() >= BLOCK) {
             hits.extend(
                 evidence.windows(short.len()).enumerate().filter(|(_, w)| w == short).map(|(at, _)| at),
             );
         }
         hits
     }
+}
+
+impl Filed<'_> {
+    /// Whether around a block at `at` a whole piece of a secret stands.
+    fn is_leak(&self, block: u64, evidence: &[u8], at: usize) -> bool {
+        self.blocks.get(&block).into_iter().flatten().any(|(spelling, offset)| {
+            let same = |(one, two): &(&u8, &u8)| one == two;
+            let before =
+                evidence[..at].iter().rev().zip(spelling[..*offset].iter().rev()).take_while(same).count();
+            let after = evidence[at..].iter().zip(&spelling[*offset..]).take_while(same).count();
+            // What anybody could have written by chance, such as a signature of zeros, gives nothing away.
+            let distinct = spelling[offset - before..offset + after].iter().collect::<HashSet<_>>().len();
+            before + after >= PIECE && distinct > 4
+        })
+    }
+}
+
+fn quick(block: u64) -> usize {
+    (block.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
 }
 
 /// A secret as it is, in base64 of both alphabets at each of the three alignments, percent-encoded, and in hexadecimal.
@@ -156,14 +185,14 @@ fn place(evidence: &[u8], at: usize) -> String {
 }
 
 fn sweep(name: &str, evidence: &[u8], secrets: &[(String, String)], kinds: &[&str]) {
-    let wanted: Vec<_> = secrets.iter().filter(|(kind, _)| kinds.contains(&kind.as_str())).collect();
+    let wanted: BTreeSet<_> = secrets.iter().filter(|(kind, _)| kinds.contains(&kind.as_str())).collect();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut sieve = Sieve::new();
     for (kind, value) in wanted {
         *counts.entry(kind).or_default() += 1;
         sieve.add(kind, value);
     }
-    println!("{name}: {} bytes, {counts:?}, {} pieces", evidence.len(), sieve.pieces.len());
+    println!("{name}: {} bytes, {counts:?}, {} spellings", evidence.len(), sieve.spellings.len());
     let total: usize = counts.values().sum();
     assert!(total >= FEWEST, "only {total} secrets: run the whole test `it` first");
     assert!(evidence.len() > 100_000, "only {} bytes of evidence", evidence.len());

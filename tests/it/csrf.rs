@@ -180,21 +180,23 @@ fn nobody_asks(browser: &mut Browser, method: &str, headers: &[(&str, &str)]) ->
 fn r67_navigations_are_sent_to_the_login_and_scripts_are_told() {
     let setting = Setting::new();
     let document =
-        [("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"), ("Sec-Fetch-Site", "none")];
-    let script = [("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty"), ("Sec-Fetch-Site", "same-origin")];
-    let html = [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
-    let both = [("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty"), ("Accept", "text/html")];
-    let xhr = [("Accept", "text/html"), ("X-Requested-With", "XMLHttpRequest")];
-    let rows: [(&str, &[(&str, &str)], (u16, bool)); 10] = [
-        ("GET", &document, (302, true)),
-        ("HEAD", &document, (302, true)),
-        ("GET", &script, (401, false)),
-        ("POST", &document, (401, false)),
-        ("POST", &script, (401, false)),
-        ("GET", &html, (302, true)),
+        &[("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"), ("Sec-Fetch-Site", "none")];
+    let script =
+        &[("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty"), ("Sec-Fetch-Site", "same-origin")];
+    let html = &[("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+    let both = &[("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty"), ("Accept", "text/html")];
+    let xhr = &[("Accept", "text/html"), ("X-Requested-With", "XMLHttpRequest")];
+    type Row = (&'static str, &'static [(&'static str, &'static str)], (u16, bool));
+    let rows: [Row; 10] = [
+        ("GET", document, (302, true)),
+        ("HEAD", document, (302, true)),
+        ("GET", script, (401, false)),
+        ("POST", document, (401, false)),
+        ("POST", script, (401, false)),
+        ("GET", html, (302, true)),
         ("GET", &[("Accept", "application/json")], (401, false)),
-        ("GET", &both, (401, false)),
-        ("GET", &xhr, (401, false)),
+        ("GET", both, (401, false)),
+        ("GET", xhr, (401, false)),
         ("GET", &[], (401, false)),
     ];
     for (method, headers, expected) in rows {

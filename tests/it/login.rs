@@ -126,10 +126,11 @@ fn r12_a_return_path_survives_and_a_stranger_does_not() {
     }
     let setting = Setting::new();
     let mut browser = setting.browser();
-    let long = format!("/wiki/?q={}", "x".repeat(4000));
-    let page = browser.navigate(&long);
+    let page = browser.navigate(&format!("/wiki/?q={}", "x".repeat(1500)));
     setting.assert_signed_in(&browser, &page);
     assert_eq!(page.url.path(), "/wiki/", "a return path that does not fit falls back to the path");
+    let page = setting.browser().navigate(&format!("/wiki/?q={}", "x".repeat(5000)));
+    assert_eq!((page.url.host_str(), page.answer.status), (Some("apps.example.test"), 200), "{}", page.way());
 }
 
 #[test]

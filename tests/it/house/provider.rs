@@ -165,7 +165,7 @@ impl Provider {
         self.state.lock().unwrap().complaints.clone()
     }
 
-    /// An access token that the provider knows, last issued.
+    /// The ID token that was issued last, byte for byte.
     pub fn last_id_token(&self) -> String {
         self.state.lock().unwrap().previous.clone().expect("no ID token was issued")
     }

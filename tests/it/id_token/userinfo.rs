@@ -48,14 +48,20 @@ fn r19_a15_userinfo_of_somebody_else_is_discarded() {
 }
 
 #[test]
-fn r19_a15_userinfo_never_overrides_the_id_token() {
+fn r18_r19_a15_userinfo_never_changes_who_somebody_is() {
     let setting = Setting::new();
     setting.provider.bend_userinfo(|claims| {
-        claims["name"] = json!("Mallory");
-        claims["iss"] = json!("https://evil.test");
+        for (name, value) in
+            [("iss", "https://evil.test"), ("sid", "mallory"), ("acr", "gold"), ("aud", "mallory")]
+        {
+            claims[name] = json!(value);
+        }
+        claims["email"] = json!("root@example.test");
     });
-    let (user, name) = told(&setting).expect("the subject is right: the login goes on");
-    assert_eq!((user.as_deref(), name.as_deref()), (Some("alice-0001"), Some("Alice Example")));
+    let (user, _) = told(&setting).expect("the subject is right: the login goes on");
+    assert_eq!(user.as_deref(), Some("alice-0001"));
+    let acr = setting.signed_in().fetch("GET", "/bff/user", &[], b"").json()["session"]["acr"].clone();
+    assert_eq!(acr, Value::Null, "an authentication context is for the ID token to state");
 }
 
 #[test]
