@@ -7,7 +7,9 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "evidence that cannot be read has to fail the test at once, and clippy spares only #[test] functions"
+    clippy::print_stdout,
+    reason = "evidence that cannot be read has to fail the test at once, and clippy spares only #[test] functions; \
+              what was swept is printed"
 )]
 
 use base64::Engine as _;
