@@ -60,6 +60,17 @@ fn r18_r19_a15_userinfo_never_overrides_the_id_token() {
 }
 
 #[test]
+fn r19_userinfo_adds_what_the_id_token_leaves_out() {
+    let setting = Setting::new();
+    setting.provider.make_id_token(|f| {
+        f.without("name");
+        f.without("email")
+    });
+    let (_, name) = told(&setting).expect("a login");
+    assert_eq!(name.as_deref(), Some("Alice Example"));
+}
+
+#[test]
 fn r19_a15_userinfo_that_is_no_answer_is_discarded() {
     let html = vec![("Content-Type", "text/html".to_owned())];
     let json = vec![("Content-Type", "application/json".to_owned())];
