@@ -20,13 +20,17 @@ const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target');
 const copy = join(target, 'mutations');
 const words = process.argv.slice(2);
 
-function fits(mutation) {
-  const text = readFileSync(join(root, mutation.file), 'utf8');
-  return text.split(mutation.find).length === 2;
+// A mutation is one change, or several that only make sense together.
+const changes = (mutation) => [mutation, ...(mutation.and ?? [])];
+
+function fits(change) {
+  const text = readFileSync(join(root, change.file), 'utf8');
+  return text.split(change.find).length === 2;
 }
 
 function check() {
-  const faults = mutations.filter((m) => !fits(m)).map((m) => `${m.name}: its text does not occur exactly once in ${m.file}`);
+  const faults = mutations.flatMap((m) =>
+    changes(m).filter((c) => !fits(c)).map((c) => `${m.name}: its text does not occur exactly once in ${c.file}`));
   const covered = new Set(mutations.flatMap((m) => m.rules));
   faults.push(...RULES.filter((rule) => !covered.has(rule)).map((rule) => `no mutation breaks ${rule}`));
   const names = mutations.map((m) => m.name);
@@ -46,10 +50,12 @@ function cargo(args) {
 }
 
 function run(mutation) {
-  const path = join(copy, mutation.file);
-  const sound = readFileSync(path, 'utf8');
+  const sound = new Map(changes(mutation).map((c) => [join(copy, c.file), readFileSync(join(copy, c.file), 'utf8')]));
   try {
-    writeFileSync(path, sound.replace(mutation.find, () => mutation.replace));
+    for (const change of changes(mutation)) {
+      const path = join(copy, change.file);
+      writeFileSync(path, readFileSync(path, 'utf8').replace(change.find, () => change.replace));
+    }
     const where = mutation.test.in === 'lib' ? ['--lib'] : ['--test', mutation.test.in];
     const built = cargo(['test', '--locked', ...where, '--no-run']);
     if (built.status !== 0) return `does not compile:\n${built.stderr.split('\n').filter((l) => l.startsWith('error')).join('\n')}`;
@@ -58,7 +64,7 @@ function run(mutation) {
     if (!ran || Number(ran[1]) + Number(ran[2]) === 0) return `no test is called ${mutation.test.name}`;
     return Number(ran[2]) > 0 ? null : 'survived: the test still passes';
   } finally {
-    writeFileSync(path, sound);
+    for (const [path, text] of sound) writeFileSync(path, text);
   }
 }
 
