@@ -307,7 +307,7 @@ export const mutations = [
     rules: ['A7'],
     file: 'src/oidc/authorization.rs',
     find: '        .set_pkce_challenge(challenge);',
-    replace: '        .set_redirect_uri(RedirectUrl::from_url(request.redirect_uri.clone()));\n    let _ = challenge;',
+    replace: '        .add_extra_param("none", "none");\n    let _ = challenge;',
     test: lib('oidc::authorization::tests::r1_r3_a7_code_flow_with_s256_and_nothing_else'),
   },
   {
