@@ -84,7 +84,7 @@ export const mutations = [
     file: 'src/gateway/login.rs',
     find: 'Some(binding) => (binding.clone(), None),',
     replace: 'Some(_) => { let fresh = new_binding()?; (fresh.clone(), Some(fresh)) }',
-    test: it('it::login::tabs::r6_ten_tabs_of_a_browser_that_was_here_before'),
+    test: it('it::login::tabs::r6_one_binding_cookie_serves_every_login'),
   },
   {
     name: 'no-second-chance-for-lost-cookies',
@@ -176,14 +176,14 @@ export const mutations = [
         replace: 'parsed.is_ok() || base.is_empty()',
       },
     ],
-    test: it('it::open_redirects::r12_a19_no_return_path_leaves_the_origin'),
+    test: it('it::open_redirects::r12_a19_after_the_login_the_browser_is_at_home'),
   },
   {
     name: 'session-id-is-kept-at-login',
     rules: ['R50', 'A2'],
     file: 'src/gateway/login.rs',
     find: 'if let Err(error) = self.end_predecessors(&login, old.as_ref(), &session, now).await {',
-    replace: 'if let Err(error) = self.end_predecessors(&login, None, &session, now).await {',
+    replace: 'if let Err(error) = self.end_predecessors(&PendingLogin { started_from: None, ..login.clone() }, None, &session, now).await {',
     test: it('it::login::attacks::r50_a2_a_planted_session_does_not_survive_a_login'),
   },
 

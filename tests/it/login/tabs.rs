@@ -69,6 +69,18 @@ fn r6_ten_tabs_of_a_browser_that_was_here_before() {
 }
 
 #[test]
+fn r6_one_binding_cookie_serves_every_login() {
+    let setting = Setting::new();
+    let mut browser = setting.browser();
+    let first = browser.open("/bff/login");
+    assert!(first.all("set-cookie").iter().any(|line| line.starts_with("__Host-keycard-login=")));
+    for login in 0..3 {
+        let answer = browser.open("/bff/login");
+        assert!(answer.all("set-cookie").is_empty(), "login {login} set another cookie");
+    }
+}
+
+#[test]
 fn r6_nothing_piles_up_in_a_browser_that_never_finishes() {
     let setting = Setting::new();
     let mut browser = setting.browser();
