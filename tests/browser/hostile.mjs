@@ -20,12 +20,6 @@ export const ATTACKS = {
     document.body.innerHTML = '<form method="post" enctype="text/plain"><input name="amount" value="1000"></form>';
     Object.assign(document.forms[0], { action: url }).submit();
   },
-  'form from a sandbox': (url) => {
-    const frame = document.createElement('iframe');
-    frame.setAttribute('sandbox', 'allow-forms allow-scripts');
-    frame.srcdoc = `<form method="post" action="${url}"></form><script>document.forms[0].submit()</script>`;
-    document.body.append(frame);
-  },
   'fetch no-cors': (url) => { fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include', body: 'x' }).catch(() => {}); },
   'fetch cors': (url) => { fetch(url, { method: 'POST', credentials: 'include', body: 'x' }).catch(() => {}); },
   'fetch with a header': (url) => { fetch(url, { method: 'PUT', credentials: 'include', headers: { 'x-csrf': '1' } }).catch(() => {}); },
@@ -37,7 +31,7 @@ export const ATTACKS = {
 
 /** Opens a page at `from` in a tab of its own, lets it send `attack` to `url`, and waits until the gateway has
  *  answered or the browser gave up: the status, or 0 for given up (a preflight that was refused, an answer that a page
- *  may not see). */
+ *  may not see). The tab stays open: Chromium may lose a close in the middle of a navigation. */
 export async function attempt(context, from, attack, url) {
   const page = await context.newPage();
   await page.goto(from);
@@ -46,11 +40,11 @@ export async function attempt(context, from, attack, url) {
   const failed = (request) => { if (request.url() === url) outcome ??= 0; };
   context.on('response', answered).on('requestfailed', failed);
   try {
-    await page.evaluate(ATTACKS[attack], url);
+    // Not awaited: an attack that leaves its page takes the answer to this call with it.
+    page.evaluate(ATTACKS[attack], url).catch(() => {});
     await until(`an answer to ${attack}`, () => outcome !== undefined, 10_000);
   } finally {
     context.off('response', answered).off('requestfailed', failed);
   }
-  await page.close();
   return outcome;
 }

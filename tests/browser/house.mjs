@@ -214,11 +214,13 @@ export function gatewayLog(house) {
   return [...house.gatewayLog, ...house.gateway.lines];
 }
 
-/** A page of another origin. `host` decides how far away: 127.0.0.1 is another site, localhost only another port. */
-export async function foreignPage(host, html) {
-  const server = createServer((_, res) => {
+/** A page of another origin. `host` decides how far away: 127.0.0.1 is another site, localhost only another port. Under
+ *  `sandboxed` the same page has the origin `null`. */
+export async function foreignPage(host) {
+  const server = createServer((req, res) => {
     res.setHeader('content-type', 'text/html; charset=utf-8');
-    res.end(`<!DOCTYPE html><title>elsewhere</title><link rel="icon" href="data:,">${html}`);
+    if (req.url === '/sandboxed') res.setHeader('content-security-policy', 'sandbox allow-scripts allow-forms');
+    res.end('<!DOCTYPE html><title>elsewhere</title><link rel="icon" href="data:,"><body>');
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
