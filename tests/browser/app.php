@@ -1,9 +1,9 @@
 <?php
-// The legacy app of the browser tests: it shows the headers that reached it, and writes down every request.
+// The legacy app of the browser tests: it shows the headers that reached it, and writes down every request when told to.
 //
 // I own: one page for every path. I may call: nothing. I never judge what arrives; the tests do.
 //
-// php -S 127.0.0.1:PORT app.php     with KEYCARD_APP_RECORD naming the file to append to.
+// php -S 127.0.0.1:PORT app.php     with KEYCARD_APP_RECORD naming a file to append to, if requests are to be kept.
 
 $headers = [];
 foreach ($_SERVER as $name => $value) {
@@ -18,7 +18,9 @@ $line = json_encode([
     'headers' => $headers,
     'body' => file_get_contents('php://input'),
 ], JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE);
-file_put_contents(getenv('KEYCARD_APP_RECORD'), $line . "\n", FILE_APPEND | LOCK_EX);
+if ($record = getenv('KEYCARD_APP_RECORD')) {
+    file_put_contents($record, $line . "\n", FILE_APPEND | LOCK_EX);
+}
 
 $e = fn ($text) => htmlspecialchars((string) $text, ENT_QUOTES | ENT_SUBSTITUTE);
 header('Content-Type: text/html; charset=utf-8');
