@@ -3,8 +3,8 @@
 //! I own: every endpoint, the layers around them and their order; actix lives here and in `app`. I may call: `domain`,
 //! `gateway`, `keyring`, `upstream`. I never decide who may pass: that is `domain::policy`, asked through the gateway.
 //!
-//! A request passes, from the outside in: [`log::access_line`] (its id and its one line), [`threshold`] (host, path,
-//! cookies, raw and exact), the cookie envelope ([`envelope`]), and then [`dispatch`], which knows every endpoint.
+//! A request passes, from the outside in: `log::access_line` (its id and its one line), `threshold` (host, path,
+//! cookies, raw and exact), the cookie envelope (`envelope`), and then `dispatch`, which knows every endpoint.
 
 mod answer;
 mod cookie;
