@@ -26,6 +26,7 @@ mod it {
     mod login;
     mod misuse;
     mod open_redirects;
+    mod provider_tls;
     mod proxying;
     mod stores;
 }

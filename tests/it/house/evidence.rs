@@ -2,8 +2,10 @@
 //! neither. The binary `leak_sweep` reads it afterwards (A37, R43).
 //!
 //! I own: the three files under `CARGO_TARGET_TMPDIR/evidence`, begun anew with each run, and the process's one
-//! `tracing` subscriber. I never look for leaks myself.
+//! `tracing` subscriber. Tests may read back what the log says of one request; I never look for leaks myself.
 
+use super::raw::Answer;
+use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,10 +16,14 @@ struct Files {
     secrets: Mutex<File>,
 }
 
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("evidence")
+}
+
 fn files() -> &'static Files {
     static FILES: OnceLock<Files> = OnceLock::new();
     FILES.get_or_init(|| {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("evidence");
+        let folder = folder();
         // What an earlier run said is not evidence of this one.
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
@@ -47,4 +53,21 @@ pub fn secret(kind: &str, value: &str) {
         return;
     }
     writeln!(files().secrets.lock().unwrap(), "{kind}\t{value}").unwrap();
+}
+
+/// The one access line of an answer: written before the answer was sent.
+pub fn access_line(answer: &Answer) -> Value {
+    let id = answer.header("x-request-id").expect("no X-Request-Id");
+    let mut lines = access_lines(id);
+    assert_eq!(lines.len(), 1, "lines of {id}: {lines:?}");
+    lines.remove(0)
+}
+
+/// Every access line of a request so far.
+pub fn access_lines(id: &str) -> Vec<Value> {
+    let log = fs::read(folder().join("it.log")).unwrap();
+    let log = String::from_utf8_lossy(&log);
+    let lines =
+        log.lines().filter(|line| line.contains(id)).filter_map(|line| serde_json::from_str(line).ok());
+    lines.filter(|line: &Value| line["target"] == "keycard::access" && line["fields"]["id"] == id).collect()
 }
