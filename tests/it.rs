@@ -28,5 +28,7 @@ mod it {
     mod open_redirects;
     mod provider_tls;
     mod proxying;
+    mod slow_heads;
+    mod stopping;
     mod stores;
 }
