@@ -13,7 +13,9 @@
 )]
 
 mod it {
+    mod access_log;
     mod authorization_response;
+    mod binary;
     mod cookies;
     mod coverage;
     mod csrf;
