@@ -5,10 +5,17 @@
 
 use super::house::browser::{Browser, EVIL, Page};
 use super::house::evidence;
-use super::house::raw::{Answer, send};
+use super::house::raw::{Answer, Connection, send};
+use super::house::server::After;
 use super::house::setting::Setting;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// The longest that anything here may take.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What is nobody's business: it stands in paths, queries and claims of every request below.
 const PRIVATE: &[&str] = &[
@@ -246,4 +253,35 @@ fn r60_a_person_has_one_pseudonym_and_nobody_shares_it() {
     // Where nobody asks who is there, nobody is named.
     assert_eq!(user(&one.fetch("GET", "/public/x", &[], b"")), None);
     assert_eq!(user(&setting.browser().fetch("GET", "/optional/x", &[], b"")), None);
+}
+
+#[test]
+fn r60_who_does_not_wait_for_an_answer_has_a_line_too() {
+    let setting = Setting::with(|plan| plan.server_extra("trusted_proxies = [\"127.0.0.1\"]"));
+    let (arrived, has_arrived) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let (arrived, released) = (Mutex::new(arrived), Mutex::new(released));
+    setting.upstream.script(move |exchange| {
+        exchange.body();
+        arrived.lock().unwrap().send(()).unwrap();
+        let _ = released.lock().unwrap().recv();
+        Some(After::Close)
+    });
+    let host = setting.gateway.host();
+    let id = "impatient-client-0001";
+    let mut connection = Connection::open(setting.gateway.address);
+    connection.write(format!("GET /bff/signed-out HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+    let second = format!(
+        "GET /public/hidden-path?hidden-query HTTP/1.1\r\nHost: {host}\r\nX-Request-Id: {id}\r\n\r\n"
+    );
+    connection.write(second.as_bytes());
+    has_arrived.recv_timeout(PATIENCE).expect("the request never arrived");
+    // The first answer is still unread, so that the connection is reset and not merely ended.
+    drop(connection);
+    let line = evidence::wait_for_access_line(id, PATIENCE);
+    drop(release);
+    let fields = &line["fields"];
+    assert_eq!((&fields["method"], &fields["outcome"]), (&json!("GET"), &json!("client-gone")), "{line}");
+    assert!(fields.get("status").is_none() && fields["ms"].is_u64(), "{line}");
+    assert_says_nothing(&line);
 }

@@ -7,13 +7,33 @@
 use super::raw::Answer;
 use serde_json::Value;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Condvar, Mutex, OnceLock};
+use std::time::Duration;
 
 struct Files {
     browser: Mutex<File>,
     secrets: Mutex<File>,
+}
+
+/// The log, and a bell for those who wait for a line.
+struct Log(File);
+
+static LINES: Mutex<u64> = Mutex::new(0);
+static BELL: Condvar = Condvar::new();
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.0.write(bytes);
+        *LINES.lock().unwrap() += 1;
+        BELL.notify_all();
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 fn folder() -> PathBuf {
@@ -29,7 +49,11 @@ fn files() -> &'static Files {
         fs::create_dir_all(&folder).unwrap();
         let open = |kind: &str| File::create(folder.join(format!("it.{kind}"))).unwrap();
         let filter = tracing_subscriber::EnvFilter::new("info,keycard=trace");
-        tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(Mutex::new(open("log"))).init();
+        tracing_subscriber::fmt()
+            .json()
+            .with_env_filter(filter)
+            .with_writer(Mutex::new(Log(open("log"))))
+            .init();
         Files { browser: Mutex::new(open("browser")), secrets: Mutex::new(open("secrets")) }
     })
 }
@@ -70,4 +94,14 @@ pub fn access_lines(id: &str) -> Vec<Value> {
     let lines =
         log.lines().filter(|line| line.contains(id)).filter_map(|line| serde_json::from_str(line).ok());
     lines.filter(|line: &Value| line["target"] == "keycard::access" && line["fields"]["id"] == id).collect()
+}
+
+/// The access line of a request that gets no answer, as soon as it is there.
+pub fn wait_for_access_line(id: &str, patience: Duration) -> Value {
+    let unheard = |_: &mut u64| access_lines(id).is_empty();
+    let (lines, _) = BELL.wait_timeout_while(LINES.lock().unwrap(), patience, unheard).unwrap();
+    drop(lines);
+    let mut lines = access_lines(id);
+    assert_eq!(lines.len(), 1, "lines of {id}: {lines:?}");
+    lines.remove(0)
 }
