@@ -175,7 +175,7 @@ fn r60_r43_refusals_line_by_line() {
         (
             "DELETE",
             alice.fetch("DELETE", "/bff/user?hidden-query", &[], b""),
-            expect("endpoint", 405, "method").with_cause(),
+            expect("endpoint", 405, "method"),
         ),
         (
             "GET",
