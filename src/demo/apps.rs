@@ -84,11 +84,13 @@ async fn script() -> HttpResponse {
 
 /// The legacy app: it believes `Remote-User`, and shows everything that reached it.
 async fn legacy(request: HttpRequest, apps: web::Data<Apps>) -> HttpResponse {
-    let headers: Vec<(&str, String)> = request
+    let mut headers: Vec<(&str, String)> = request
         .headers()
         .iter()
         .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
+    // What this is about comes first.
+    headers.sort_by_key(|(name, _)| (!name.starts_with("remote-"), *name != "cookie", *name));
     let named = |name: &str| headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str());
     let cookies: Vec<(&str, &str)> = named("cookie")
         .unwrap_or_default()
@@ -109,10 +111,10 @@ async fn legacy(request: HttpRequest, apps: web::Data<Apps>) -> HttpResponse {
         visits,
     };
     let mut response = apps.paper.page(StatusCode::OK, "legacy.html", content);
-    let line = format!("{OWN_COOKIE}={visits}; HttpOnly; SameSite=Lax; Path=/legacy/");
-    if let Ok(value) = header::HeaderValue::from_str(&line) {
-        response.headers_mut().append(header::SET_COOKIE, value);
-    }
+    paper::set_cookie(
+        &mut response,
+        &format!("{OWN_COOKIE}={visits}; HttpOnly; SameSite=Lax; Path=/legacy/"),
+    );
     response
 }
 

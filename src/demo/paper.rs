@@ -64,3 +64,9 @@ pub(super) fn plain(status: StatusCode, text: &'static str) -> HttpResponse {
 pub(super) fn see_other(target: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, target)).finish()
 }
+
+pub(super) fn set_cookie(response: &mut HttpResponse, line: &str) {
+    if let Ok(value) = header::HeaderValue::from_str(line) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+}

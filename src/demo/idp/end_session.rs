@@ -6,7 +6,7 @@
 use super::form::Form;
 use super::server::{Idp, text};
 use super::{authorization, back_channel, sessions};
-use crate::demo::paper::see_other;
+use crate::demo::paper::{see_other, set_cookie};
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -34,9 +34,7 @@ pub(super) async fn answer(request: HttpRequest, body: web::Bytes, idp: web::Dat
         back_channel::tell(&idp, &ended);
     }
     let mut response = leave(&idp, &asked);
-    if let Ok(value) = header::HeaderValue::from_str(&sessions::removal()) {
-        response.headers_mut().append(header::SET_COOKIE, value);
-    }
+    set_cookie(&mut response, &sessions::removal());
     response
 }
 

@@ -8,7 +8,7 @@ use super::people;
 use super::server::{Idp, text};
 use super::sessions::SignedIn;
 use super::{authorization, metadata};
-use crate::demo::paper::see_other;
+use crate::demo::paper::{see_other, set_cookie};
 use crate::keyring;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -19,7 +19,7 @@ const CALLBACK: &str = "/bff/callback";
 /// `GET /authorize`.
 pub(super) async fn authorize(request: HttpRequest, idp: web::Data<Idp>) -> HttpResponse {
     let asked = Form::parse(request.query_string());
-    if let Err(page) = check(&idp, &asked) {
+    if let Some(page) = stranger(&idp, &asked) {
         return page;
     }
     if !authorization::complaints(&asked, &idp.client.id).is_empty() {
@@ -56,7 +56,7 @@ fn must_sign_in(asked: &Form, there: &SignedIn, now: i64) -> bool {
 pub(super) async fn login(request: HttpRequest, body: web::Bytes, idp: web::Data<Idp>) -> HttpResponse {
     let form = Form::parse(&body);
     let asked = Form::parse(form.text("request"));
-    if let Err(page) = check(&idp, &asked).and_then(|()| own_form(&idp, &request)) {
+    if let Some(page) = stranger(&idp, &asked).or_else(|| foreign_form(&idp, &request)) {
         return page;
     }
     let person = people::find(form.text("person")).filter(|_| form.text("password").trim() == idp.password);
@@ -66,7 +66,7 @@ pub(super) async fn login(request: HttpRequest, body: web::Bytes, idp: web::Data
     let begun = idp.state().sessions.begin(text(&request, header::COOKIE), person, idp.now());
     let Ok(cookie) = begun else { return idp.pages.out_of_order() };
     let mut response = on_with(&asked);
-    paper_cookie(&mut response, &cookie);
+    set_cookie(&mut response, &cookie);
     response
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn login(request: HttpRequest, body: web::Bytes, idp: web::Data
 pub(super) async fn consent(request: HttpRequest, body: web::Bytes, idp: web::Data<Idp>) -> HttpResponse {
     let form = Form::parse(&body);
     let asked = Form::parse(form.text("request"));
-    if let Err(page) = check(&idp, &asked).and_then(|()| own_form(&idp, &request)) {
+    if let Some(page) = stranger(&idp, &asked).or_else(|| foreign_form(&idp, &request)) {
         return page;
     }
     let there = idp.state().sessions.find(text(&request, header::COOKIE), idp.now());
@@ -100,21 +100,21 @@ pub(super) async fn home(request: HttpRequest, idp: web::Data<Idp>) -> HttpRespo
 }
 
 /// A request of a stranger, or for an address that is not registered, is answered here and goes nowhere.
-fn check(idp: &Idp, asked: &Form) -> Result<(), HttpResponse> {
-    let known = asked.text("client_id") == idp.client.id && idp.knows(asked.text("redirect_uri"), CALLBACK);
-    if known {
-        return Ok(());
+fn stranger(idp: &Idp, asked: &Form) -> Option<HttpResponse> {
+    if asked.text("client_id") == idp.client.id && idp.knows(asked.text("redirect_uri"), CALLBACK) {
+        return None;
     }
     let why = "The app that sent you here is not registered with this provider.";
-    Err(idp.pages.notice(StatusCode::BAD_REQUEST, "Who is asking?", why, Some(&idp.home)))
+    Some(idp.pages.notice(StatusCode::BAD_REQUEST, "Who is asking?", why, Some(&idp.home)))
 }
 
-fn own_form(idp: &Idp, request: &HttpRequest) -> Result<(), HttpResponse> {
+/// A form that another site has sent does nothing.
+fn foreign_form(idp: &Idp, request: &HttpRequest) -> Option<HttpResponse> {
     if idp.is_own_form(request) {
-        return Ok(());
+        return None;
     }
     let why = "This form was not sent from a page of this provider.";
-    Err(idp.pages.notice(StatusCode::FORBIDDEN, "Not from here", why, Some(&idp.home)))
+    Some(idp.pages.notice(StatusCode::FORBIDDEN, "Not from here", why, Some(&idp.home)))
 }
 
 /// Back to the authorization endpoint. What the request asked the person to do has been done.
@@ -127,10 +127,4 @@ fn back(idp: &Idp, asked: &Form, own: &[(&str, &str)]) -> HttpResponse {
         asked.text("redirect_uri"),
         &authorization::answer(asked, &idp.issuer, own),
     ))
-}
-
-fn paper_cookie(response: &mut HttpResponse, line: &str) {
-    if let Ok(value) = header::HeaderValue::from_str(line) {
-        response.headers_mut().append(header::SET_COOKIE, value);
-    }
 }

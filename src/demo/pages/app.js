@@ -37,7 +37,7 @@ function welcome({ user, session, logout_url: out }) {
     return tag;
   }));
   at('started').textContent = time(session.started);
-  at('idle').textContent = `until ${time(session.idle_until)}`;
+  at('idle').textContent = time(session.idle_until);
   at('ends').textContent = time(session.ends);
   at('sign-out').href = out;
   show('life', true);
