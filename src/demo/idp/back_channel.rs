@@ -3,7 +3,7 @@
 //! I own: the logout token, and its delivery. I may call: `token`, `server`. I never wait for the client: the person has
 //! left already.
 //!
-//! Keycard has no endpoint that receives it yet. Everything up to [`RECEIVER`] is here; when the endpoint exists, its
+//! Keycard has no endpoint that receives it yet. Everything up to `RECEIVER` is here; when the endpoint exists, its
 //! path goes there, and nothing else changes.
 
 use super::keys::SigningKey;
