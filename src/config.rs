@@ -216,7 +216,8 @@ fn resolve(mut file: Section<'_>) -> Result<Settings, Reported> {
     let session = session::read(file.section("session"), &premises);
     let providers = provider::read_all(&mut file, &premises);
     let identity = identity::read(file.section("identity"));
-    let routes = route::read_all(&mut file, &premises);
+    let ids = providers.as_ref().ok().map(|all| all.iter().map(|one| one.id.clone()).collect());
+    let routes = route::read_all(&mut file, &premises, ids);
     let log = log::read(file.section("log"));
     file.finish();
     let routes = routes?;

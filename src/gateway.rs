@@ -118,15 +118,6 @@ pub enum GatewayError {
     TaskLost,
 }
 
-/// Whether a request counts as activity of the person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activity {
-    /// It does: the idle limit starts anew.
-    Counts,
-    /// It does not (`user?slide=false`).
-    DoesNotCount,
-}
-
 impl Gateway {
     /// The whole path of a request. Ask once per request.
     ///
@@ -144,16 +135,20 @@ impl Gateway {
         // Public routes never touch the store: they work while it is down.
         let standing = match route.access {
             Access::Public => Standing::Anonymous,
-            Access::Optional | Access::SignedIn | Access::Roles(_) => {
-                self.standing(presented, Activity::Counts, now).await?
-            }
+            Access::Optional | Access::SignedIn | Access::Roles(_) => self.standing(presented, now).await?,
         };
         let session = match &standing {
             Standing::Live(live) => Some(Arc::clone(&live.session)),
             Standing::Anonymous | Standing::Over(_) => None,
         };
         let outcome = match policy::decide(route, facts, standing, now) {
-            Decision::Admit(permit) => Outcome::Forward(permit),
+            Decision::Admit(permit) => {
+                // Only what passes counts as use: a forged request must not keep a session alive.
+                if let Some(live) = permit.live() {
+                    self.seen(live, now).await;
+                }
+                Outcome::Forward(permit)
+            }
             Decision::SignIn(why) => Self::ask_to_sign_in(facts, why),
             Decision::Preflight => Outcome::Preflight,
             Decision::Refuse(refusal) => Outcome::Refused(refusal),
@@ -178,32 +173,32 @@ impl Gateway {
     pub async fn standing(
         &self,
         presented: Option<&Ticket>,
-        activity: Activity,
         now: Timestamp,
     ) -> Result<Standing, GatewayError> {
         let Some(ticket) = presented else {
             return Ok(Standing::Anonymous);
         };
-        let Some(mut live) = self.store.load(ticket, now).await? else {
+        let Some(live) = self.store.load(ticket, now).await? else {
             return Ok(Standing::Over(WhyOver::Unknown));
         };
         if let Err(why) = live.judge(&self.limits, now) {
             self.remove_expired(&live, why).await;
             return Ok(Standing::Over(why));
         }
-        if activity == Activity::Counts && now.since(live.last_seen) >= self.limits.touch_interval() {
-            self.touch(&live, now).await;
-            live.last_seen = now;
-        }
         Ok(Standing::Live(live))
     }
 
-    /// A touch that fails costs nobody the request: the session is known to be good, only its clock lags.
-    async fn touch(&self, live: &LiveSession, now: Timestamp) {
+    /// Notes that a session was used, if the last note is old enough; when it counts as last used then. A note that
+    /// fails costs nobody the request: the session is known to be good, only its clock lags.
+    pub async fn seen(&self, live: &LiveSession, now: Timestamp) -> Timestamp {
+        if now.since(live.last_seen) < self.limits.touch_interval() {
+            return live.last_seen;
+        }
         let keep = self.limits.idle + 2 * self.limits.touch_interval();
         if let Err(error) = self.store.touch(&live.key, now, keep).await {
             tracing::warn!(%error, "the time of last use could not be written");
         }
+        now
     }
 
     /// The record of a session that is over is of no use to anybody; if the store fails now, its TTL will do it.

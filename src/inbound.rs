@@ -3,8 +3,8 @@
 //! I own: every endpoint, the layers around them and their order; actix lives here and in `app`. I may call: `domain`,
 //! `gateway`, `keyring`, `upstream`. I never decide who may pass: that is `domain::policy`, asked through the gateway.
 //!
-//! A request passes, from the outside in: [`log::access_line`] (its id and its one line), [`threshold`] (host, path,
-//! cookies, raw and exact), the cookie envelope ([`envelope`]), and then [`dispatch`], which knows every endpoint.
+//! A request passes, from the outside in: `log::access_line` (its id and its one line), `threshold` (host, path,
+//! cookies, raw and exact), the cookie envelope (`envelope`), and then `dispatch`, which knows every endpoint.
 
 mod answer;
 mod cookie;
@@ -29,14 +29,14 @@ use crate::upstream::Upstreams;
 use actix_session::Session;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::header;
+use actix_web::http::{ConnectionType, header};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpMessage as _, HttpRequest, HttpResponse, web};
 use answer::Fault;
 use http::Method;
 use ipnet::IpNet;
 use std::sync::Arc;
-use visit::{Visit, Voice};
+use visit::{Note, Visit, Voice};
 
 /// What the people at the door need to know.
 pub struct Desk {
@@ -101,10 +101,22 @@ async fn threshold(
                 request.headers_mut().insert(header::COOKIE, pair);
             }
             request.extensions_mut().insert(visit);
-            next.call(request).await
+            let unread = request.headers().contains_key(header::TRANSFER_ENCODING);
+            let mut response = next.call(request).await?;
+            let forwarded = response
+                .response()
+                .extensions()
+                .get::<Note>()
+                .is_some_and(|note| note.outcome == "forwarded");
+            if unread && !forwarded {
+                // Nobody wants this body, and it has no end that could be waited for.
+                response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
+            Ok(response)
         }
         Err(turned_away) => {
             let mut response = turned_away.fault.respond(&desk.pages, &voice, "threshold", None);
+            response.head_mut().set_connection_type(ConnectionType::Close);
             if let Some(line) = turned_away.removal.and_then(|line| header::HeaderValue::from_str(&line).ok())
             {
                 response.headers_mut().append(header::SET_COOKIE, line);

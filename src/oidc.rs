@@ -102,11 +102,13 @@ impl OidcProvider {
             access_token: &tokens.access,
             skew: self.settings.clock_skew,
         };
+        // The token was made while the call was on its way: it is judged by the time at which it is judged.
+        let judged = self.clock.now();
         let id_token =
-            id_token::judge(verified, &expected, now).map_err(|error| rejected("ID token", error))?;
+            id_token::judge(verified, &expected, judged).map_err(|error| rejected("ID token", error))?;
         let claims = match &metadata.userinfo {
             Some(endpoint) => {
-                let more = self.userinfo(endpoint, &tokens.access, &metadata, now).await?;
+                let more = self.userinfo(endpoint, &tokens.access, &metadata, judged).await?;
                 userinfo::merge(id_token.claims, &id_token.subject, more)?
             }
             None => id_token.claims,
@@ -147,11 +149,10 @@ impl OidcProvider {
         }
         let keys = KeySet::parse(&answer.body)
             .map_err(|error| ProviderError::Misconfigured(format!("the keys at `jwks_uri`: {error}")))?;
+        // Keys that worked a moment ago are worth more than an empty list (A18).
         if keys.len() == 0 {
-            tracing::warn!(
-                provider = self.settings.id.as_str(),
-                "the provider publishes no key that can be used"
-            );
+            let text = "the provider publishes no key that can be used".into();
+            return Err(ProviderError::Misconfigured(text));
         }
         Ok(Fetched { document: keys, keep: keys::keep_for(answer.max_age) })
     }

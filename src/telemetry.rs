@@ -5,7 +5,7 @@
 
 use crate::config::{LogFormat, LogSettings};
 use std::io::{self, IsTerminal as _};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
@@ -20,6 +20,8 @@ pub fn install(settings: LogSettings) -> Result<(), Box<dyn std::error::Error + 
         .with_default(tracing::Level::WARN)
         // It reports each cookie that is not ours at `warn`, with nothing that helps.
         .with_target("actix_session", tracing::Level::ERROR)
+        // One line at `error` for every malformed request of a stranger, with nothing to find them by.
+        .with_target("actix_http", LevelFilter::OFF)
         .with_target("keycard", settings.level);
     let layer = match settings.format {
         LogFormat::Json => {

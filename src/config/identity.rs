@@ -14,12 +14,22 @@ pub(super) fn read(mut section: Section<'_>) -> Result<IdentityRule, Reported> {
     let user_id = path_or(&mut section, "user_id", "sub");
     let name = path_or(&mut section, "name", "name");
     let email = path_or(&mut section, "email", "email");
+    let trusting = section.or("trust_unverified_email", false, |entry| entry.boolean());
     let roles = section.may("roles", |entry| entry.each(claim_path));
     let shown = section.or("claims", Vec::new(), |entry| entry.each(claim_name));
     section.finish();
     let roles = roles?.unwrap_or_else(|| ROLE_PATHS.into_iter().filter_map(ClaimPath::parse).collect());
     let (user_id, name, email, shown) = (user_id?, name?, email?, shown?);
-    Ok(IdentityRule { user_id, name, email, roles, shown, read_by_headers: Vec::new() })
+    let trust_unverified_email = trusting?;
+    Ok(IdentityRule {
+        user_id,
+        name,
+        email,
+        trust_unverified_email,
+        roles,
+        shown,
+        read_by_headers: Vec::new(),
+    })
 }
 
 fn path_or(

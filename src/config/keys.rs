@@ -47,7 +47,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
             "id_token_hint",
         ],
     ),
-    ("identity", &["user_id", "name", "email", "roles", "claims"]),
+    ("identity", &["user_id", "name", "email", "trust_unverified_email", "roles", "claims"]),
     (
         "route",
         &[
@@ -55,6 +55,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
             "origin",
             "upstream",
             "access",
+            "providers",
             "identity_headers",
             "token",
             "allow_cleartext_token",

@@ -8,6 +8,7 @@ use crate::config::cursor::{Entry, Reported, Section};
 use crate::config::identity_header;
 use crate::config::server::Premises;
 use crate::domain::csrf::CsrfMode;
+use crate::domain::identity::ProviderId;
 use crate::domain::origin::Origin;
 use crate::domain::path::CanonicalPath;
 use crate::domain::route::{Access, Relay, Route, RouteLimits, RouteTable, UpstreamAddress};
@@ -19,11 +20,17 @@ const ACCESS: &str =
     "write \"public\", \"optional\", \"signed-in\" or { roles = [\"editor\"] }; there is no default";
 
 /// Reads all routes: at least one, no two for one place.
-pub(super) fn read_all(file: &mut Section<'_>, premises: &Premises) -> Result<RouteTable, Reported> {
+///
+/// `ids` are the providers, if their sections are right.
+pub(super) fn read_all(
+    file: &mut Section<'_>,
+    premises: &Premises,
+    ids: Option<Vec<ProviderId>>,
+) -> Result<RouteTable, Reported> {
     let remedy = "add one: [[route]] with path, upstream and access";
     let (mut routes, mut failed) = (Vec::new(), None);
     for mut section in file.sections("route", remedy)? {
-        match read(&mut section, premises) {
+        match read(&mut section, premises, ids.as_deref()) {
             Ok(route) => {
                 // The table itself judges, each route against those before it.
                 let mut so_far: Vec<Route> = routes.clone();
@@ -52,7 +59,11 @@ fn twins(section: &Section<'_>, one: &str, other: &str) -> Reported {
     )
 }
 
-fn read(section: &mut Section<'_>, premises: &Premises) -> Result<Route, Reported> {
+fn read(
+    section: &mut Section<'_>,
+    premises: &Premises,
+    ids: Option<&[ProviderId]>,
+) -> Result<Route, Reported> {
     let path = section.must("path", "write the path prefix that the route serves: path = \"/wiki/\"", |e| {
         path(e, premises)
     });
@@ -62,6 +73,7 @@ fn read(section: &mut Section<'_>, premises: &Premises) -> Result<Route, Reporte
             e.one_or_more(upstream)
         });
     let access = section.must("access", ACCESS, access);
+    let providers = section.may("providers", |entry| entry.one_or_more(|one| provider(one, ids)));
     let identity_headers = section.or("identity_headers", Vec::new(), identity_header::read);
     let relay = section.or("token", Relay::None, |entry| {
         entry.choice(&[("none", Relay::None), ("access", Relay::AccessToken)])
@@ -89,6 +101,14 @@ fn read(section: &mut Section<'_>, premises: &Premises) -> Result<Route, Reporte
         Ok(headers) if public && !headers.is_empty() => Err(nobody_is_known(section, "identity_headers")),
         other => other,
     };
+    let providers = match providers {
+        Ok(None) if !public && ids.is_some_and(|ids| ids.len() > 1) => Err(section.wrong(
+            "providers",
+            "is missing: with several providers, a route must say whose people it knows",
+            "write providers = [\"corp\"]; two providers on one route can each name the other's people",
+        )),
+        other => other,
+    };
     let (prefix, origin) = (path?, origin?);
     let authority = origin.as_ref().map(Origin::authority).unwrap_or_default();
     cleartext?;
@@ -97,6 +117,7 @@ fn read(section: &mut Section<'_>, premises: &Premises) -> Result<Route, Reporte
         origin,
         prefix,
         access: access?,
+        providers: providers?.unwrap_or_default(),
         upstreams: upstreams?,
         identity_headers: identity_headers?,
         relay: relay?,
@@ -164,6 +185,14 @@ fn origin(entry: &Entry<'_>, premises: &Premises) -> Result<Origin, Reported> {
 fn upstream(entry: &Entry<'_>) -> Result<UpstreamAddress, Reported> {
     let remedy = "write scheme, host and port alone: \"http://wiki:8080\"; paths are forwarded as they are";
     entry.parsed(UpstreamAddress::parse, "is not the address of an upstream", remedy)
+}
+
+fn provider(entry: &Entry<'_>, ids: Option<&[ProviderId]>) -> Result<ProviderId, Reported> {
+    let id = entry.parsed(ProviderId::parse, "is no id of a provider", "write the `id` of a [[provider]]")?;
+    match ids {
+        Some(ids) if !ids.contains(&id) => Err(entry.wrong("is no [[provider]]", "write the `id` of one")),
+        _ => Ok(id),
+    }
 }
 
 fn access(entry: &Entry<'_>) -> Result<Access, Reported> {

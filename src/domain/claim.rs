@@ -55,12 +55,23 @@ impl ClaimValue {
         }
     }
 
-    /// All values as texts: a list gives one for each scalar in it, a scalar gives itself, and a map gives its
-    /// keys (Zitadel keeps roles as the keys of a map).
+    fn grants(&self) -> bool {
+        match self {
+            Self::Bool(value) => *value,
+            Self::Map(map) => !map.is_empty(),
+            Self::Null | Self::Integer(_) | Self::Float(_) | Self::Text(_) | Self::List(_) => false,
+        }
+    }
+
+    /// All values as texts: a list gives one for each scalar in it, a scalar gives itself, and a map gives the keys
+    /// whose value is `true` or an object with something in it (Zitadel keeps roles that way). A key with `false` or
+    /// nothing is no grant.
     pub fn to_texts(&self) -> Vec<String> {
         match self {
             Self::List(items) => items.iter().filter_map(Self::to_scalar).collect(),
-            Self::Map(map) => map.keys().cloned().collect(),
+            Self::Map(map) => {
+                map.iter().filter(|(_, value)| value.grants()).map(|(key, _)| key.clone()).collect()
+            }
             scalar => scalar.to_scalar().into_iter().collect(),
         }
     }
@@ -134,6 +145,20 @@ mod tests {
         for path in ["realm_access.groups", "sub.x", "nobody", "realm_access.roles.0"] {
             assert!(ClaimPath::parse(path).unwrap().find(&claims()).is_none(), "{path}");
         }
+    }
+
+    #[test]
+    fn r15_a_map_grants_only_what_it_affirms() {
+        let entry = |key: &str, value| (key.to_owned(), value);
+        let org = ClaimValue::Map(BTreeMap::from([entry("123", ClaimValue::Text("example.com".into()))]));
+        let map = ClaimValue::Map(BTreeMap::from([
+            entry("admin", ClaimValue::Bool(false)),
+            entry("empty", ClaimValue::Map(BTreeMap::new())),
+            entry("null", ClaimValue::Null),
+            entry("editor", org),
+            entry("viewer", ClaimValue::Bool(true)),
+        ]));
+        assert_eq!(map.to_texts(), ["editor", "viewer"]);
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub struct Identity {
     pub user_id: String,
     /// A display name, if the provider gave one.
     pub name: Option<String>,
-    /// An e-mail address, as an attribute only.
+    /// An e-mail address, as an attribute only; absent when the provider says that it is not verified.
     pub email: Option<String>,
     /// Whether the provider says that it has verified `email`.
     pub email_verified: bool,
@@ -93,6 +93,8 @@ pub struct IdentityRule {
     pub name: ClaimPath,
     /// Where the e-mail address comes from.
     pub email: ClaimPath,
+    /// Whether an address counts that the provider does not vouch for (`identity.trust_unverified_email`).
+    pub trust_unverified_email: bool,
     /// Where roles come from; all that are found are joined.
     pub roles: Vec<ClaimPath>,
     /// Names of top-level claims that the `user` endpoint shows: the allow-list of R59.
@@ -109,6 +111,9 @@ pub enum IdentityError {
         "the claim `{0}` (identity.user_id) is missing or is not a single printable value of at most 255 bytes"
     )]
     UserId(String),
+    /// The user id is an e-mail address, and the provider does not say that it has verified it.
+    #[error("identity.user_id is an e-mail address, and the provider does not say that it is verified")]
+    UnverifiedEmail,
 }
 
 impl IdentityRule {
@@ -127,6 +132,8 @@ impl IdentityRule {
             .find(claims)
             .and_then(ClaimValue::to_scalar)
             .filter(|id| (1..=255).contains(&id.len()) && !id.chars().any(char::is_control))
+            // A header's value loses the white space around it: " admin" would arrive as somebody else.
+            .filter(|id| id.trim() == id.as_str())
             .ok_or_else(|| IdentityError::UserId(self.user_id.as_str().to_owned()))?;
         let mut roles: Vec<String> = Vec::new();
         for role in self.roles.iter().filter_map(|path| path.find(claims)).flat_map(ClaimValue::to_texts) {
@@ -134,6 +141,16 @@ impl IdentityRule {
                 roles.push(role);
             }
         }
+        // The word is about the claim `email`; about an address from elsewhere it says nothing.
+        let vouched = match self.email.as_str() {
+            "email" => claims.get("email_verified").and_then(ClaimValue::as_bool),
+            _ => None,
+        };
+        // Whoever may type an address into their profile must not become its owner to an app (R18).
+        if self.user_id == self.email && vouched != Some(true) && !self.trust_unverified_email {
+            return Err(IdentityError::UnverifiedEmail);
+        }
+        let email_counts = vouched != Some(false) || self.trust_unverified_email;
         let text = |path: &ClaimPath| path.find(claims).and_then(ClaimValue::as_text).map(str::to_owned);
         let is_kept = |name: &str| {
             self.shown.iter().any(|shown| shown == name)
@@ -144,8 +161,8 @@ impl IdentityRule {
             subject,
             user_id,
             name: text(&self.name),
-            email: text(&self.email),
-            email_verified: claims.get("email_verified").and_then(ClaimValue::as_bool).unwrap_or(false),
+            email: text(&self.email).filter(|_| email_counts),
+            email_verified: vouched == Some(true),
             roles,
             claims: claims
                 .iter()
@@ -171,6 +188,7 @@ mod tests {
             user_id: path("sub"),
             name: path("name"),
             email: path("email"),
+            trust_unverified_email: false,
             roles: vec![path("realm_access.roles"), path("groups")],
             shown: vec!["department".into()],
             read_by_headers: vec![path("realm_access.level")],
@@ -226,6 +244,29 @@ mod tests {
     }
 
     #[test]
+    fn r18_an_address_that_nobody_vouches_for_is_nobodys() {
+        let text = |value: &str| ClaimValue::Text(value.into());
+        let claims = |verified: Option<bool>| {
+            let mut claims = Claims::from([("sub".into(), text("mallory")), ("email".into(), text("ceo@x"))]);
+            claims.extend(verified.map(|word| ("email_verified".to_owned(), ClaimValue::Bool(word))));
+            claims
+        };
+        let of = |rule: &IdentityRule, verified| {
+            rule.identify(Issuer::new("i"), Subject::parse("mallory").unwrap(), &claims(verified))
+        };
+        assert_eq!(of(&rule(), Some(false)).unwrap().email, None);
+        assert_eq!(of(&rule(), None).unwrap().email.as_deref(), Some("ceo@x"));
+        let by_mail = IdentityRule { user_id: ClaimPath::parse("email").unwrap(), ..rule() };
+        for (verified, expected) in [(Some(true), true), (Some(false), false), (None, false)] {
+            assert_eq!(of(&by_mail, verified).is_ok(), expected, "{verified:?}");
+        }
+        let trusting = IdentityRule { trust_unverified_email: true, ..by_mail };
+        assert!(of(&trusting, Some(false)).is_ok());
+        let elsewhere = IdentityRule { email: ClaimPath::parse("mail").unwrap(), ..rule() };
+        assert!(!of(&elsewhere, Some(true)).unwrap().email_verified, "the word is about another claim");
+    }
+
+    #[test]
     fn r13_subjects_are_printable_ascii_of_1_to_255() {
         assert!(Subject::parse(&"a".repeat(255)).is_some());
         for bad in ["", "a\0b", "\u{430}lice", &"a".repeat(256)] {
@@ -237,6 +278,8 @@ mod tests {
     fn a_user_id_that_is_missing_or_no_scalar_is_an_error() {
         assert!(identify(Claims::new()).is_err());
         assert!(identify(Claims::from([("sub".into(), ClaimValue::List(vec![]))])).is_err());
-        assert!(identify(Claims::from([("sub".into(), ClaimValue::Text("a\nb".into()))])).is_err());
+        for id in ["a\nb", " admin", "admin ", "\u{a0}admin", ""] {
+            assert!(identify(Claims::from([("sub".into(), ClaimValue::Text(id.into()))])).is_err(), "{id:?}");
+        }
     }
 }

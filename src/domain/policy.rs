@@ -12,6 +12,7 @@ use super::session::{LiveSession, Session, Standing, WhyOver};
 use super::time::Timestamp;
 use http::Method;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What shall happen to a request.
 pub enum Decision {
@@ -34,6 +35,8 @@ pub enum WhySignIn {
     Over(WhyOver),
     /// The route relays an access token and this one has expired.
     TokenExpired,
+    /// The route knows only the people of other providers.
+    OtherProvider,
 }
 
 impl WhySignIn {
@@ -43,6 +46,7 @@ impl WhySignIn {
             Self::NoSession => "no-session",
             Self::Over(why) => why.code(),
             Self::TokenExpired => "token-expired",
+            Self::OtherProvider => "other-provider",
         }
     }
 }
@@ -54,6 +58,8 @@ pub enum Refusal {
     Csrf(CsrfRefusal),
     /// The person has none of the roles that the route asks for.
     MissingRole,
+    /// The provider's access tokens have expired by the time they are here: another sign-in would change nothing.
+    TokensExpireAtOnce,
 }
 
 /// The permission to call one upstream for one request. It exists only where [`decide`] said yes.
@@ -98,6 +104,9 @@ impl Permit {
     }
 }
 
+/// A token that is over so soon after the sign-in was never of use.
+const AT_ONCE: Duration = Duration::from_secs(20);
+
 /// Decides about one request. Pure: everything that counts is in the arguments.
 pub fn decide(route: &Arc<Route>, facts: &RequestFacts, standing: Standing, now: Timestamp) -> Decision {
     let admit = |live| Decision::Admit(Permit { route: Arc::clone(route), facts: facts.clone(), live });
@@ -114,6 +123,15 @@ pub fn decide(route: &Arc<Route>, facts: &RequestFacts, standing: Standing, now:
         Standing::Anonymous => return Decision::SignIn(WhySignIn::NoSession),
         Standing::Over(why) => return Decision::SignIn(WhySignIn::Over(why)),
     };
+    // R18: a subject means nothing without its issuer. Roles and names count only from whom the route trusts.
+    if !route.providers.is_empty() && !route.providers.contains(&live.session.provider) {
+        return match route.access {
+            Access::Optional => admit(None),
+            Access::Public | Access::SignedIn | Access::Roles(_) => {
+                Decision::SignIn(WhySignIn::OtherProvider)
+            }
+        };
+    }
     if let Err(refusal) = csrf::judge(facts, route.csrf) {
         return Decision::Refuse(Refusal::Csrf(refusal));
     }
@@ -126,6 +144,10 @@ pub fn decide(route: &Arc<Route>, facts: &RequestFacts, standing: Standing, now:
         }
     }
     if route.relay == Relay::AccessToken && !live.session.tokens.is_fresh(now) {
+        // A fresh session with an old token would go to the provider and back for ever (R10).
+        if now.since(live.session.started) < AT_ONCE {
+            return Decision::Refuse(Refusal::TokensExpireAtOnce);
+        }
         return Decision::SignIn(WhySignIn::TokenExpired);
     }
     admit(Some(live))
@@ -134,6 +156,7 @@ pub fn decide(route: &Arc<Route>, facts: &RequestFacts, standing: Standing, now:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::identity::ProviderId;
     use crate::domain::origin::Origin;
     use crate::domain::path::CanonicalPath;
     use crate::domain::request::{FetchSite, OriginHeader, RequestKind};
@@ -165,6 +188,7 @@ mod tests {
             Decision::Preflight => "preflight",
             Decision::Refuse(Refusal::Csrf(_)) => "csrf",
             Decision::Refuse(Refusal::MissingRole) => "role",
+            Decision::Refuse(Refusal::TokensExpireAtOnce) => "tokens expire at once",
         }
     }
 
@@ -205,12 +229,37 @@ mod tests {
     }
 
     #[test]
+    fn r18_a_route_knows_only_the_people_of_its_providers() {
+        let of = |provider: &str| ProviderId::parse(provider).unwrap();
+        let own = facts(Method::GET, FetchSite::SameOrigin);
+        let at =
+            |access: Access, provider: &str| Route { providers: vec![of(provider)], ..route("/", access) };
+        let somebody = || Standing::Live(live(session()));
+        assert_eq!(verdict(at(Access::SignedIn, "corp"), somebody(), &own), "as a person");
+        assert_eq!(verdict(at(Access::SignedIn, "other"), somebody(), &own), "other-provider");
+        assert_eq!(
+            verdict(at(Access::Roles(vec!["editor".into()]), "other"), somebody(), &own),
+            "other-provider"
+        );
+        assert_eq!(verdict(at(Access::Optional, "other"), somebody(), &own), "as nobody");
+    }
+
+    #[test]
     fn an_expired_token_is_never_relayed() {
         let relaying = Route { relay: Relay::AccessToken, ..route("/", Access::SignedIn) };
         let mut old = session();
         old.tokens.access_expires = Some(Timestamp::from_unix_seconds(1000));
+        let at_birth = session();
+        let mut at_birth = Session { started: Timestamp::from_unix_seconds(990), ..at_birth };
+        at_birth.tokens.access_expires = Some(Timestamp::from_unix_seconds(990));
+        old.started = Timestamp::from_unix_seconds(900);
         let own = facts(Method::GET, FetchSite::SameOrigin);
         assert_eq!(verdict(relaying.clone(), Standing::Live(live(old)), &own), "token-expired");
-        assert_eq!(verdict(relaying, Standing::Live(live(session())), &own), "as a person");
+        assert_eq!(verdict(relaying.clone(), Standing::Live(live(session())), &own), "as a person");
+        assert_eq!(
+            verdict(relaying, Standing::Live(live(at_birth)), &own),
+            "tokens expire at once",
+            "R10: no loop"
+        );
     }
 }

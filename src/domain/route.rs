@@ -3,9 +3,9 @@
 //! I own: [`Route`], [`Access`], [`RouteTable`]. I may call: `claim`, `csrf`, `identity`, `origin`, `path`.
 //! I never open a connection: an upstream is an address here.
 
-use super::claim::{ClaimPath, ClaimValue};
+use super::claim::ClaimPath;
 use super::csrf::CsrfMode;
-use super::identity::Identity;
+use super::identity::{Identity, ProviderId};
 use super::origin::Origin;
 use super::path::CanonicalPath;
 use http::HeaderName;
@@ -23,6 +23,9 @@ pub struct Route {
     pub prefix: CanonicalPath,
     /// Who may pass.
     pub access: Access,
+    /// Whose people the route knows; empty for every provider's. Only with several providers does it matter: each
+    /// could name the other's people.
+    pub providers: Vec<ProviderId>,
     /// The upstreams, in turn; never empty.
     pub upstreams: Vec<UpstreamAddress>,
     /// The identity headers that the upstream receives.
@@ -122,22 +125,29 @@ pub enum IdentitySource {
 }
 
 impl IdentitySource {
-    /// The text for the header; `None` when the person has no such thing, or when it holds a control character,
-    /// and then the header is absent (R72).
+    /// The text for the header; `None` when the person has no such thing, or when it holds a control character or
+    /// white space at an end, which would arrive as another text; then the header is absent (R72).
     pub fn value(&self, identity: &Identity) -> Option<String> {
         let text = match self {
             Self::UserId => Some(identity.user_id.clone()),
             Self::Name => identity.name.clone(),
             Self::Email => identity.email.clone(),
-            Self::Roles => Some(identity.roles.join(",")),
-            Self::Claim(path) => path.find(&identity.claims).map(joined),
+            Self::Roles => Some(joined(identity.roles.iter().cloned())),
+            Self::Claim(path) => path.find(&identity.claims).map(|value| joined(value.to_texts())),
         };
-        text.filter(|text| !text.is_empty() && !text.chars().any(char::is_control))
+        text.filter(|text| {
+            let whole = text.trim() == text.as_str();
+            !text.is_empty() && whole && !text.chars().any(char::is_control)
+        })
     }
 }
 
-fn joined(value: &ClaimValue) -> String {
-    value.to_texts().join(",")
+/// A list in one header. An item with a comma would reach the app as two, the second of anybody's choosing; it is
+/// left out.
+fn joined(items: impl IntoIterator<Item = String>) -> String {
+    let whole: Vec<String> =
+        items.into_iter().filter(|item| !item.is_empty() && !item.contains(',')).collect();
+    whole.join(",")
 }
 
 /// All routes; for each request the longest matching prefix wins, and a route of one origin before one of all.
@@ -190,6 +200,7 @@ pub(crate) mod tests {
             origin: None,
             prefix: CanonicalPath::parse(prefix).unwrap(),
             access,
+            providers: vec![],
             upstreams: vec![UpstreamAddress::parse("http://127.0.0.1:1").unwrap()],
             identity_headers: vec![],
             relay: Relay::None,
@@ -232,6 +243,11 @@ pub(crate) mod tests {
         assert!(
             RouteTable::default().find(&Origin::parse("http://a").unwrap(), &CanonicalPath::root()).is_none()
         );
+    }
+
+    #[test]
+    fn r72_an_item_with_a_comma_does_not_become_two() {
+        assert_eq!(joined(["staff".into(), "dept,admin".into(), String::new(), "x".into()]), "staff,x");
     }
 
     #[test]

@@ -117,6 +117,9 @@ pub struct Session {
     pub tokens: TokenSet,
     /// Where it came from.
     pub place: SignInPlace,
+    /// The session of the same person that this one took the place of, and that lives a moment longer: it ends with
+    /// this one.
+    pub supersedes: Option<SessionKey>,
 }
 
 /// How long sessions live: `session.idle_timeout` and `session.lifetime`.
@@ -240,6 +243,7 @@ pub(crate) mod tests {
                 id_token: RawIdToken::new("e30.e30.e30"),
             },
             place: SignInPlace { address: "192.0.2.1".into(), user_agent: "Browser".into() },
+            supersedes: None,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::domain::origin::Origin;
 use crate::domain::session::{Session, Ticket};
 use crate::domain::time::Timestamp;
 use crate::keyring::{KeyRing, new_text, session_key};
-use crate::ports::Updated;
+use crate::ports::{StoreError, Updated};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -47,9 +47,15 @@ impl Gateway {
         hint: Hint,
         now: Timestamp,
     ) -> Result<Farewell, GatewayError> {
-        let session = match self.store.load(ticket, now).await? {
-            Some(live) => live.session,
-            None => return Ok(Farewell { end_session: None }),
+        let session = match self.store.load(ticket, now).await {
+            Ok(Some(live)) => live.session,
+            Ok(None) => return Ok(Farewell { end_session: None }),
+            // What nobody can read nobody needs; whoever holds its ticket may end it.
+            Err(StoreError::Unreadable(why)) => {
+                self.discard(ticket, why).await?;
+                return Ok(Farewell { end_session: None });
+            }
+            Err(error) => return Err(error.into()),
         };
         self.end(ticket, &session, Ending::ByUser).await?;
         let end_session = self.end_session_url(&session, origin, hint).await;
@@ -61,6 +67,9 @@ impl Gateway {
     /// # Errors
     /// [`GatewayError::Store`].
     pub async fn end(&self, ticket: &Ticket, session: &Session, ending: Ending) -> Result<(), GatewayError> {
+        if let Some(predecessor) = &session.supersedes {
+            self.store.remove(predecessor).await?;
+        }
         if self.store.remove(&session_key(ticket)).await? {
             audit(&self.keys, session, ending.code());
         }
@@ -78,8 +87,12 @@ impl Gateway {
         new: &Session,
         now: Timestamp,
     ) -> Result<(), GatewayError> {
-        let Some(live) = self.store.load(old, now).await? else {
-            return Ok(());
+        let live = match self.store.load(old, now).await {
+            Ok(Some(live)) => live,
+            Ok(None) => return Ok(()),
+            // A record that does not open must not lock its browser out of a new sign-in.
+            Err(StoreError::Unreadable(why)) => return self.discard(old, why).await,
+            Err(error) => return Err(error.into()),
         };
         if !live.session.identity.is_same_person(&new.identity) {
             return self.end(old, &live.session, Ending::PersonChanged).await;
@@ -91,6 +104,13 @@ impl Gateway {
             // Somebody is writing to it at this moment; what is certain is that it must not live on.
             Updated::Conflict => self.end(old, &live.session, Ending::Replaced).await?,
         }
+        Ok(())
+    }
+
+    /// Removes a record that cannot be read.
+    async fn discard(&self, ticket: &Ticket, why: &'static str) -> Result<(), GatewayError> {
+        tracing::warn!(why, "a session record that cannot be read was removed");
+        self.store.remove(&session_key(ticket)).await?;
         Ok(())
     }
 

@@ -4,7 +4,8 @@
 //! `ports`, `keyring`, and `gateway::{state, ending}`. I never write anything for a visitor who is not signed in but
 //! the name of a login that has just been finished (design: login without server state).
 
-use super::{Activity, Gateway, GatewayError, state};
+use super::{Gateway, GatewayError, state};
+use crate::domain::ending::Ending;
 use crate::domain::identity::ProviderId;
 use crate::domain::login::{
     CallbackParams, LOGIN_TIMEOUT, LoginRefusal, MAX_ATTEMPTS, PendingLogin, ProvenCallback, Requested,
@@ -12,7 +13,7 @@ use crate::domain::login::{
 use crate::domain::origin::Origin;
 use crate::domain::return_to::ReturnTo;
 use crate::domain::secret::Binding;
-use crate::domain::session::{Session, SignInPlace, Standing, Ticket};
+use crate::domain::session::{Session, SessionKey, SignInPlace, Standing, Ticket};
 use crate::domain::time::Timestamp;
 use crate::keyring::{new_binding, new_login_id, new_sid, new_ticket, session_key};
 use crate::ports::{AuthorizationRequest, IdentityProvider, SignedIn};
@@ -193,7 +194,7 @@ impl Gateway {
         let login = proven.login().clone();
         let signed_in = provider.redeem(proven, &redirect_uri, self.clock.now()).await?;
         let now = self.clock.now();
-        let session = self.new_session(signed_in, &login, place, now)?;
+        let session = self.new_session(signed_in, &login, place, old.as_ref().map(session_key), now)?;
         // R50: a new ticket at every login; whatever ticket was presented is never adopted.
         let ticket = new_ticket()?;
         self.store.create(&ticket, &session, now).await?;
@@ -218,6 +219,7 @@ impl Gateway {
         signed_in: SignedIn,
         login: &PendingLogin,
         place: SignInPlace,
+        supersedes: Option<SessionKey>,
         now: Timestamp,
     ) -> Result<Session, GatewayError> {
         Ok(Session {
@@ -231,6 +233,7 @@ impl Gateway {
             provider_sid: signed_in.provider_sid,
             tokens: signed_in.tokens,
             place,
+            supersedes,
         })
     }
 
@@ -245,11 +248,12 @@ impl Gateway {
         if let Some(old) = presented {
             self.end_replaced(old, new, now).await?;
         }
-        match login.started_from {
-            Some(key) if presented.map(session_key) != Some(key) => {
-                self.store.remove(&key).await?;
-            }
-            _ => {}
+        let other = login.started_from.filter(|key| presented.map(session_key) != Some(*key));
+        if let Some(key) = other
+            && self.store.remove(&key).await?
+        {
+            let reason = Ending::Replaced.code();
+            tracing::info!(target: "keycard::audit", event = "session-ended", reason, "session ended");
         }
         Ok(())
     }
@@ -264,7 +268,7 @@ impl Gateway {
         refusal: LoginRefusal,
     ) -> Result<LoginEnd, GatewayError> {
         let now = self.clock.now();
-        if let Standing::Live(_) = self.standing(held.ticket.as_ref(), Activity::DoesNotCount, now).await? {
+        if let Standing::Live(_) = self.standing(held.ticket.as_ref(), now).await? {
             return Ok(LoginEnd::Already(login.return_to));
         }
         let attempt = login.attempt.saturating_add(1);

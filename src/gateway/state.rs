@@ -20,7 +20,6 @@ pub(super) const MAX_LENGTH: usize = 1024;
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {
-    i: String,
     p: String,
     o: String,
     r: String,
@@ -58,7 +57,6 @@ pub(super) fn seal(keys: &KeyRing, login: &PendingLogin) -> Result<String, NoRan
 
 fn seal_exactly(keys: &KeyRing, login: &PendingLogin) -> Result<String, NoRandomness> {
     let wire = Wire {
-        i: URL_SAFE_NO_PAD.encode(login.id.0),
         p: login.provider.as_str().to_owned(),
         o: login.origin.clone(),
         r: login.return_to.to_location(),
@@ -70,7 +68,10 @@ fn seal_exactly(keys: &KeyRing, login: &PendingLogin) -> Result<String, NoRandom
         c: login.requested.acr_values.clone(),
     };
     let plain = serde_json::to_vec(&wire).map_err(|_| NoRandomness)?;
-    Ok(URL_SAFE_NO_PAD.encode(keys.seal(Purpose::LoginState, b"", b"", &plain)?))
+    // Strangers make us seal as often as they like: a key of its own for each, by the login's own random name.
+    let salt = login.id.0;
+    let sealed = keys.seal(Purpose::LoginState, &salt, b"", &plain)?;
+    Ok(URL_SAFE_NO_PAD.encode([salt.as_slice(), &sealed].concat()))
 }
 
 /// Opens a `state`; `None` when it is not one of ours, whatever the reason. The key id says under which key its
@@ -79,17 +80,19 @@ pub(super) fn open(keys: &KeyRing, state: &str) -> Option<(KeyId, PendingLogin)>
     if state.len() > 2 * MAX_LENGTH {
         return None;
     }
-    let (key, plain) = keys.open(Purpose::LoginState, b"", b"", &URL_SAFE_NO_PAD.decode(state).ok()?).ok()?;
+    let bytes = URL_SAFE_NO_PAD.decode(state).ok()?;
+    let (id, sealed) = bytes.split_first_chunk::<16>()?;
+    let (key, plain) = keys.open(Purpose::LoginState, id, b"", sealed).ok()?;
     let wire: Wire = serde_json::from_slice(&plain).ok()?;
     let login = PendingLogin {
-        id: LoginId(bytes(&wire.i)?),
+        id: LoginId(*id),
         provider: ProviderId::parse(&wire.p)?,
         origin: wire.o,
         return_to: ReturnTo::parse(&wire.r)?,
         started: Timestamp::from_unix_millis(wire.t),
-        binding: BindingMark(bytes(&wire.b)?),
+        binding: BindingMark(digest(&wire.b)?),
         started_from: match wire.s {
-            Some(text) => Some(SessionKey::from_digest(bytes(&text)?)),
+            Some(text) => Some(SessionKey::from_digest(digest(&text)?)),
             None => None,
         },
         attempt: wire.n,
@@ -98,7 +101,7 @@ pub(super) fn open(keys: &KeyRing, state: &str) -> Option<(KeyId, PendingLogin)>
     Some((key, login))
 }
 
-fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+fn digest<const N: usize>(text: &str) -> Option<[u8; N]> {
     URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }
 

@@ -116,6 +116,8 @@ pub struct Fault {
     pub text: &'static str,
     /// Seconds after which trying again makes sense.
     pub retry_after: Option<u32>,
+    /// The methods that the address has (RFC 9110 section 15.5.6).
+    pub allow: Option<&'static str>,
     /// For the log only.
     pub cause: String,
 }
@@ -170,6 +172,9 @@ impl Fault {
         }
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(methods) = self.allow {
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
         }
         noted(response, Note { route: route.to_owned(), outcome: self.code, cause: self.cause, user: None })
     }

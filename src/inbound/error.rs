@@ -16,7 +16,7 @@ use actix_web::http::StatusCode;
 const LATER: &str = "Please try again in a moment. If it goes on, tell the people who run this service.";
 
 fn fault(status: StatusCode, code: &'static str, title: &'static str, text: &'static str) -> Fault {
-    Fault { status, code, title, text, retry_after: None, cause: String::new() }
+    Fault { status, code, title, text, retry_after: None, allow: None, cause: String::new() }
 }
 
 fn unavailable(code: &'static str, title: &'static str, cause: String) -> Fault {
@@ -66,7 +66,7 @@ pub fn no_route() -> Fault {
 pub fn method(allowed: &'static str) -> Fault {
     let title = "Method not allowed";
     let fault = fault(StatusCode::METHOD_NOT_ALLOWED, "method", title, "This address is not used that way.");
-    Fault { cause: format!("allowed: {allowed}"), ..fault }
+    Fault { allow: Some(allowed), ..fault }
 }
 
 /// `GET login` by a script.
@@ -91,6 +91,12 @@ pub fn sign_in_required(why: WhySignIn) -> Fault {
 pub fn missing_role() -> Fault {
     let text = "You are signed in, but your account is not allowed to open this page.";
     fault(StatusCode::FORBIDDEN, "forbidden", "Not allowed", text)
+}
+
+/// Tokens that have expired by the time they arrive.
+pub fn tokens_expire_at_once() -> Fault {
+    let title = "The identity provider's tokens have expired already";
+    fault(StatusCode::BAD_GATEWAY, "tokens-expire-at-once", title, LATER)
 }
 
 /// A request that may be forged.

@@ -10,13 +10,15 @@ use super::visit::{Note, Voice};
 use crate::keyring;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// The outermost layer: gives the request its id, and writes its line when the response head is ready.
+/// The outermost layer: gives the request its id, and writes its line when the response head is ready, or when the
+/// client is gone before that.
 ///
 /// # Errors
 /// Whatever the layers within let through; there should be none.
@@ -24,31 +26,52 @@ pub async fn access_line(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let began = Instant::now();
     let desk = request.app_data::<web::Data<Desk>>().cloned();
     let request_id = request_id(&request, desk.as_ref().map(|desk| desk.get_ref()));
     let voice =
         Voice { wants_page: facts::wants_page(request.headers()), request_id: Arc::clone(&request_id) };
     request.extensions_mut().insert(voice);
-    let method = request.method().clone();
+    let mut line = Line {
+        began: Instant::now(),
+        request_id,
+        method: request.method().clone(),
+        status: None,
+        note: Note { outcome: "client-gone", ..Note::default() },
+    };
     let mut response = next.call(request).await?;
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
+    if let Ok(value) = HeaderValue::from_str(&line.request_id) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
     }
-    let note = response.response().extensions().get::<Note>().cloned().unwrap_or_default();
-    tracing::info!(
-        target: "keycard::access",
-        id = &*request_id,
-        method = method.as_str(),
-        route = note.route,
-        status = response.status().as_u16(),
-        outcome = note.outcome,
-        cause = (!note.cause.is_empty()).then_some(note.cause),
-        user = note.user,
-        ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "request"
-    );
+    line.status = Some(response.status().as_u16());
+    line.note = response.response().extensions().get::<Note>().cloned().unwrap_or_default();
     Ok(response)
+}
+
+/// A line in the making. It is written when it is dropped, so that no request goes by without one.
+struct Line {
+    began: Instant,
+    request_id: Arc<str>,
+    method: Method,
+    status: Option<u16>,
+    note: Note,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let note = &self.note;
+        tracing::info!(
+            target: "keycard::access",
+            id = &*self.request_id,
+            method = self.method.as_str(),
+            route = note.route,
+            status = self.status,
+            outcome = note.outcome,
+            cause = (!note.cause.is_empty()).then_some(note.cause.as_str()),
+            user = note.user,
+            ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "request"
+        );
+    }
 }
 
 /// The id of a trusted proxy, if it sent one that is harmless; a fresh one otherwise (R73).

@@ -8,7 +8,7 @@ use super::visit::{Note, Visit};
 use super::{Desk, envelope, error};
 use crate::domain::identity::ProviderId;
 use crate::domain::login::{CallbackParams, LoginRefusal, Requested};
-use crate::domain::request::RequestKind;
+use crate::domain::request::{FetchSite, RequestKind};
 use crate::domain::return_to::ReturnTo;
 use crate::domain::session::Ticket;
 use crate::gateway::login::{Callback, Held, LoginBegun, LoginEnd, LoginWish};
@@ -22,15 +22,23 @@ use url::form_urlencoded;
 /// The longest parameter of `login` that is read, in bytes: a return path of ours, percent-encoded twice.
 const MAX_PARAMETER: usize = 16 * 1024;
 
+/// The longest `acr_values` that are passed on, in bytes.
+const MAX_ACR_VALUES: usize = 256;
+
 /// `GET login`: a navigation that leads to the provider.
 pub async fn begin(ticket: Option<Ticket>, visit: &Visit, desk: &Desk) -> HttpResponse {
     let fault = |fault: super::answer::Fault| fault.respond(&desk.pages, &visit.voice, "login", None);
     if visit.facts.kind != RequestKind::Navigation {
         return fault(error::not_a_navigation());
     }
-    let Some(wish) = wish(visit) else {
+    let Some(mut wish) = wish(visit) else {
         return fault(error::bad_login_request());
     };
+    // Whoever is signed in must not be moved to an account or a provider of another site's choosing (R69).
+    let foreign = matches!(visit.facts.site, FetchSite::CrossSite | FetchSite::SameSite);
+    if foreign && ticket.is_some() {
+        wish = LoginWish { provider: None, prompt: None, login_hint: None, ..wish };
+    }
     let held = Held { binding: visit.binding.clone(), ticket };
     match desk.gateway.begin_login(wish, &held).await {
         Ok(begun) => to_provider(begun, "begun", desk),
@@ -62,6 +70,8 @@ fn wish(visit: &Visit) -> Option<LoginWish> {
             "prompt" => wish.prompt = Some(prompt(&value)?.to_owned()),
             "login_hint" => wish.login_hint = Some(value.into_owned()),
             "max_age" => wish.requested.max_age = Some(value.parse().ok()?),
+            // Sealed into `state`, which has to stay short.
+            "acr_values" if value.len() > MAX_ACR_VALUES => return None,
             "acr_values" => wish.requested.acr_values = value.split_whitespace().map(str::to_owned).collect(),
             _ => {}
         }

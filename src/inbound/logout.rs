@@ -8,28 +8,32 @@ use super::visit::{Note, Visit};
 use super::{Desk, envelope, error};
 use crate::domain::csrf::{self, CsrfMode};
 use crate::domain::session::{Standing, Ticket};
-use crate::gateway::Activity;
+use crate::gateway::GatewayError;
 use crate::gateway::ending::{Farewell, Hint};
+use crate::ports::StoreError;
 use actix_session::Session;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use serde::Serialize;
+use std::sync::Arc;
 use url::form_urlencoded;
 
 /// `GET logout`: with the session's own `sid` it ends the session; without, it shows a page with one button.
 pub async fn by_get(ticket: Option<Ticket>, session: &Session, visit: &Visit, desk: &Desk) -> HttpResponse {
     let now = desk.gateway.clock.now();
-    let standing = match desk.gateway.standing(ticket.as_ref(), Activity::DoesNotCount, now).await {
-        Ok(standing) => standing,
+    let sid = match desk.gateway.standing(ticket.as_ref(), now).await {
+        Ok(Standing::Live(live)) => Some(live.session.sid.clone()),
+        Ok(Standing::Anonymous | Standing::Over(_)) => return to_signed_out(session, desk),
+        // A session that cannot be read can still be ended, by the button.
+        Err(GatewayError::Store(StoreError::Unreadable(_))) => None,
         Err(error) => return error::gateway(&error).respond(&desk.pages, &visit.voice, "logout", None),
-    };
-    let (Standing::Live(live), Some(ticket)) = (standing, ticket) else {
-        return to_signed_out(session, desk);
     };
     let query = visit.facts.query.as_deref().unwrap_or_default();
     let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "sid");
-    if named.is_some_and(|(_, sid)| sid == live.session.sid.as_str()) {
-        return sign_out(Some(ticket), session, visit, desk).await;
+    if let (Some((_, named)), Some(sid)) = (named, &sid)
+        && named == sid.as_str()
+    {
+        return sign_out(ticket, session, visit, desk).await;
     }
     let action = format!("{}/logout", desk.gateway.prefix.as_str());
     let page = Page {
@@ -60,8 +64,13 @@ struct SignedOut {
 async fn sign_out(ticket: Option<Ticket>, session: &Session, visit: &Visit, desk: &Desk) -> HttpResponse {
     let now = desk.gateway.clock.now();
     let hint = if visit.voice.wants_page { Hint::InRedirect } else { Hint::Withheld };
-    let farewell = match &ticket {
-        Some(ticket) => desk.gateway.sign_out(ticket, &visit.facts.origin, hint, now).await,
+    let farewell = match ticket {
+        Some(ticket) => {
+            let (gateway, origin) = (Arc::clone(&desk.gateway), Arc::clone(&visit.facts.origin));
+            // Once begun it is finished, with its line in the log, even if the browser is gone.
+            let signing_out = async move { gateway.sign_out(&ticket, &origin, hint, now).await };
+            actix_web::rt::spawn(signing_out).await.unwrap_or(Err(GatewayError::TaskLost))
+        }
         None => Ok(Farewell { end_session: None }),
     };
     let farewell = match farewell {

@@ -9,6 +9,7 @@ use super::visit::{Note, Visit};
 use super::{Desk, error, facts};
 use crate::domain::policy::{Permit, Refusal, WhySignIn};
 use crate::domain::return_to::ReturnTo;
+use crate::domain::route::Route;
 use crate::domain::session::{Session, Ticket};
 use crate::gateway::Outcome;
 use crate::upstream::Upstreams;
@@ -16,8 +17,8 @@ use crate::upstream::body::{BodySender, UpstreamBody};
 use crate::upstream::headers::{ForwardedFacts, PeerTrust, UpstreamHead};
 use crate::upstream::reply::{ReplyBody, ReplyError, UpstreamReply};
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
@@ -42,11 +43,12 @@ pub async fn forward(
     let refused = |fault: Fault| fault.respond(&desk.pages, &visit.voice, route, None);
     let response = match verdict.outcome {
         Outcome::Forward(permit) => pass(request, permit, body, visit, desk, upstreams).await,
-        Outcome::Login(return_to, why) => to_login(&return_to, why, route, desk),
+        Outcome::Login(return_to, why) => to_login(&return_to, why, verdict.route.as_deref(), desk),
         Outcome::Challenge(why) => challenge(why, route, visit, desk),
         Outcome::Preflight => preflight(route),
         Outcome::Refused(Refusal::Csrf(refusal)) => refused(error::csrf(&refusal)),
         Outcome::Refused(Refusal::MissingRole) => refused(error::missing_role()),
+        Outcome::Refused(Refusal::TokensExpireAtOnce) => refused(error::tokens_expire_at_once()),
         Outcome::NoRoute => refused(error::no_route()),
     };
     signed(response, verdict.session.as_deref(), desk)
@@ -67,10 +69,14 @@ pub fn challenge(why: WhySignIn, route: &str, visit: &Visit, desk: &Desk) -> Htt
     error::sign_in_required(why).respond(&desk.pages, &visit.voice, route, Some(&login_url))
 }
 
-fn to_login(return_to: &ReturnTo, why: WhySignIn, route: &str, desk: &Desk) -> HttpResponse {
-    let query = form_urlencoded::Serializer::new(String::new())
-        .append_pair("return_to", &return_to.to_location())
-        .finish();
+fn to_login(return_to: &ReturnTo, why: WhySignIn, route: Option<&Route>, desk: &Desk) -> HttpResponse {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("return_to", &return_to.to_location());
+    if let Some(provider) = route.and_then(|route| route.providers.first()) {
+        query.append_pair("provider", provider.as_str());
+    }
+    let query = query.finish();
+    let route = route.map_or("none", |route| route.name.as_str());
     let location = format!("{}/login?{query}", desk.gateway.prefix.as_str());
     let note = Note { route: route.to_owned(), outcome: "to-login", cause: why.code().into(), user: None };
     noted(redirect(StatusCode::FOUND, &location), note)
@@ -97,7 +103,9 @@ async fn pass(
     let head = head(request, visit, desk);
     let body = bridge(request, payload);
     match upstreams.send(permit, head, body).await {
-        Ok(reply) => noted(respond(reply), Note { route, outcome: "forwarded", ..Note::default() }),
+        Ok(reply) => {
+            noted(respond(reply, request.version()), Note { route, outcome: "forwarded", ..Note::default() })
+        }
         Err(error) => error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None),
     }
 }
@@ -153,7 +161,7 @@ async fn pump(mut payload: web::Payload, mut sender: BodySender) {
     let _ = sender.finish();
 }
 
-fn respond(reply: UpstreamReply) -> HttpResponse {
+fn respond(reply: UpstreamReply, version: Version) -> HttpResponse {
     let UpstreamReply { status, headers, body } = reply;
     let status = StatusCode::from_u16(status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
     let size = match (body.is_bodiless(), body.declared_length()) {
@@ -169,6 +177,11 @@ fn respond(reply: UpstreamReply) -> HttpResponse {
     let mut response = HttpResponse::build(status)
         .message_body(Reply { body, size })
         .map_or_else(|_| HttpResponse::InternalServerError().finish(), HttpResponse::map_into_boxed_body);
+    if size == BodySize::Stream && version < Version::HTTP_11 {
+        // RFC 9112 section 6.1: an older client does not know chunks; the end of the connection is the end of the body.
+        response.head_mut().no_chunking(true);
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
     for (name, value) in &headers {
         let name = HeaderName::from_bytes(name.as_str().as_bytes());
         if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {

@@ -11,7 +11,6 @@ use crate::domain::csrf::{self, CsrfMode};
 use crate::domain::policy::WhySignIn;
 use crate::domain::session::{LiveSession, Standing, Ticket};
 use crate::domain::time::Timestamp;
-use crate::gateway::Activity;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use chrono::{DateTime, SecondsFormat};
@@ -49,9 +48,8 @@ pub async fn show(ticket: Option<Ticket>, visit: &Visit, desk: &Desk) -> HttpRes
     let query = visit.facts.query.as_deref().unwrap_or_default();
     let quiet =
         form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "slide" && value == "false");
-    let activity = if quiet { Activity::DoesNotCount } else { Activity::Counts };
     let now = desk.gateway.clock.now();
-    let live = match desk.gateway.standing(ticket.as_ref(), activity, now).await {
+    let mut live = match desk.gateway.standing(ticket.as_ref(), now).await {
         Ok(Standing::Live(live)) => live,
         Ok(Standing::Anonymous) => return proxy::challenge(WhySignIn::NoSession, "user", visit, desk),
         Ok(Standing::Over(why)) => return proxy::challenge(WhySignIn::Over(why), "user", visit, desk),
@@ -59,6 +57,9 @@ pub async fn show(ticket: Option<Ticket>, visit: &Visit, desk: &Desk) -> HttpRes
     };
     if let Err(refusal) = csrf::judge(&visit.facts, CsrfMode::FetchMetadata) {
         return error::csrf(&refusal).respond(&desk.pages, &visit.voice, "user", None);
+    }
+    if !quiet {
+        live.last_seen = desk.gateway.seen(&live, now).await;
     }
     let identity = &live.session.identity;
     let user = desk.gateway.keys.log_name(identity.issuer.as_str(), identity.subject.as_str());

@@ -71,7 +71,7 @@ impl<T> Cached<T> {
             return Ok(kept.document);
         }
         if let Some(last) = failure.as_ref()
-            && clock.now() < last.at.plus(FIRST_RETRY)
+            && (last.at..last.at.plus(FIRST_RETRY)).contains(&clock.now())
         {
             return Err(again(&last.error));
         }

@@ -92,6 +92,11 @@ struct Throttle {
 impl Throttle {
     /// Whether the provider may be asked now for this `kid`; counts it if so.
     fn allow(&mut self, key_id: Option<&str>, now: Timestamp) -> bool {
+        // A clock that was set back would otherwise stop refetches until it has caught up.
+        if now < self.counted {
+            self.counted = now;
+            self.asked.clear();
+        }
         let earned = now.since(self.counted).as_millis() / REFILL.as_millis();
         let earned = u32::try_from(earned).unwrap_or(u32::MAX);
         self.allowed = self.allowed.saturating_add(earned).min(BURST);

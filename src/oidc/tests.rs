@@ -106,6 +106,7 @@ async fn scene(change: impl FnOnce(&mut ProviderSettings)) -> Scene {
 fn rule() -> IdentityRule {
     let path = |text: &str| ClaimPath::parse(text).unwrap();
     IdentityRule {
+        trust_unverified_email: false,
         user_id: path("sub"),
         name: path("name"),
         email: path("email"),

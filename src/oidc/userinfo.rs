@@ -84,7 +84,10 @@ pub(crate) fn merge(
         }
     }
     for (name, value) in userinfo {
-        if !OF_THE_ID_TOKEN.contains(&name.as_str()) {
+        // A path such as `a.b` finds a claim of that very name before the member `b` of `a`: a dotted name must not
+        // speak over a claim of the ID token.
+        let shadows = name.match_indices('.').any(|(dot, _)| claims.contains_key(&name[..dot]));
+        if !OF_THE_ID_TOKEN.contains(&name.as_str()) && !shadows {
             claims.entry(name).or_insert(value);
         }
     }
@@ -128,6 +131,14 @@ mod tests {
         let theirs = r#"{"sub":"alice","acr":"x","sid":"x","nonce":"x","iss":"x","aud":"x","auth_time":1,
             "name":"New","groups":["a"]}"#;
         let expected = r#"{"sub":"alice","acr":"gold","sid":"s","nonce":"n","name":"Old","groups":["a"]}"#;
+        assert_eq!(join(own, theirs).unwrap(), claims(expected));
+    }
+
+    #[test]
+    fn a15_a_dotted_name_does_not_speak_over_the_id_token() {
+        let own = r#"{"sub":"alice","realm_access":{"roles":["user"]}}"#;
+        let theirs = r#"{"sub":"alice","realm_access.roles":["admin"],"other.name":1}"#;
+        let expected = r#"{"sub":"alice","realm_access":{"roles":["user"]},"other.name":1}"#;
         assert_eq!(join(own, theirs).unwrap(), claims(expected));
     }
 

@@ -11,9 +11,11 @@
 use crate::domain::claim::{ClaimValue, Claims};
 use crate::domain::identity::{Identity, Issuer, ProviderId, Subject};
 use crate::domain::secret::{AccessToken, RawIdToken, RefreshToken};
-use crate::domain::session::{Session, Sid, SignInPlace, TokenSet};
+use crate::domain::session::{Session, SessionKey, Sid, SignInPlace, TokenSet};
 use crate::domain::time::Timestamp;
 use crate::ports::StoreError;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -99,6 +101,8 @@ struct Operator<'a> {
     user_agent: Cow<'a, str>,
     #[serde(rename = "rt")]
     refresh: Option<Cow<'a, str>>,
+    #[serde(rename = "su", default, skip_serializing_if = "Option::is_none")]
+    supersedes: Option<String>,
 }
 
 /// The part of a session that only the ticket's holder opens.
@@ -155,6 +159,7 @@ pub fn encode_operator(session: &Session) -> Result<Zeroizing<Vec<u8>>, StoreErr
         address: session.place.address.as_str().into(),
         user_agent: session.place.user_agent.as_str().into(),
         refresh: session.tokens.refresh.as_ref().map(|token| token.expose().into()),
+        supersedes: session.supersedes.map(|key| URL_SAFE_NO_PAD.encode(key.as_bytes())),
     })
 }
 
@@ -197,7 +202,16 @@ pub fn decode(private: &[u8], operator: &[u8]) -> Result<Session, StoreError> {
             address: private.address.into_owned(),
             user_agent: private.user_agent.into_owned(),
         },
+        supersedes: match operator.supersedes {
+            Some(text) => Some(session_key(&text)?),
+            None => None,
+        },
     })
+}
+
+fn session_key(text: &str) -> Result<SessionKey, StoreError> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| NOT_OURS)?;
+    Ok(SessionKey::from_digest(bytes.try_into().map_err(|_| NOT_OURS)?))
 }
 
 fn to_bytes(mirror: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, StoreError> {

@@ -32,15 +32,20 @@ const CONNECTION_BOUND: &[&str] = &[
 
 /// Managed whether or not a route names them, mapped.
 const MANAGED: &[&str] = &[
+    "cf-connecting-ip",
+    "client-ip",
     "forwarded",
     // CGI makes it HTTP_PROXY, which many HTTP clients obey (CVE-2016-5385).
     "proxy",
     "true-client-ip",
+    "x-authenticated-user",
     "x-client-ip",
     "x-cluster-client-ip",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-forwarded",
+    "x-original-host",
     "x-original-method",
     "x-original-uri",
     "x-original-url",
@@ -50,8 +55,20 @@ const MANAGED: &[&str] = &[
 ];
 
 /// Every name that begins like this is managed, mapped: what gateways of all makes tell their upstreams.
-const MANAGED_PREFIXES: &[&str] =
-    &["oidc-", "remote-", "x-auth-request-", "x-forwarded-", "x-keycard-", "x-remote-", "x-webauth-"];
+const MANAGED_PREFIXES: &[&str] = &[
+    "iv-",
+    "oidc-",
+    "remote-",
+    "sm-",
+    "ssl-client-",
+    "x-auth-request-",
+    "x-authentik-",
+    "x-forwarded-",
+    "x-keycard-",
+    "x-remote-",
+    "x-ssl-",
+    "x-webauth-",
+];
 
 /// Fields for the other end: listing one in `Connection` is a mistake or an attack, and changes nothing
 /// (RFC 9110 section 7.6.1: a connection option must not name a field for all recipients).

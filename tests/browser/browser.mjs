@@ -97,6 +97,11 @@ export async function portrait(page, name) {
   return { overflow };
 }
 
+/** A picture of one step of a walk, for people to look at. */
+export function step(page, name) {
+  return page.screenshot({ path: join(SCREENSHOTS, `step-${name}.png`) });
+}
+
 /** What every open page looks like now, for a failed test; where the pictures are. */
 export async function evidence(browser, name) {
   const files = [];

@@ -5,7 +5,7 @@
 
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -25,6 +25,8 @@ export const SCREENSHOTS = join(ROOT, 'target', 'screenshots');
 const running = new Set();
 const scratch = mkdtempSync(join(tmpdir(), 'keycard-browser-'));
 mkdirSync(SCREENSHOTS, { recursive: true });
+// Of the last run, and misleading from now on.
+readdirSync(SCREENSHOTS).filter((file) => file.startsWith('failed-')).forEach((file) => rmSync(join(SCREENSHOTS, file)));
 process.on('exit', () => {
   running.forEach((child) => child.kill('SIGKILL'));
   rmSync(scratch, { recursive: true, force: true });
@@ -136,14 +138,27 @@ export async function open() {
     record: join(scratch, 'app.jsonl'),
     config: join(scratch, 'keycard.toml'),
     sealingKey: randomBytes(32).toString('base64'),
-    clientSecret: /secret: '([^']+)'/.exec(readFileSync(join(HERE, 'idp.mjs'), 'utf8'))[1],
+    clientSecret: randomBytes(24).toString('base64url'),
   };
   writeFileSync(house.record, '');
   writeFileSync(house.config, configuration(house), { mode: 0o600 });
 
+  try {
+    await openAll(house);
+  } catch (error) {
+    // What did start would keep this process alive.
+    await close(house);
+    throw error;
+  }
+  return house;
+}
+
+async function openAll(house) {
+  const { port } = house;
   house.redis = start(house, 'redis', 'redis-server', ['--port', port.redis, '--bind', '127.0.0.1', '--save', '',
     '--appendonly', 'no', '--rdbcompression', 'no', '--dir', scratch]);
-  house.idp = start(house, 'the provider', process.execPath, [join(HERE, 'idp.mjs'), port.idp, house.origin]);
+  house.idp = start(house, 'the provider', process.execPath, [join(HERE, 'idp.mjs'), port.idp, house.origin,
+    house.clientSecret]);
   house.app = start(house, 'the app', 'php', ['-S', `127.0.0.1:${port.app}`, join(HERE, 'app.php')], {
     KEYCARD_APP_RECORD: house.record, PHP_CLI_SERVER_WORKERS: '4',
   });
@@ -151,7 +166,6 @@ export async function open() {
   await house.idp.ready(async () => await status(`${house.issuer}/.well-known/openid-configuration`) === 200);
   await house.app.ready(() => status(`http://127.0.0.1:${port.app}/started`));
   await openGateway(house);
-  return house;
 }
 
 /** Starts the gateway (again). It answers as soon as a page of its own does. */
@@ -175,9 +189,9 @@ export async function startDemo(args, env) {
   return demo;
 }
 
-/** Ends everything; the gateway first, which must leave in peace. */
+/** Ends everything; the gateway first, while what it leans on is still there. */
 export async function close(house) {
-  await Promise.all((house?.children ?? []).map((child) => child.stop()));
+  for (const child of house?.children ?? []) await child.stop();
 }
 
 function start(house, name, command, args, env) {

@@ -3,21 +3,19 @@
 // I own: the client registration of Keycard, two people, the login page and the sign-out page.
 // I may call: oidc-provider. I never know anything of Keycard's insides, and I never load anything from the network.
 //
-// node idp.mjs PORT GATEWAY_ORIGIN     prints one line per request: method and path, never a query.
+// node idp.mjs PORT GATEWAY_ORIGIN CLIENT_SECRET     prints one line per request: method and path, never a query.
 
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
 import Provider from 'oidc-provider';
 
-export const CLIENT = { id: 'keycard', secret: 'a-secret-of-the-browser-tests-and-of-nothing-else' };
-
 const PEOPLE = {
   alice: { name: 'Alice Archer', email: 'alice@people.test', email_verified: true, groups: ['editor', 'staff'] },
   bob: { name: 'Bob Baker', email: 'bob@people.test', email_verified: true, groups: ['viewer'] },
 };
 
-const [port, gateway] = [Number(process.argv[2]), process.argv[3]];
+const [port, gateway, secret] = [Number(process.argv[2]), process.argv[3], process.argv[4]];
 // By number, not by name: the gateway is `localhost`, cookies do not tell ports apart, and a provider on another
 // host is also another site, as it is in real life.
 const issuer = `http://127.0.0.1:${port}`;
@@ -35,8 +33,8 @@ const signingKey = () => {
 
 const provider = new Provider(issuer, {
   clients: [{
-    client_id: CLIENT.id,
-    client_secret: CLIENT.secret,
+    client_id: 'keycard',
+    client_secret: secret,
     redirect_uris: [`${gateway}/bff/callback`],
     post_logout_redirect_uris: [`${gateway}/bff/signed-out`],
     grant_types: ['authorization_code', 'refresh_token'],

@@ -10,7 +10,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import {
-  cookies, evidence, fetchFrom, finishSignIn, portrait, pressByKeyboard, readableByScript, shown, signIn,
+  cookies, evidence, fetchFrom, finishSignIn, portrait, pressByKeyboard, readableByScript, shown, signIn, step,
 } from './browser.mjs';
 import {
   arrivals, chromium as launch, close, foreignPage, gatewayLog, open, openGateway,
@@ -78,8 +78,10 @@ async function sessionCookie(visitor, person) {
   const page = await context.newPage();
   await page.goto(house.origin);
   await page.locator('form#sign-in').waitFor();
+  await step(page, '1-at-the-provider');
   const early = (await cookies(context, house)).map(({ name }) => name);
   await signIn(page, house.origin, person);
+  await step(page, '2-the-app-knows-who');
   const all = await cookies(context, house);
   return { context, page, all, early, cookie: all.find(({ name }) => !early.includes(name)) };
 }
@@ -192,9 +194,11 @@ scene('r56 signing out by keyboard ends the session here and at the provider', a
   assert.notEqual(focused.ring, 'none', 'the focus is visible');
   // The session is over before the provider is asked (R56): whatever happens there, this card opens nothing.
   await page.locator('h1', { hasText: 'Sign out at the provider' }).waitFor();
+  await step(page, '3-signing-out-at-the-provider');
   assert.equal((await replay('/bff/user', cookie)).status, 401, 'over while the provider still asks');
   await pressByKeyboard(page, /yes, sign me out/i);
   assert.equal(new URL(page.url()).pathname, '/bff/signed-out');
+  await step(page, '4-signed-out');
   assert.equal(new URL(page.url()).origin, house.origin);
   assert.deepEqual(await portrait(page, 'signed-out'), { overflow: false });
 
@@ -207,6 +211,7 @@ scene('r56 signing out by keyboard ends the session here and at the provider', a
   await page.goBack();
   assert.equal(await page.locator('#remote-user').count(), 0, 'the back button shows nothing');
   assert.equal(await signIn(page, at('/again'), 'bob'), 1, 'the provider asks again');
+  await step(page, '5-another-person');
   assert.deepEqual(await shown(page), { user: 'bob', target: '/again' });
 });
 

@@ -204,7 +204,21 @@ fn r9_provider_ids_are_unique() {
     let found: Vec<&str> = problems.iter().map(|problem| problem.key.as_str()).collect();
     assert_eq!(found, ["provider[1].id"], "{problems}");
     let other = second.replace("\"corp\"", "\"other\"");
-    assert_eq!(read(&format!("{BASE}\n[[provider]]{other}")).map(|s| s.providers.len()).ok(), Some(2));
+    let named = BASE.replace("[[route]]", "[[route]]\nproviders = ['corp']");
+    assert_eq!(read(&format!("{named}\n[[provider]]{other}")).map(|s| s.providers.len()).ok(), Some(2));
+}
+
+#[test]
+fn r18_with_several_providers_a_route_says_whose_people_it_knows() {
+    let second = BASE.split("[[provider]]").nth(1).unwrap().split("[identity]").next().unwrap();
+    let other = second.replace("\"corp\"", "\"other\"");
+    let keys = |text: &str| -> Vec<String> {
+        let Err(problems) = read(text) else { panic!("accepted") };
+        problems.iter().map(|problem| problem.key.clone()).collect()
+    };
+    assert_eq!(keys(&format!("{BASE}\n[[provider]]{other}")), ["route[0].providers"]);
+    refused(&[("route", "providers = ['nobody']")], "route[0].providers[0]", "no [[provider]]");
+    accepted(&[("route", "providers = ['corp']")]);
 }
 
 #[test]

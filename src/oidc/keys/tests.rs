@@ -155,6 +155,6 @@ fn the_bucket_refills_to_two_and_no_further() {
     let mut allowed = |second| throttle.allow(None, at(second));
     assert_eq!([allowed(1000), allowed(1000), allowed(1000)], [true, true, false]);
     assert_eq!([allowed(1014), allowed(1015), allowed(1016)], [false, true, false]);
-    assert_eq!([allowed(900), allowed(1029), allowed(1030)], [false, false, true], "a clock that goes back");
+    assert_eq!([allowed(900), allowed(914), allowed(915)], [false, false, true], "a clock that was set back");
     assert_eq!([allowed(9000), allowed(9000), allowed(9000)], [true, true, false]);
 }

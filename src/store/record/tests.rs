@@ -14,7 +14,14 @@ pub(in crate::store) fn everything(session: &Session) -> String {
         tokens.id_token.expose(),
     );
     let times = (session.started, session.ends, session.authenticated);
-    let rest = (&session.sid, &session.provider, &session.acr, &session.provider_sid, &session.place);
+    let rest = (
+        &session.sid,
+        &session.provider,
+        &session.acr,
+        &session.provider_sid,
+        &session.place,
+        &session.supersedes,
+    );
     format!("{:?} {times:?} {rest:?} {secrets:?}", session.identity)
 }
 
@@ -83,6 +90,7 @@ fn sessions() -> impl Strategy<Value = Generated> {
                 refresh: tokens.1.map(RefreshToken::new),
                 id_token: RawIdToken::new(tokens.2),
             },
+            supersedes: (rest.1.len() % 2 == 1).then(|| SessionKey::from_digest([7; 32])),
             place: SignInPlace { address: rest.1, user_agent: rest.2 },
         })
     })

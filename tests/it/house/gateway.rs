@@ -72,6 +72,13 @@ impl Plan {
         self.routes.push(format!("[[route]]\n{toml}\n"));
     }
 
+    /// Further lines for every route that is not public.
+    pub fn guarded_routes_extra(&mut self, toml: &str) {
+        for route in self.routes.iter_mut().filter(|route| !route.contains("access = \"public\"")) {
+            route.push_str(&format!("{toml}\n"));
+        }
+    }
+
     fn text(&self, address: SocketAddr, origin: &str) -> String {
         let store = if self.store.is_empty() { "memory" } else { &self.store };
         // 32 bytes in base64, the same for every gateway: two of them can share a store.

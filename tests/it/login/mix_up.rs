@@ -24,6 +24,7 @@ fn two() -> Two {
     let mut plan = usual_plan(&upstream);
     plan.provider("corp", &corp, "");
     plan.provider("other", &other, "");
+    plan.guarded_routes_extra("providers = [\"corp\", \"other\"]");
     let gateway = plan.start(&clock);
     Two { corp, other, upstream, gateway }
 }
@@ -32,6 +33,32 @@ impl Two {
     fn token_calls(&self) -> (usize, usize) {
         (self.corp.count(Place::Token), self.other.count(Place::Token))
     }
+}
+
+#[test]
+fn r18_a_route_knows_only_the_people_of_its_providers() {
+    let clock = ManualClock::new();
+    let (corp, other, upstream) = (Provider::start(&clock), Provider::start(&clock), Upstream::start());
+    other.person(json!({"sub": "otto-0002", "name": "Otto Other"}));
+    let mut plan = usual_plan(&upstream);
+    plan.provider("corp", &corp, "");
+    plan.provider("other", &other, "");
+    let missing = plan.try_start(&clock).err().expect("it must be said whose people a route knows");
+    assert!(missing.contains("providers"), "{missing}");
+    plan.guarded_routes_extra("providers = [\"corp\"]");
+    let gateway = plan.start(&clock);
+    // The other provider names its own person like one of corp's.
+    let mut browser = gateway.browser();
+    let page = browser.navigate("/bff/login?provider=other&return_to=/");
+    // Sent on to the provider that counts, and there is whoever that one says.
+    assert!(page.way().contains(corp.issuer().as_str()), "{}", page.way());
+    assert_eq!(page.answer.status, 200, "{}", page.way());
+    let seen: Vec<_> = upstream
+        .arrived()
+        .iter()
+        .filter_map(|one| one.head.header("remote-user").map(str::to_owned))
+        .collect();
+    assert_eq!(seen, ["alice-0001"]);
 }
 
 #[test]
