@@ -1,6 +1,7 @@
 //! The edge of the process: arguments, exit codes, signals.
 //!
-//! I own: the command line. I may call: `config`, `telemetry`, `app`, `keyring` (for a new key). I never do the work.
+//! I own: the command line. I may call: `config`, `telemetry`, `app`, `keyring` (for a new
+//! key), `demo` where it is built in. I never do the work.
 //!
 //! Exit codes: 0 done, 1 cannot start or serve, 2 wrong arguments, 64 the configuration has mistakes.
 
@@ -33,6 +34,13 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Everything in one process, to be tried out: an identity provider, three apps and the gateway.
+    #[cfg(feature = "demo")]
+    Demo {
+        /// The port to open in a browser; the next free one if it is taken, any free one if it is 0.
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+    },
     /// Run the gateway.
     Serve {
         /// The configuration file.
@@ -64,6 +72,8 @@ fn main() -> ExitCode {
         return fail(&"another TLS provider is installed already");
     }
     match Arguments::parse().command {
+        #[cfg(feature = "demo")]
+        Command::Demo { port } => demo(port),
         Command::Serve { config } => match load(&config) {
             Ok(settings) => serve(settings),
             Err(code) => code,
@@ -97,6 +107,26 @@ fn serve(settings: Settings) -> ExitCode {
         return fail(&error);
     }
     match actix_web::rt::System::new().block_on(run(settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+#[cfg(feature = "demo")]
+fn demo(port: u16) -> ExitCode {
+    let prepared = keycard::demo::Demo::prepare(port, &ProcessEnvironment, Arc::new(SystemClock));
+    let demo = match prepared {
+        Ok(demo) => demo,
+        Err(error) => return fail(&error),
+    };
+    if let Err(error) = telemetry::install(demo.log()) {
+        return fail(&error);
+    }
+    let served = actix_web::rt::System::new().block_on(async move {
+        let stop = stop_signal()?;
+        demo.serve(stop, say).await
+    });
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
