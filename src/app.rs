@@ -67,7 +67,7 @@ impl App {
     /// # Errors
     /// See [`StartError`].
     pub async fn build(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let Settings { server, session, providers, identity, routes, log: _ } = settings;
+        let Settings { server, session, providers, identity, routes, log: _, from_environment: _ } = settings;
         let keys = Arc::new(KeyRing::new(session.keys).ok_or(StartError::Missing("session keys"))?);
         let store = store::open(&session.store, Arc::clone(&keys)).await?;
         let mut adapters: Vec<(_, Arc<dyn IdentityProvider>)> = Vec::new();

@@ -35,16 +35,18 @@ struct Arguments {
 enum Command {
     /// Run the gateway.
     Serve {
-        /// The configuration file.
-        #[arg(long, default_value = "keycard.toml")]
-        config: PathBuf,
+        /// The configuration file [default: keycard.toml, or none where KEYCARD__ variables say everything].
+        #[arg(long)]
+        config: Option<PathBuf>,
     },
     /// Check a configuration file: every mistake at once, or a summary with all time limits.
     Check {
-        /// The configuration file.
-        #[arg(long, default_value = "keycard.toml")]
-        config: PathBuf,
+        /// The configuration file [default: keycard.toml, or none where KEYCARD__ variables say everything].
+        #[arg(long)]
+        config: Option<PathBuf>,
     },
+    /// Print the JSON Schema of the configuration file, for editors.
+    Schema,
     /// Keys for `session.keys`.
     Keys {
         #[command(subcommand)]
@@ -64,17 +66,21 @@ fn main() -> ExitCode {
         return fail(&"another TLS provider is installed already");
     }
     match Arguments::parse().command {
-        Command::Serve { config } => match load(&config) {
+        Command::Serve { config } => match load(config.as_deref()) {
             Ok(settings) => serve(settings),
             Err(code) => code,
         },
-        Command::Check { config } => match load(&config) {
+        Command::Check { config } => match load(config.as_deref()) {
             Ok(settings) => {
                 say(&config::describe(&settings));
                 ExitCode::SUCCESS
             }
             Err(code) => code,
         },
+        Command::Schema => {
+            say(config::schema().trim_end());
+            ExitCode::SUCCESS
+        }
         Command::Keys { command: KeysCommand::New } => match MasterKey::generate() {
             Ok(key) => {
                 say(key.to_text().as_str());
@@ -85,7 +91,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn load(path: &Path) -> Result<Settings, ExitCode> {
+fn load(path: Option<&Path>) -> Result<Settings, ExitCode> {
     config::load(path, &ProcessEnvironment).map_err(|problems| {
         complain(&problems);
         ExitCode::from(BAD_CONFIG)

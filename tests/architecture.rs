@@ -35,7 +35,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("std::env", &["config"]),
     ("SystemTime", &["app"]),
     ("serde", &["config", "gateway/state", "inbound", "oidc", "store"]),
-    ("serde_json", &["gateway/state", "inbound", "oidc", "store"]),
+    ("serde_json", &["config/schema", "gateway/state", "inbound", "oidc", "store"]),
 ];
 
 const LONGEST_FILE: usize = 500;

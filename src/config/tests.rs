@@ -3,10 +3,12 @@
 //! I own: the bench that the other tests of this room work at. I never look at a single rule: `rules` does.
 
 mod example;
+mod overlay;
 mod rules;
+mod schema;
 mod slips;
 
-use crate::config::environment::{Environment, ProcessEnvironment};
+use crate::config::environment::{Environment, ProcessEnvironment, Variable};
 use crate::config::problem::{Place, Problems};
 use crate::config::{Settings, load, parse};
 use crate::keyring::MasterKey;
@@ -43,6 +45,11 @@ struct FakeEnvironment {
 impl Environment for FakeEnvironment {
     fn var(&self, name: &str) -> Option<String> {
         self.vars.get(name).cloned()
+    }
+
+    fn variables(&self, prefix: &str) -> Vec<Variable> {
+        let named = self.vars.iter().filter(|(name, _)| name.starts_with(prefix));
+        named.map(|(name, value)| Variable { name: name.clone(), value: Some(value.clone()) }).collect()
     }
 
     fn read_file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
@@ -189,6 +196,7 @@ error: unknown key `idle_timeot`
   |
 5 | idle_timeot = \"30m\"
   | ^^^^^^^^^^^
+  |
   = help: did you mean `idle_timeout`?
 
 keycard.toml: 1 mistake";
@@ -255,13 +263,15 @@ fn missing_sections_and_wrong_shapes_are_told() {
 
 #[test]
 fn the_file_itself_may_be_unreadable() {
-    let Err(problems) = load(Path::new("/nonexistent.toml"), &ProcessEnvironment) else { panic!("loaded") };
+    let Err(problems) = load(Some(Path::new("/nonexistent.toml")), &ProcessEnvironment) else {
+        panic!("loaded")
+    };
     assert!(problems.to_string().contains("--> /nonexistent.toml"), "{problems}");
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keycard.toml");
     std::fs::write(&path, BASE).unwrap();
-    assert!(load(&path, &ProcessEnvironment).is_ok());
+    assert!(load(Some(&path), &ProcessEnvironment).is_ok());
     std::fs::write(&path, b"\xff\xfe").unwrap();
-    let Err(problems) = load(&path, &ProcessEnvironment) else { panic!("loaded") };
+    let Err(problems) = load(Some(&path), &ProcessEnvironment) else { panic!("loaded") };
     assert!(problems.to_string().contains("not UTF-8"), "{problems}");
 }
