@@ -1,7 +1,11 @@
 //! The composition root: settings become a running gateway.
 //!
-//! I own: the choice of adapters, the one clock, the listener and the drain. I may call: every room; nobody calls me
-//! but `main` and the tests. I never decide anything about a request.
+//! I own: the choice of adapters, the one clock, the listener and the drain; `connect` tries what the gateway depends
+//! on, `bounds` lists the time limits of the rooms. I may call: every room; nobody calls me but `main` and the tests. I
+//! never decide anything about a request.
+
+pub mod bounds;
+pub mod connect;
 
 use crate::config::Settings;
 use crate::domain::time::Timestamp;

@@ -239,10 +239,21 @@ pub fn parse(name: &str, text: &str, environment: &dyn Environment) -> Result<Se
     }
 }
 
-/// What `keycard check` says of a file without mistakes: what is served where and to whom, every bound as a number,
-/// and what deserves a second look. Holds no secret.
-pub fn describe(settings: &Settings) -> String {
-    description::write(settings)
+/// A time limit that is fixed in another room, for `keycard check` to print.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// What is limited.
+    pub what: &'static str,
+    /// How long.
+    pub span: Duration,
+    /// What else there is to say.
+    pub note: &'static str,
+}
+
+/// What `keycard check` says of a configuration without mistakes: what is served where and to whom, every bound as a
+/// number, the `fixed` ones too, and what deserves a second look. Holds no secret.
+pub fn describe(settings: &Settings, fixed: &[Bound]) -> String {
+    description::write(settings, fixed)
 }
 
 /// The JSON Schema of the file (draft 2020-12), for editors: what `keycard schema` prints.

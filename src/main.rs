@@ -2,16 +2,19 @@
 //!
 //! I own: the command line. I may call: `config`, `telemetry`, `app`, `keyring` (for a new key). I never do the work.
 //!
-//! Exit codes: 0 done, 1 cannot start or serve, 2 wrong arguments, 64 the configuration has mistakes.
+//! Exit codes: 0 done, 1 cannot start, serve or reach what is needed, 2 wrong arguments, 64 the configuration has
+//! mistakes.
 
 use clap::{Parser, Subcommand};
+use keycard::app::bounds::bounds;
+use keycard::app::connect::connect;
 use keycard::app::{App, SystemClock};
-use keycard::config::environment::ProcessEnvironment;
+use keycard::config::environment::{Environment as _, ProcessEnvironment};
 use keycard::config::{self, Settings};
 use keycard::keyring::MasterKey;
 use keycard::telemetry;
 use std::future::Future;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,6 +44,9 @@ enum Command {
     },
     /// Check a configuration file: every mistake at once, or a summary with all time limits.
     Check {
+        /// Also try to reach the providers, the store and the apps; exits with 1 if one of them cannot be reached.
+        #[arg(long)]
+        connect: bool,
         /// The configuration file [default: keycard.toml, or none where KEYCARD__ variables say everything].
         #[arg(long)]
         config: Option<PathBuf>,
@@ -70,10 +76,10 @@ fn main() -> ExitCode {
             Ok(settings) => serve(settings),
             Err(code) => code,
         },
-        Command::Check { config } => match load(config.as_deref()) {
+        Command::Check { config, connect } => match load(config.as_deref()) {
             Ok(settings) => {
-                say(&config::describe(&settings));
-                ExitCode::SUCCESS
+                say(&config::describe(&settings, &bounds()));
+                if connect { reach(settings) } else { ExitCode::SUCCESS }
             }
             Err(code) => code,
         },
@@ -93,9 +99,36 @@ fn main() -> ExitCode {
 
 fn load(path: Option<&Path>) -> Result<Settings, ExitCode> {
     config::load(path, &ProcessEnvironment).map_err(|problems| {
-        complain(&problems);
+        if colours() {
+            complain(&problems.painted());
+        } else {
+            complain(&problems);
+        }
         ExitCode::from(BAD_CONFIG)
     })
+}
+
+/// Whether standard error is a terminal that wants colours (<https://no-color.org>).
+fn colours() -> bool {
+    let variable = |name| ProcessEnvironment.var(name).unwrap_or_default();
+    io::stderr().is_terminal() && variable("NO_COLOR").is_empty() && variable("TERM") != "dumb"
+}
+
+fn reach(settings: Settings) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let findings = runtime.block_on(connect(settings, Arc::new(SystemClock)));
+    // A name server that does not answer may keep a thread of it busy for longer than anybody waits.
+    runtime.shutdown_background();
+    match findings {
+        Ok(findings) => {
+            say(&findings.to_string());
+            if findings.all_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => fail(&error),
+    }
 }
 
 fn serve(settings: Settings) -> ExitCode {

@@ -121,14 +121,22 @@ fn the_description_has_every_bound_and_no_secret() {
     let mut text = uncommented(|_| true);
     text.push_str("\n[[route]]\npath = '/api/'\nupstream = 'http://api'\naccess = { roles = ['a'] }\n");
     text.push_str("token = 'access'\nallow_cleartext_token = true\ncsrf = 'off'\n");
-    let shown = describe(&read(&text).unwrap_or_else(|problems| panic!("{problems}")));
+    let shown = describe(&read(&text).unwrap_or_else(|problems| panic!("{problems}")), &[]);
     for expected in [
         "https://apps.example.com",
         "rediss://redis:6379 under keycard:, sealed with 1 key",
         "apps.example.com/wiki/",
         "one of: a",
         "30m    at the latest 31m30s, never early",
-        "a login takes at most                     10m",
+        "use of a session is noted every",
+        "500ms",
+        "1s with connecting",
+        "2s",
+        "4s",
+        "finishing a login at `corp` takes at most",
+        "50s",
+        "5 requests",
+        "a login takes at most",
         "its clock may differ by 30s",
         "/api/: csrf = \"off\"",
         "/api/: access tokens go in clear to http://api",
@@ -136,6 +144,6 @@ fn the_description_has_every_bound_and_no_secret() {
         assert!(shown.contains(expected), "{expected}\n{shown}");
     }
     assert!(!shown.contains("s3cret"), "{shown}");
-    let warned = describe(&accepted(&[("server", "dev = true")]));
+    let warned = describe(&accepted(&[("server", "dev = true")]), &[]);
     assert!(warned.contains("dev = true") && warned.contains("a restart signs everybody out"), "{warned}");
 }

@@ -59,7 +59,7 @@ fn survives_with(text: &str, variables: &[(String, String)]) -> Result<(), TestC
         environment.vars.insert(format!("KEYCARD__{name}"), value.clone());
     }
     match parse("keycard.toml", text, &environment) {
-        Ok(settings) => drop(describe(&settings)),
+        Ok(settings) => drop(describe(&settings, &[])),
         Err(problems) => {
             prop_assert!(problems.iter().count() > 0);
             let lines = text.matches('\n').count() + 1;
