@@ -14,6 +14,7 @@
 
 mod it {
     mod authorization_response;
+    mod check;
     mod cookies;
     mod coverage;
     mod csrf;

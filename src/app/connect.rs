@@ -269,8 +269,7 @@ impl fmt::Display for Findings {
                 Ok(found) => ("\u{2713} ok    ", found),
                 Err(failure) => ("\u{2717} FAILED", &failure.why),
             };
-            let millis = |span: Duration| format!("{}ms", span.as_millis());
-            let times = format!("{:>6} of {:>7}", millis(finding.took), millis(finding.bound));
+            let times = format!("{:>5}ms of {:>4}s", finding.took.as_millis(), finding.bound.as_secs_f32());
             writeln!(f, "  {mark}  {:what$}  {:place$}  {times}  {text}", finding.what, finding.place)?;
             if let Err(failure) = &finding.result {
                 writeln!(f, "            = help: {}", failure.remedy)?;

@@ -166,6 +166,8 @@ impl<'r> Section<'r> {
         match (self.take(key), self.broken) {
             (Some(entry), _) => read(&entry),
             (None, Some(reported)) => Err(reported),
+            // Told once, at the key that is misspelt: `finish` does.
+            (None, None) if self.is_misspelt(key) => Err(Reported(())),
             (None, None) => Err(self.wrong(key, "is missing", remedy)),
         }
     }
@@ -193,6 +195,14 @@ impl<'r> Section<'r> {
                 });
             }
         }
+    }
+
+    fn is_misspelt(&self, key: &str) -> bool {
+        let known = keys_of(self.kind);
+        let given = self.table.into_iter().flatten().map(|(name, _)| name.get_ref());
+        given
+            .filter(|name| !known.clone().any(|one| one == name.as_ref()))
+            .any(|name| nearest(name, known.clone()) == Some(key))
     }
 
     fn meant(&self, unknown: &str) -> String {

@@ -6,6 +6,7 @@
 mod shown;
 
 use crate::config::cursor::Fault;
+use crate::config::keys::{KEYS, Key, Kind};
 use crate::config::mask::{HIDDEN, harmless};
 use crate::config::overlay::PREFIX;
 use std::ops::Range;
@@ -80,10 +81,14 @@ impl Problems {
     /// The file is no TOML. Nothing is known about its keys, so only a line that is certainly harmless is shown.
     pub(super) fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Self {
         let (mut place, mut excerpt) = (None, None);
+        let mut remedy = "mend this first: the rest of the file was not looked at";
         if let Some(span) = error.span() {
             let line = Line::around(text, span.start);
             let shown = harmless(line.text);
             place = Some(line.place(span.start));
+            if lacks_quotes(line.text) {
+                remedy = "a string goes in quotes; the rest of the file was not looked at";
+            }
             let carets = if shown == line.text { line.columns(&span) } else { 0..shown.chars().count() };
             excerpt = Some(Excerpt { line: printable(&shown), carets });
         }
@@ -92,7 +97,7 @@ impl Problems {
             Problem {
                 key: String::new(),
                 message: format!("this is not TOML: {}", printable(error.message())),
-                remedy: "mend this first: the rest of the file was not looked at".to_owned(),
+                remedy: remedy.to_owned(),
                 place,
                 variable: None,
                 excerpt,
@@ -184,6 +189,16 @@ impl<'t> Line<'t> {
         let start = first.unwrap_or_else(|| shown.chars().count());
         Excerpt { line: printable(shown.trim_end()), carets: start..last.max(start) }
     }
+}
+
+/// Whether the line sets a key that wants a string, and the value does not begin as one.
+fn lacks_quotes(line: &str) -> bool {
+    let Some((key, value)) = line.split_once('=') else { return false };
+    let wants_text =
+        |key: &Key| key.kind.any(&|kind| matches!(kind, Kind::Text | Kind::Duration | Kind::Choice(_)));
+    let bare =
+        value.trim_start().starts_with(|c: char| c.is_alphanumeric() || c == '/' || c == '.' || c == ':');
+    bare && KEYS.iter().flat_map(|(_, keys)| *keys).any(|one| one.name == key.trim() && wants_text(one))
 }
 
 /// The text with every control character replaced, one for one.

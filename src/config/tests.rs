@@ -218,6 +218,25 @@ fn unknown_keys_name_the_nearest_one_or_its_home() {
 }
 
 #[test]
+fn a_misspelt_key_is_one_mistake_and_not_a_missing_one_besides() {
+    let edits = [("route", "-access"), ("route", "acces = 'public'")];
+    assert!(refused(&edits, "route[0].acces", "unknown key").contains("did you mean `access`?"));
+}
+
+#[test]
+fn in_colour_it_says_the_same() {
+    let Err(problems) = read("[server]\nprefx = 1\n") else { panic!("accepted") };
+    let painted = problems.painted().to_string();
+    let bare: String = painted
+        .split('\u{1b}')
+        .enumerate()
+        .map(|(at, part)| if at == 0 { part } else { part.split_once('m').unwrap().1 })
+        .collect();
+    assert!(painted.contains("\u{1b}[1;31merror\u{1b}[0m") && painted.contains("\u{1b}[1;31m^^^^^\u{1b}[0m"));
+    assert_eq!(bare, problems.to_string());
+}
+
+#[test]
 fn secrets_are_hidden_in_what_is_shown() {
     let line = "client_secret = \"s3cret\" # was s3cret2";
     let shown = refused(&[("provider", line)], "provider[0].client_secret", "shorter than 16");
@@ -240,6 +259,8 @@ fn a_file_that_is_no_toml_is_one_mistake() {
     let place = problems.iter().next().unwrap().place;
     assert_eq!(place.map(|Place { line, .. }| line), Some(2), "{problems}");
     assert!(problems.to_string().contains("listen ="), "{problems}");
+    let Err(problems) = read("[server]\nlisten = 0.0.0.0:80\n") else { panic!("accepted") };
+    assert!(problems.to_string().contains("a string goes in quotes"), "{problems}");
 }
 
 #[test]
