@@ -1,7 +1,8 @@
 //! Whether everything that the gateway depends on can be reached: `keycard check --connect`.
 //!
 //! I own: the list of dependencies, the bound of each, and how the findings look. I may call: every room that has one.
-//! I never sign anybody in, and leave nothing behind but a made-up session that is removed at once.
+//! I never sign anybody in, and leave nothing behind: a made-up session is removed at once, and the name of a made-up
+//! login is gone after a second.
 
 use crate::app::StartError;
 use crate::config::{ProviderSettings, RedisSettings, Settings, StoreSettings};
@@ -218,7 +219,7 @@ async fn rehearsal(store: &dyn SessionStore, clock: &dyn Clock) -> Result<(), St
         },
         place: SignInPlace { address: String::new(), user_agent: String::new() },
     };
-    store.take_once(new_login_id()?, now, REHEARSAL).await?;
+    store.take_once(new_login_id()?, now, Duration::from_secs(1)).await?;
     store.create(&ticket, &session, now).await?;
     let steps = async {
         let Some(live) = store.load(&ticket, now).await? else { return Err(Stumble::Forgotten) };

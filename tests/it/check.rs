@@ -33,7 +33,7 @@ fn config(provider: &Provider, store: &str, upstreams: &str) -> String {
 }
 
 #[test]
-fn everything_that_is_there_is_reached_and_nothing_is_left_behind() {
+fn everything_that_is_there_is_reached_and_asked_for_nothing() {
     let (provider, upstream, redis) =
         (Provider::start(&ManualClock::new()), Upstream::start(), Redis::start());
     let text = config(&provider, &redis.url(), &format!("\"{}\"", upstream.url()));
