@@ -1,7 +1,11 @@
 //! The composition root: settings become a running gateway.
 //!
-//! I own: the choice of adapters, the one clock, the listener and the drain. I may call: every room; nobody calls me
-//! but `main` and the tests. I never decide anything about a request.
+//! I own: the choice of adapters, the one clock, the listener and the drain; `connect` tries what the gateway depends
+//! on, `bounds` lists the time limits of the rooms. I may call: every room; nobody calls me but `main` and the tests. I
+//! never decide anything about a request.
+
+pub mod bounds;
+pub mod connect;
 
 use crate::config::Settings;
 use crate::domain::time::Timestamp;
@@ -67,7 +71,7 @@ impl App {
     /// # Errors
     /// See [`StartError`].
     pub async fn build(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let Settings { server, session, providers, identity, routes, log: _ } = settings;
+        let Settings { server, session, providers, identity, routes, log: _, from_environment: _ } = settings;
         let keys = Arc::new(KeyRing::new(session.keys).ok_or(StartError::Missing("session keys"))?);
         let store = store::open(&session.store, Arc::clone(&keys)).await?;
         let mut adapters: Vec<(_, Arc<dyn IdentityProvider>)> = Vec::new();

@@ -36,7 +36,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("std::env", &["config", "demo/folder"]),
     ("SystemTime", &["app"]),
     ("serde", &["config", "gateway/state", "inbound", "oidc", "store"]),
-    ("serde_json", &["demo", "gateway/state", "inbound", "oidc", "store"]),
+    ("serde_json", &["config/schema", "demo", "gateway/state", "inbound", "oidc", "store"]),
 ];
 
 const LONGEST_FILE: usize = 500;

@@ -6,6 +6,7 @@
 use crate::config::amount::show_duration;
 use crate::config::certificate::certificates;
 use crate::config::cursor::{Entry, Reported, Section};
+use crate::config::keys::{Key, Kind};
 use crate::config::secret::secret;
 use crate::config::server::Premises;
 use crate::config::{RedisSettings, SessionSettings, StoreSettings};
@@ -14,6 +15,39 @@ use crate::keyring::MasterKey;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::time::Duration;
 use url::Url;
+
+/// The keys of `[session]`, in the order of the example file.
+pub(super) const KEYS: &[Key] = &[
+    Key::required(
+        "store",
+        Kind::SECRET,
+        r#"Where sessions live: "redis://…", "rediss://…" (TLS), or "memory" for a single process that may forget. Required; a secret, as it may hold a password."#,
+    ),
+    Key::with_default("store_prefix", Kind::Text, r#""keycard:""#, "What every key in Redis begins with."),
+    Key::with_default(
+        "store_timeout",
+        Kind::Duration,
+        r#""500ms""#,
+        "How long one command to the store may take.",
+    ),
+    Key::optional(
+        "store_ca_file",
+        Kind::Text,
+        "PEM certificates that a rediss:// server is checked against, instead of the system's roots; without it, these.",
+    ),
+    Key::optional(
+        "keys",
+        Kind::List(&Kind::SECRET),
+        r#"Secrets of 32 bytes in base64 (`openssl rand -base64 32`): the first seals sessions, all of them open; required with Redis, made up at each start with "memory"."#,
+    ),
+    Key::with_default(
+        "idle_timeout",
+        Kind::Duration,
+        r#""30m""#,
+        "The longest silence before a session ends.",
+    ),
+    Key::with_default("lifetime", Kind::Duration, r#""10h""#, "The longest life of a session, however busy."),
+];
 
 const DEFAULT_IDLE: Duration = Duration::from_secs(30 * 60);
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(10 * 60 * 60);

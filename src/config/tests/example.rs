@@ -1,11 +1,11 @@
 //! The example file and the code say the same, and `keycard check` says it in words.
 
 use super::{accepted, read};
-use crate::config::keys::{KEYS, keys_of};
+use crate::config::keys::{KEYS, Presence, keys_of};
 use crate::config::{Settings, StoreSettings, describe};
 use std::fmt::Write as _;
 
-const EXAMPLE: &str = include_str!("../../../config/keycard.example.toml");
+pub(super) const EXAMPLE: &str = include_str!("../../../config/keycard.example.toml");
 
 /// The example with those of its commented keys set that `choose` picks by their line.
 pub(super) fn uncommented(choose: impl Fn(&str) -> bool) -> String {
@@ -40,12 +40,46 @@ fn keys_of_example() -> Vec<(&'static str, Vec<&'static str>)> {
 fn the_example_has_every_key_and_no_other() {
     let sections = keys_of_example();
     let names: Vec<&str> = sections.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, keys_of(""));
+    assert!(names.iter().copied().eq(keys_of("")), "{names:?}");
     for (name, keys) in sections {
-        assert_eq!(keys, keys_of(name), "[{name}]");
+        assert!(keys.iter().copied().eq(keys_of(name)), "[{name}] {keys:?}");
     }
-    for (_, keys) in KEYS.iter().filter(|(name, _)| matches!(*name, "secret" | "access")) {
-        assert!(keys.iter().all(|key| EXAMPLE.contains(&format!("{{ {key} = "))), "{keys:?}");
+    for (name, keys) in KEYS.iter().filter(|(name, _)| matches!(*name, "secret" | "access")) {
+        assert!(keys.iter().all(|key| EXAMPLE.contains(&format!("{{ {} = ", key.name))), "{name}");
+    }
+}
+
+#[test]
+fn the_example_explains_each_key_in_the_words_of_the_table() {
+    let blocks: Vec<&str> = EXAMPLE.split("\n\n").collect();
+    let explained = |about: &str, line: &str| {
+        blocks.iter().any(|block| {
+            let lines: Vec<&str> = block.lines().collect();
+            let at = lines.iter().position(|one| *one == line || one.starts_with(&format!("{line} = ")));
+            let comment = |line: &&str| line.strip_prefix("# ").map(str::to_owned);
+            let Some(comments) = at.map(|at| lines[..at].iter().rev().map_while(comment)) else {
+                return false;
+            };
+            let mut comments: Vec<String> = comments.collect();
+            comments.reverse();
+            comments.join(" ") == about
+        })
+    };
+    for (table, keys) in KEYS.iter().filter(|(name, _)| !matches!(*name, "secret" | "access")) {
+        for key in *keys {
+            let line = match (*table, &key.presence) {
+                ("", _) if ["provider", "route"].contains(&key.name) => format!("[[{}]]", key.name),
+                ("", _) => format!("[{}]", key.name),
+                (_, Presence::Default(default)) => {
+                    let line = format!("# {} = {default}", key.name);
+                    assert!(EXAMPLE.lines().any(|one| one == line), "{line}");
+                    format!("# {}", key.name)
+                }
+                _ if EXAMPLE.contains(&format!("\n{} = ", key.name)) => key.name.to_owned(),
+                _ => format!("# {}", key.name),
+            };
+            assert!(explained(key.about, &line), "{table}: {line}: {}", key.about);
+        }
     }
 }
 
@@ -65,7 +99,7 @@ fn the_example_tells_the_true_defaults() {
 
 /// Everything in the settings that has a default.
 fn fingerprint(settings: &Settings) -> String {
-    let Settings { server, session, providers, identity, routes, log } = settings;
+    let Settings { server, session, providers, identity, routes, log, .. } = settings;
     let mut text = format!("{:?} {} {:?}", server.listen, server.prefix.as_str(), server.trusted_proxies);
     let times = (server.header_timeout, server.keep_alive, server.drain_timeout);
     write!(text, "{} {:?} {times:?} {:?}", server.dev, server.workers, session.limits).unwrap();
@@ -87,14 +121,22 @@ fn the_description_has_every_bound_and_no_secret() {
     let mut text = uncommented(|_| true);
     text.push_str("\n[[route]]\npath = '/api/'\nupstream = 'http://api'\naccess = { roles = ['a'] }\n");
     text.push_str("token = 'access'\nallow_cleartext_token = true\ncsrf = 'off'\n");
-    let shown = describe(&read(&text).unwrap_or_else(|problems| panic!("{problems}")));
+    let shown = describe(&read(&text).unwrap_or_else(|problems| panic!("{problems}")), &[]);
     for expected in [
         "https://apps.example.com",
         "rediss://redis:6379 under keycard:, sealed with 1 key",
         "apps.example.com/wiki/",
         "one of: a",
         "30m    at the latest 31m30s, never early",
-        "a login takes at most                     10m",
+        "use of a session is noted every",
+        "500ms",
+        "1s with connecting",
+        "2s",
+        "4s",
+        "finishing a login at `corp` takes at most",
+        "50s",
+        "5 requests",
+        "a login takes at most",
         "its clock may differ by 30s",
         "/api/: csrf = \"off\"",
         "/api/: access tokens go in clear to http://api",
@@ -102,6 +144,6 @@ fn the_description_has_every_bound_and_no_secret() {
         assert!(shown.contains(expected), "{expected}\n{shown}");
     }
     assert!(!shown.contains("s3cret"), "{shown}");
-    let warned = describe(&accepted(&[("server", "dev = true")]));
+    let warned = describe(&accepted(&[("server", "dev = true")]), &[]);
     assert!(warned.contains("dev = true") && warned.contains("a restart signs everybody out"), "{warned}");
 }

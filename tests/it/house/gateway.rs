@@ -194,6 +194,10 @@ impl keycard::config::environment::Environment for NoEnvironment {
         None
     }
 
+    fn variables(&self, _prefix: &str) -> Vec<keycard::config::environment::Variable> {
+        Vec::new()
+    }
+
     fn read_file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
         std::fs::read(path)
     }
