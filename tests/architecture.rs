@@ -29,6 +29,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("openidconnect", &["oidc"]),
     ("reqwest", &["oidc"]),
     ("redis::", &["store/redis"]),
+    ("redb", &["store/embedded"]),
     ("hyper", &["upstream"]),
     ("hyper_util", &["upstream"]),
     ("aws_lc_rs", &["keyring", "oidc", "main", "upstream/client"]),

@@ -23,7 +23,16 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
     ),
     (
         "session",
-        &["store", "store_prefix", "store_timeout", "store_ca_file", "keys", "idle_timeout", "lifetime"],
+        &[
+            "store",
+            "store_path",
+            "store_prefix",
+            "store_timeout",
+            "store_ca_file",
+            "keys",
+            "idle_timeout",
+            "lifetime",
+        ],
     ),
     (
         "provider",
