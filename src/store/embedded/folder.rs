@@ -87,7 +87,8 @@ impl Folder {
                      them share sessions with `session.store = \"redis://…\"`",
                     path.display()
                 )),
-                DatabaseError::Storage(StorageError::Io(error)) => unusable(&self.path, &error),
+                // redb says with this kind that the content is none of its own.
+                DatabaseError::Storage(StorageError::Io(error)) if error.kind() != ErrorKind::InvalidData => unusable(&self.path, &error),
                 error => StoreError::Unavailable(format!(
                     "{} cannot be opened: {error}; to begin anew, and sign everybody out, move it away",
                     path.display()
