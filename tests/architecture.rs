@@ -18,7 +18,7 @@ const PLAN: &[(&str, &[&str])] = &[
     ("upstream", &["domain"]),
     ("inbound", &["domain", "gateway", "keyring", "ports", "upstream"]),
     ("telemetry", &["config"]),
-    ("app", &["config", "domain", "gateway", "inbound", "keyring", "oidc", "ports", "store", "upstream"]),
+    ("app", &["config", "domain", "gateway", "inbound", "oidc", "ports", "store", "upstream"]),
     ("main", &["app", "config", "keyring", "telemetry"]),
 ];
 

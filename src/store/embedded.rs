@@ -6,7 +6,9 @@
 //! `tables` knows what lies in the file, `writer` when it is on the disk, `folder` the files and who may read them.
 //!
 //! Sign-ins, endings and replacements are on the disk when they are answered. Reads take a snapshot and never wait for
-//! a commit. They go to the blocking pool all the same: a page that is in no cache is a read from the disk.
+//! a commit. They go to the blocking pool all the same: that costs about as much again as the read (measured without
+//! optimisation: 20 µs in place, 50 µs by the pool), but a page that is in no cache is a read from the disk, and in
+//! place that would hold up every request of its thread.
 
 use self::folder::Folder;
 use self::writer::{Opener, Write, Writer, unavailable};

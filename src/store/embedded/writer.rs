@@ -120,15 +120,13 @@ impl Writer {
     pub(super) fn send(&self, write: Write) -> Result<oneshot::Receiver<Answer>, StoreError> {
         let (answer, answered) = oneshot::channel();
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = queue.as_ref().map(|queue| queue.try_send(Job { write, answer }));
-        match sent {
-            Some(Ok(())) => Ok(answered),
-            Some(Err(TrySendError::Full(_))) => {
+        let closed = || StoreError::Unavailable("the database is closed".into());
+        match queue.as_ref().ok_or_else(closed)?.try_send(Job { write, answer }) {
+            Ok(()) => Ok(answered),
+            Err(TrySendError::Full(_)) => {
                 Err(StoreError::Unavailable("too many writes are waiting for the disk".into()))
             }
-            Some(Err(TrySendError::Disconnected(_))) | None => {
-                Err(StoreError::Unavailable("the database is closed".into()))
-            }
+            Err(TrySendError::Disconnected(_)) => Err(closed()),
         }
     }
 

@@ -42,7 +42,7 @@ async fn write_forever(store: &Embedded, task: u32, first: u32) {
         store.seen(&key(number), NOW, PATIENCE).await.unwrap();
         assert_eq!(store.replace(&key(number), &lasting(2), 1, NOW).await.unwrap(), Updated::Done(2));
         say("replaced", number);
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             say("deleting", number);
             assert!(store.delete(&key(number)).await.unwrap());
             say("deleted", number);
