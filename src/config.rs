@@ -48,7 +48,7 @@ use secrecy::SecretString;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeTable;
 use url::Url;
@@ -97,18 +97,36 @@ pub struct ServerSettings {
 pub struct SessionSettings {
     /// `store`.
     pub store: StoreSettings,
-    /// `keys`: the first seals, all open; never empty.
-    pub keys: Vec<MasterKey>,
+    /// `keys`.
+    pub keys: KeySource,
     /// `idle_timeout` and `lifetime`.
     pub limits: Limits,
 }
 
+/// Where the keys come from.
+pub enum KeySource {
+    /// From the configuration: the first seals, all open; never empty.
+    Given(Vec<MasterKey>),
+    /// From a file beside the embedded store, which makes it at its first start.
+    BesideStore,
+}
+
 /// The store of sessions.
 pub enum StoreSettings {
+    /// `embedded`: a file on this machine.
+    Embedded(EmbeddedSettings),
     /// `memory`: gone with the process.
     Memory,
     /// `redis://` or `rediss://`.
     Redis(RedisSettings),
+}
+
+/// A directory with the sessions of one gateway.
+pub struct EmbeddedSettings {
+    /// `store_path`: the directory; whether it is there is for the store to find out.
+    pub path: PathBuf,
+    /// `server.dev`: a key in it that others may read will do.
+    pub dev: bool,
 }
 
 /// A Redis server.

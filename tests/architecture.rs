@@ -30,6 +30,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("openidconnect", &["oidc"]),
     ("reqwest", &["oidc"]),
     ("redis::", &["store/redis"]),
+    ("redb", &["store/embedded"]),
     ("hyper", &["upstream"]),
     ("hyper_util", &["upstream"]),
     ("aws_lc_rs", &["demo/idp/", "keyring", "oidc", "main", "upstream/client"]),

@@ -5,13 +5,13 @@
 //! login is gone after a second.
 
 use crate::app::StartError;
-use crate::config::{ProviderSettings, RedisSettings, Settings, StoreSettings};
+use crate::config::{KeySource, ProviderSettings, RedisSettings, Settings, StoreSettings};
 use crate::domain::claim::Claims;
 use crate::domain::identity::{Identity, IdentityRule, Issuer, ProviderId, Subject};
 use crate::domain::route::UpstreamAddress;
 use crate::domain::secret::{AccessToken, RawIdToken};
 use crate::domain::session::{Session, SignInPlace, TokenSet};
-use crate::keyring::{KeyRing, NoRandomness, new_login_id, new_sid, new_ticket, session_key};
+use crate::keyring::{NoRandomness, new_login_id, new_sid, new_ticket, session_key};
 use crate::oidc::OidcProvider;
 use crate::ports::{Clock, ProviderError, SessionStore, StoreError, Updated};
 use crate::store;
@@ -73,8 +73,7 @@ pub async fn connect(settings: Settings, clock: Arc<dyn Clock>) -> Result<Findin
     for provider in providers {
         attempts.push(try_provider(provider, identity.clone(), Arc::clone(&clock)).boxed());
     }
-    let keys = Arc::new(KeyRing::new(session.keys).ok_or(StartError::Missing("session keys"))?);
-    attempts.push(try_store(session.store, keys, clock).boxed());
+    attempts.push(try_store(session.store, session.keys, clock).boxed());
     let reach = Arc::new(Reach::new()?);
     let mut seen: Vec<&UpstreamAddress> = Vec::new();
     for address in routes.iter().flat_map(|route| &route.upstreams) {
@@ -134,17 +133,19 @@ fn provider_failure(error: ProviderError) -> Failure {
     Failure { why: error.to_string(), remedy: remedy.to_owned() }
 }
 
-async fn try_store(settings: StoreSettings, keys: Arc<KeyRing>, clock: Arc<dyn Clock>) -> Finding {
+async fn try_store(settings: StoreSettings, keys: KeySource, clock: Arc<dyn Clock>) -> Finding {
     let place = settings.place();
     // A ping that has to connect, breaks and is asked again takes four time-outs; as much again for the rehearsal.
     let bound = match &settings {
         StoreSettings::Memory => Duration::from_secs(1),
+        // Opening reads the whole file once, and makes it where there is none.
+        StoreSettings::Embedded(_) => Duration::from_secs(60),
         StoreSettings::Redis(RedisSettings { timeout, .. }) => timeout.saturating_mul(8),
     };
     let attempt = async {
-        let store = store::open(&settings, keys).await.map_err(|error| unreached(&error))?;
-        store.ping().await.map_err(|error| unreached(&error))?;
-        rehearse(store.as_ref(), clock.as_ref()).await?;
+        let opened = store::open(&settings, keys).await.map_err(|error| unreached(&error))?;
+        opened.store.ping().await.map_err(|error| unreached(&error))?;
+        rehearse(opened.store.as_ref(), clock.as_ref()).await?;
         Ok("a made-up session was written, read and removed".to_owned())
     };
     within("store".to_owned(), place, bound, attempt).await
@@ -152,7 +153,7 @@ async fn try_store(settings: StoreSettings, keys: Arc<KeyRing>, clock: Arc<dyn C
 
 fn unreached(error: &StoreError) -> Failure {
     let remedy = "check host, port, user and password of `session.store`; TLS wants rediss:// and, for a CA of your \
-                  own, `store_ca_file`";
+                  own, `store_ca_file`; the embedded store belongs to one process at a time";
     Failure { why: error.to_string(), remedy: remedy.to_owned() }
 }
 

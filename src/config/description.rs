@@ -5,7 +5,7 @@
 //! [`Bound`]s.
 
 use crate::config::amount::{show_duration, show_size};
-use crate::config::{Bound, ClientAuth, LogFormat, ProviderSettings, Settings, StoreSettings};
+use crate::config::{Bound, ClientAuth, KeySource, LogFormat, ProviderSettings, Settings, StoreSettings};
 use crate::domain::csrf::CsrfMode;
 use crate::domain::login::LOGIN_TIMEOUT;
 use crate::domain::route::{Access, Relay, Route, UpstreamAddress};
@@ -56,9 +56,10 @@ fn server(settings: &Settings) -> Vec<Row> {
     };
     let origins = list(server.origins.iter().map(|origin| origin.as_str().to_owned()).collect(), "");
     let proxies = list(server.trusted_proxies.iter().map(ToString::to_string).collect(), "nobody");
-    let keys = match session.keys.len() {
-        1 => "1 key".to_owned(),
-        count => format!("{count} keys"),
+    let keys = match &session.keys {
+        KeySource::BesideStore => "the key beside it".to_owned(),
+        KeySource::Given(keys) if keys.len() == 1 => "1 key".to_owned(),
+        KeySource::Given(keys) => format!("{} keys", keys.len()),
     };
     let format = match settings.log.format {
         LogFormat::Human => "human",
@@ -79,6 +80,7 @@ impl StoreSettings {
     /// Where the store is, without user, password and parameters.
     pub fn place(&self) -> String {
         match self {
+            Self::Embedded(embedded) => format!("the directory {}", embedded.path.display()),
             Self::Memory => "memory".to_owned(),
             Self::Redis(redis) => match Url::parse(redis.url.expose_secret()) {
                 Ok(url) => {
@@ -237,7 +239,7 @@ fn warnings(settings: &Settings) -> Vec<Row> {
         StoreSettings::Redis(redis) if is_in_clear(redis.url.expose_secret()) => {
             rows.push(row(["the connection to the store is not encrypted: rediss:// would be"]));
         }
-        StoreSettings::Redis(_) => {}
+        StoreSettings::Redis(_) | StoreSettings::Embedded(_) => {}
     }
     for route in settings.routes.iter() {
         if route.csrf == CsrfMode::Off && route.access != Access::Public {

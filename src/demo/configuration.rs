@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Where sessions live. The one line to change when there is a store that outlives the process; `store_path` is then
 /// written too.
-const STORE: &str = "memory";
+const STORE: &str = "embedded";
 
 /// Whether sessions are still there after a restart.
 pub(super) const SURVIVES_RESTART: bool = !matches!(STORE.as_bytes(), b"memory");

@@ -16,6 +16,17 @@ pub(super) fn uncommented(choose: impl Fn(&str) -> bool) -> String {
     EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// A text made of the example, with Redis in place of the store that is the default.
+fn over_redis(text: &str) -> String {
+    let redis = "store = { env = \"KEYCARD_STORE\" }\nkeys = [{ file = \"/run/secrets/keycard.key\" }]";
+    let line = |line| match line {
+        "# store = \"embedded\"" | "store = \"embedded\"" => Some(redis),
+        line if line.starts_with("store_path = ") || line.starts_with("keys = ") => None,
+        line => Some(line),
+    };
+    text.lines().filter_map(line).collect::<Vec<_>>().join("\n")
+}
+
 fn commented_key(line: &str) -> Option<&str> {
     let (key, _) = line.strip_prefix("# ")?.split_once(" = ")?;
     key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_').then_some(key)
@@ -85,7 +96,8 @@ fn the_example_explains_each_key_in_the_words_of_the_table() {
 
 #[test]
 fn the_example_parses_with_and_without_its_commented_keys() {
-    for text in [EXAMPLE.to_owned(), uncommented(|_| true)] {
+    let all = uncommented(|_| true);
+    for text in [EXAMPLE.to_owned(), over_redis(EXAMPLE), over_redis(&all), all] {
         assert!(read(&text).is_ok(), "{}", read(&text).err().unwrap());
     }
 }
@@ -93,8 +105,11 @@ fn the_example_parses_with_and_without_its_commented_keys() {
 #[test]
 fn the_example_tells_the_true_defaults() {
     let defaults = uncommented(|line| !line.ends_with("# example"));
-    let (plain, set) = (read(EXAMPLE).ok().unwrap(), read(&defaults).ok().unwrap());
-    assert_eq!(fingerprint(&plain), fingerprint(&set));
+    for (plain, set) in [(EXAMPLE.to_owned(), defaults.clone()), (over_redis(EXAMPLE), over_redis(&defaults))]
+    {
+        let read = |text| read(text).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(fingerprint(&read(&plain)), fingerprint(&read(&set)));
+    }
 }
 
 /// Everything in the settings that has a default.
@@ -103,8 +118,12 @@ fn fingerprint(settings: &Settings) -> String {
     let mut text = format!("{:?} {} {:?}", server.listen, server.prefix.as_str(), server.trusted_proxies);
     let times = (server.header_timeout, server.keep_alive, server.drain_timeout);
     write!(text, "{} {:?} {times:?} {:?}", server.dev, server.workers, session.limits).unwrap();
-    if let StoreSettings::Redis(redis) = &session.store {
-        write!(text, "{} {:?} {:?}", redis.prefix, redis.timeout, redis.ca_pem).unwrap();
+    match &session.store {
+        StoreSettings::Embedded(embedded) => write!(text, "{:?} {}", embedded.path, embedded.dev).unwrap(),
+        StoreSettings::Redis(redis) => {
+            write!(text, "{} {:?} {:?}", redis.prefix, redis.timeout, redis.ca_pem).unwrap();
+        }
+        StoreSettings::Memory => text.push_str("memory"),
     }
     for one in providers {
         write!(text, "{:?} {:?} {:?}", one.client_auth, one.scopes, one.algorithms).unwrap();
@@ -118,7 +137,7 @@ fn fingerprint(settings: &Settings) -> String {
 
 #[test]
 fn the_description_has_every_bound_and_no_secret() {
-    let mut text = uncommented(|_| true);
+    let mut text = over_redis(&uncommented(|_| true));
     text.push_str("\n[[route]]\npath = '/api/'\nupstream = 'http://api'\naccess = { roles = ['a'] }\n");
     text.push_str("token = 'access'\nallow_cleartext_token = true\ncsrf = 'off'\n");
     let shown = describe(&read(&text).unwrap_or_else(|problems| panic!("{problems}")), &[]);
