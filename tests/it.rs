@@ -21,6 +21,7 @@ mod it {
     mod house;
     mod house_self;
     mod id_token;
+    mod identity;
     mod keys;
     mod lifetime;
     mod login;
