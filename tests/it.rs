@@ -13,6 +13,7 @@
 )]
 
 mod it {
+    mod access_lines;
     mod authorization_response;
     mod cookies;
     mod coverage;

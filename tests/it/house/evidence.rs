@@ -5,7 +5,7 @@
 //! `tracing` subscriber. I never look for leaks myself.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock};
 
@@ -31,6 +31,30 @@ fn files() -> &'static Files {
 /// Opens the files and installs the subscriber; every gateway does this before it starts.
 pub fn begin() {
     files();
+}
+
+/// How long the log is at the moment.
+pub fn log_length() -> u64 {
+    fs::metadata(log()).unwrap().len()
+}
+
+/// The log lines after `from` that have `text` in them, parsed.
+pub fn log_lines(from: u64, text: &str) -> Vec<serde_json::Value> {
+    let mut file = File::open(log()).unwrap();
+    file.seek(SeekFrom::Start(from)).unwrap();
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail).unwrap();
+    let tail = String::from_utf8_lossy(&tail);
+    // The last line may be in the making.
+    tail.split_inclusive('\n')
+        .filter(|line| line.ends_with('\n') && line.contains(text))
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("no JSON ({e}): {line}")))
+        .collect()
+}
+
+fn log() -> PathBuf {
+    files();
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("evidence").join("it.log")
 }
 
 /// Something that a gateway sent to a browser.

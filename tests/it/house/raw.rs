@@ -161,6 +161,26 @@ impl Connection {
         self.unread.is_empty() && self.more() == 0
     }
 
+    /// Whether the other side ends the connection while these bytes go on dripping, at most `times`, in each pause between
+    /// which it may say so.
+    pub fn ends_while_dripping(&mut self, drip: &[u8], pause: Duration, times: usize) -> bool {
+        self.stream.set_read_timeout(Some(pause)).unwrap();
+        (0..times).any(|_| {
+            let _ = self.stream.write_all(drip);
+            match self.stream.read(&mut [0; 1024]) {
+                Ok(read) => read == 0,
+                Err(error) => {
+                    !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
+                }
+            }
+        })
+    }
+
+    /// Waits until there is something to read, and leaves it there: a connection that is dropped now is reset.
+    pub fn has_unread(&self) -> bool {
+        self.stream.peek(&mut [0]).is_ok_and(|read| read > 0)
+    }
+
     fn record(&self, bytes: &[u8]) {
         if self.recorded {
             evidence::to_browser(bytes);
