@@ -70,7 +70,8 @@ fn r18_an_address_that_is_known_to_be_unverified_is_left_out() {
 #[test]
 fn r18_r72_a_user_id_with_white_space_at_an_end_is_nobodys() {
     let setting = Setting::with(|plan| plan.identity_extra("user_id = \"preferred_username\""));
-    for name in [" root", "root ", "\u{a0}root", "root\u{3000}", "\troot", "root\n", " ", "", "root\u{2028}"] {
+    for name in [" root", "root ", "\u{a0}root", "root\u{3000}", "\troot", "root\n", " ", "", "root\u{2028}"]
+    {
         assert_eq!(told(&setting, json!({"preferred_username": name}), &["remote-user"]), None, "{name:?}");
     }
     let user = told(&setting, json!({"preferred_username": "ro ot"}), &["remote-user"]);
@@ -98,9 +99,17 @@ fn r72_a_group_with_the_separator_in_its_name_is_not_two_groups() {
 #[test]
 fn r15_a_map_of_roles_grants_what_it_affirms_and_nothing_else() {
     let setting = Setting::new();
-    for denied in
-        [json!(false), Value::Null, json!(0), json!(1), json!(""), json!("true"), json!([]), json!({}), json!(["x"])]
-    {
+    for denied in [
+        json!(false),
+        Value::Null,
+        json!(0),
+        json!(1),
+        json!(""),
+        json!("true"),
+        json!([]),
+        json!({}),
+        json!(["x"]),
+    ] {
         setting.provider.person(json!({"groups": {"admin": denied, "editor": true}}));
         setting.upstream.forget();
         let mut browser = setting.browser();

@@ -257,7 +257,11 @@ fn r21_a18_an_empty_key_set_does_not_replace_keys_that_work() {
         setting.provider.bend_jwks(move |set| *set = told.clone());
         setting.clock.advance(Duration::from_secs(3601));
         assert!(signs_in(&setting), "{emptied}");
-        assert_eq!(setting.provider.count(Place::Jwks) - asked, 1, "{emptied}: the keys were asked for again");
+        assert_eq!(
+            setting.provider.count(Place::Jwks) - asked,
+            1,
+            "{emptied}: the keys were asked for again"
+        );
         // And the keys are renewed again once there are some.
         rotate_to_second(&setting);
         setting.clock.advance(INTERVAL);
