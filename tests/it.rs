@@ -13,8 +13,9 @@
 )]
 
 mod it {
-    mod access_lines;
+    mod access_log;
     mod authorization_response;
+    mod binary;
     mod cookies;
     mod coverage;
     mod csrf;
@@ -28,6 +29,9 @@ mod it {
     mod login;
     mod misuse;
     mod open_redirects;
+    mod provider_tls;
     mod proxying;
+    mod slow_heads;
+    mod stopping;
     mod stores;
 }

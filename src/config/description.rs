@@ -185,7 +185,7 @@ fn limits(settings: &Settings) -> Vec<Row> {
         }
     }
     rows.extend([
-        row(["a request head arrives within", &show_duration(server.header_timeout)]),
+        row(["the first request head arrives within", &show_duration(server.header_timeout)]),
         row(["an idle connection is kept for", &show_duration(server.keep_alive)]),
         row(["a shutdown waits at most", &show_duration(server.drain_timeout)]),
     ]);

@@ -248,18 +248,12 @@ impl Gateway {
         if let Some(old) = presented {
             self.end_replaced(old, new, now).await?;
         }
-        match login.started_from {
-            Some(key) if presented.map(session_key) != Some(key) => {
-                if self.store.remove(&key).await? {
-                    tracing::info!(
-                        target: "keycard::audit",
-                        event = "session-ended",
-                        reason = Ending::Replaced.code(),
-                        "the session that a login started from has ended"
-                    );
-                }
-            }
-            _ => {}
+        let other = login.started_from.filter(|key| presented.map(session_key) != Some(*key));
+        if let Some(key) = other
+            && self.store.remove(&key).await?
+        {
+            let reason = Ending::Replaced.code();
+            tracing::info!(target: "keycard::audit", event = "session-ended", reason, "session ended");
         }
         Ok(())
     }

@@ -53,6 +53,8 @@ pub struct Browser {
     pub forgetful: bool,
     origin: Url,
     door: SocketAddr,
+    /// An origin, and where it is reached without TLS.
+    detour: Option<(Url, SocketAddr)>,
 }
 
 impl Browser {
@@ -64,7 +66,13 @@ impl Browser {
             forgetful: false,
             origin: Url::parse(origin).unwrap(),
             door,
+            detour: None,
         }
+    }
+
+    /// Reaches `origin` at `address` in the clear: this browser speaks no TLS.
+    pub fn detour(&mut self, origin: &str, address: SocketAddr) {
+        self.detour = Some((Url::parse(origin).unwrap(), address));
     }
 
     /// The gateway's address of a path, or any absolute URL.
@@ -168,7 +176,7 @@ impl Browser {
         let ours = url.origin() == self.origin.origin();
         let bytes = self.write(method, url, headers, body, ours);
         let mut connection =
-            if ours { Connection::open(self.door) } else { Connection::to_stranger(address(url)) };
+            if ours { Connection::open(self.door) } else { Connection::to_stranger(self.address(url)) };
         connection.write(&bytes);
         let answer = connection.answer(method == "HEAD");
         let answer = answer.unwrap_or_else(|| panic!("no answer to {method} {url}"));
@@ -212,6 +220,11 @@ impl Browser {
             head.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
         [head.as_bytes(), b"\r\n", body].concat()
+    }
+
+    fn address(&self, url: &Url) -> SocketAddr {
+        let known = self.detour.as_ref().filter(|(origin, _)| origin.origin() == url.origin());
+        known.map_or_else(|| resolve(url), |(_, address)| *address)
     }
 
     fn travel(&mut self, mut url: Url, from: Option<&str>, mut hops: usize) -> Page {
@@ -262,6 +275,6 @@ fn site(from: Option<&str>, been: &[Url]) -> &'static str {
     }
 }
 
-fn address(url: &Url) -> SocketAddr {
+fn resolve(url: &Url) -> SocketAddr {
     *url.socket_addrs(|| None).unwrap().first().unwrap_or_else(|| panic!("{url} leads nowhere"))
 }

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// The public origin unless a test asks for another: https, as if TLS ended in front of the gateway, so that the
 /// cookie under test is the real one.
@@ -155,6 +156,20 @@ impl TestGateway {
         } else {
             ("keycard", "keycard-login")
         }
+    }
+
+    /// Asks it to stop, and does not wait.
+    pub fn tell_to_stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    /// Whether it stops within `limit`, having been told to.
+    pub fn stops_within(mut self, limit: Duration) -> bool {
+        self.tell_to_stop();
+        let thread = self.thread.take().unwrap();
+        let (done, is_done) = mpsc::channel();
+        thread::spawn(move || done.send(thread.join().is_ok()));
+        is_done.recv_timeout(limit).unwrap_or(false)
     }
 
     /// Asks it to stop and waits until it has.

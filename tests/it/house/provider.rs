@@ -13,8 +13,10 @@ use self::forge::Forge;
 use self::script::{Canned, Place, Script};
 use super::clock::ManualClock;
 use super::server::{Head, Server};
+use rustls::ServerConfig;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 /// The client that is registered here. Both parts need form-encoding inside HTTP Basic (RFC 6749 section 2.3.1, R25).
@@ -67,10 +69,13 @@ struct State {
 /// The provider. It stops when dropped.
 pub struct Provider {
     server: Server,
+    /// A second door to the same provider, if it has one.
+    tls: Option<Server>,
     state: Arc<Mutex<State>>,
 }
 
 impl Provider {
+    /// In the clear; the issuer is that very address.
     pub fn start(clock: &ManualClock) -> Self {
         let state = Arc::new(Mutex::new(State {
             clock: clock.clone(),
@@ -87,12 +92,28 @@ impl Provider {
         let inside = Arc::clone(&state);
         let server = Server::start(move |exchange| endpoints::answer(&inside, exchange));
         state.lock().unwrap().issuer = format!("http://{}", server.address());
-        Self { server, state }
+        Self { server, tls: None, state }
+    }
+
+    /// With a second door, over TLS. The issuer is `https://localhost` at that door, and so are all endpoints; the
+    /// first door stays open for browsers that speak no TLS (see [`Self::plain_address`]).
+    pub fn start_tls(clock: &ManualClock, config: Arc<ServerConfig>) -> Self {
+        let mut provider = Self::start(clock);
+        let inside = Arc::clone(&provider.state);
+        let server = Server::start_tls(config, move |exchange| endpoints::answer(&inside, exchange));
+        provider.state.lock().unwrap().issuer = format!("https://localhost:{}", server.address().port());
+        provider.tls = Some(server);
+        provider
     }
 
     /// The issuer identifier.
     pub fn issuer(&self) -> String {
-        format!("http://{}", self.server.address())
+        self.state.lock().unwrap().issuer.clone()
+    }
+
+    /// The door without TLS.
+    pub fn plain_address(&self) -> SocketAddr {
+        self.server.address()
     }
 
     /// Changes the script.

@@ -4,9 +4,9 @@
 //! recorded byte for byte. I never add, fold, sort or decode a header.
 
 use super::evidence;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a test waits for bytes that never come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -67,8 +67,16 @@ impl Connection {
         Self::connect(address, false)
     }
 
+    /// A connection to a gateway, unless it lets nobody in.
+    pub fn try_open(address: SocketAddr) -> Option<Self> {
+        TcpStream::connect(address).ok().map(|stream| Self::over(stream, true))
+    }
+
     fn connect(address: SocketAddr, recorded: bool) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::over(TcpStream::connect(address).unwrap(), recorded)
+    }
+
+    fn over(stream: TcpStream, recorded: bool) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -169,16 +177,30 @@ impl Connection {
             let _ = self.stream.write_all(drip);
             match self.stream.read(&mut [0; 1024]) {
                 Ok(read) => read == 0,
-                Err(error) => {
-                    !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
-                }
+                Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
             }
         })
     }
 
-    /// Waits until there is something to read, and leaves it there: a connection that is dropped now is reset.
-    pub fn has_unread(&self) -> bool {
-        self.stream.peek(&mut [0]).is_ok_and(|read| read > 0)
+    /// Whether the other side closes within `span`; what it says before is read and dropped.
+    pub fn is_over_within(&mut self, span: Duration) -> bool {
+        let end = Instant::now() + span;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            self.stream.set_read_timeout(Some(left)).unwrap();
+            let mut buffer = [0; 65_536];
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return true,
+                Ok(read) => self.record(&buffer[..read]),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => return false,
+                    _ => return true,
+                },
+            }
+        }
     }
 
     fn record(&self, bytes: &[u8]) {

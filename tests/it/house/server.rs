@@ -1,10 +1,12 @@
 //! A small HTTP/1.1 server for the parts that a gateway calls: it records heads exactly as they came and lets its
 //! handler answer with any bytes at all, which a well-behaved library would not.
 //!
-//! I own: [`Server`], [`Exchange`], [`Head`]. One thread per connection. I never repair what a peer sent.
+//! I own: [`Server`], [`Exchange`], [`Head`]. One thread per connection, in the clear or over TLS. I never repair what a
+//! peer sent.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -46,10 +48,26 @@ pub enum After {
     Close,
 }
 
+/// A connection from a peer, whatever protects it.
+trait Wire: Read + Write + Send {
+    /// The bare connection, where nothing protects it.
+    fn bare(&self) -> Option<TcpStream> {
+        None
+    }
+}
+
+impl Wire for TcpStream {
+    fn bare(&self) -> Option<TcpStream> {
+        self.try_clone().ok()
+    }
+}
+
+impl Wire for StreamOwned<ServerConnection, TcpStream> {}
+
 /// One request and the way to answer it.
 pub struct Exchange {
     pub head: Head,
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Wire>>,
     body_left: Left,
 }
 
@@ -119,6 +137,24 @@ impl Exchange {
     }
 }
 
+impl Exchange {
+    /// Passes everything on to `other` and back until one of the two is done, as a proxy does after a CONNECT.
+    pub fn tunnel(&mut self, other: &TcpStream) -> After {
+        let bare = self.stream.get_ref().bare();
+        let (Some(peer), Ok(mut forth)) = (bare, other.try_clone()) else { return After::Close };
+        let _ = forth.write_all(self.stream.buffer());
+        let pipe = |mut from: &TcpStream, mut to: &TcpStream| {
+            let _ = io::copy(&mut from, &mut to);
+            let _ = to.shutdown(Shutdown::Write);
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| pipe(&peer, other));
+            pipe(other, &peer);
+        });
+        After::Close
+    }
+}
+
 /// A server that runs until it is dropped.
 pub struct Server {
     address: SocketAddr,
@@ -128,6 +164,26 @@ pub struct Server {
 impl Server {
     /// Listens on a free port of the loopback.
     pub fn start(handler: impl Fn(&mut Exchange) -> After + Send + Sync + 'static) -> Self {
+        Self::listen(|stream| Some(Box::new(stream)), handler)
+    }
+
+    /// The same over TLS. A handshake that fails is a connection on which nothing is asked.
+    pub fn start_tls(
+        config: Arc<ServerConfig>,
+        handler: impl Fn(&mut Exchange) -> After + Send + Sync + 'static,
+    ) -> Self {
+        let protect = move |stream| {
+            let connection = ServerConnection::new(Arc::clone(&config)).ok()?;
+            let wire: Box<dyn Wire> = Box::new(StreamOwned::new(connection, stream));
+            Some(wire)
+        };
+        Self::listen(protect, handler)
+    }
+
+    fn listen(
+        protect: impl Fn(TcpStream) -> Option<Box<dyn Wire>> + Send + 'static,
+        handler: impl Fn(&mut Exchange) -> After + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let over = Arc::new(AtomicBool::new(false));
@@ -138,7 +194,10 @@ impl Server {
                     return;
                 }
                 let (Ok(stream), handler) = (stream, Arc::clone(&handler)) else { continue };
-                thread::spawn(move || converse(stream, &*handler));
+                let _ = stream.set_nodelay(true);
+                if let Some(wire) = protect(stream) {
+                    thread::spawn(move || converse(wire, &*handler));
+                }
             }
         });
         Self { address, over }
@@ -157,9 +216,8 @@ impl Drop for Server {
     }
 }
 
-fn converse(stream: TcpStream, handler: &dyn Fn(&mut Exchange) -> After) {
-    let _ = stream.set_nodelay(true);
-    let mut stream = BufReader::new(stream);
+fn converse(wire: Box<dyn Wire>, handler: &dyn Fn(&mut Exchange) -> After) {
+    let mut stream = BufReader::new(wire);
     while let Some(head) = read_head(&mut stream) {
         let length = head.header("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
         let body_left =
@@ -172,7 +230,7 @@ fn converse(stream: TcpStream, handler: &dyn Fn(&mut Exchange) -> After) {
     }
 }
 
-fn read_head(stream: &mut BufReader<TcpStream>) -> Option<Head> {
+fn read_head(stream: &mut impl BufRead) -> Option<Head> {
     let mut lines = Vec::new();
     loop {
         let mut line = Vec::new();
