@@ -15,6 +15,7 @@ mod log;
 mod login;
 mod logout;
 mod proxy;
+mod unread;
 mod user;
 mod visit;
 
@@ -36,7 +37,7 @@ use answer::Fault;
 use http::Method;
 use ipnet::IpNet;
 use std::sync::Arc;
-use visit::{Note, Visit, Voice};
+use visit::{Visit, Voice};
 
 /// What the people at the door need to know.
 pub struct Desk {
@@ -101,18 +102,7 @@ async fn threshold(
                 request.headers_mut().insert(header::COOKIE, pair);
             }
             request.extensions_mut().insert(visit);
-            let unread = request.headers().contains_key(header::TRANSFER_ENCODING);
-            let mut response = next.call(request).await?;
-            let forwarded = response
-                .response()
-                .extensions()
-                .get::<Note>()
-                .is_some_and(|note| note.outcome == "forwarded");
-            if unread && !forwarded {
-                // Nobody wants this body, and it has no end that could be waited for.
-                response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
-            }
-            Ok(response)
+            next.call(request).await
         }
         Err(turned_away) => {
             let mut response = turned_away.fault.respond(&desk.pages, &voice, "threshold", None);
@@ -121,7 +111,8 @@ async fn threshold(
             {
                 response.headers_mut().append(header::SET_COOKIE, line);
             }
-            Ok(request.into_response(response))
+            let unread = request.take_payload();
+            Ok(request.into_response(unread::hold(response, unread)))
         }
     }
 }
@@ -203,20 +194,20 @@ async fn dispatch(
     };
     let ticket = envelope::ticket(&session);
     let (get, post) = (visit.facts.method == Method::GET, visit.facts.method == Method::POST);
-    match endpoint(&desk, &visit) {
-        None => proxy::forward(&request, ticket, body, &visit, &desk, &upstreams).await,
-        Some(Endpoint::Login) if get => login::begin(ticket, &visit, &desk).await,
-        Some(Endpoint::Callback(provider)) if get => login::complete(provider, &session, &visit, &desk).await,
-        Some(Endpoint::Logout) if get => logout::by_get(ticket, &session, &visit, &desk).await,
-        Some(Endpoint::Logout) if post => logout::by_post(ticket, &session, &visit, &desk).await,
-        Some(Endpoint::SignedOut) if get => logout::signed_out(&desk),
-        Some(Endpoint::User) if get => user::show(ticket, &visit, &desk).await,
-        Some(Endpoint::Unknown) => {
-            error::no_such_endpoint().respond(&desk.pages, &visit.voice, "endpoint", None)
-        }
-        Some(Endpoint::Logout) => {
-            error::method("GET, POST").respond(&desk.pages, &visit.voice, "endpoint", None)
-        }
-        Some(_) => error::method("GET").respond(&desk.pages, &visit.voice, "endpoint", None),
-    }
+    let Some(endpoint) = endpoint(&desk, &visit) else {
+        return proxy::forward(&request, ticket, body, &visit, &desk, &upstreams).await;
+    };
+    let response = match endpoint {
+        Endpoint::Login if get => login::begin(ticket, &visit, &desk).await,
+        Endpoint::Callback(provider) if get => login::complete(provider, &session, &visit, &desk).await,
+        Endpoint::Logout if get => logout::by_get(ticket, &session, &visit, &desk).await,
+        Endpoint::Logout if post => logout::by_post(ticket, &session, &visit, &desk).await,
+        Endpoint::SignedOut if get => logout::signed_out(&desk),
+        Endpoint::User if get => user::show(ticket, &visit, &desk).await,
+        Endpoint::Unknown => error::no_such_endpoint().respond(&desk.pages, &visit.voice, "endpoint", None),
+        Endpoint::Logout => error::method("GET, POST").respond(&desk.pages, &visit.voice, "endpoint", None),
+        _ => error::method("GET").respond(&desk.pages, &visit.voice, "endpoint", None),
+    };
+    // Our endpoints read no body.
+    unread::hold(response, body.into_inner())
 }

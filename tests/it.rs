@@ -24,6 +24,7 @@ mod it {
     mod house;
     mod house_self;
     mod id_token;
+    mod identity;
     mod keys;
     mod lifetime;
     mod login;

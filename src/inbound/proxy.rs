@@ -6,7 +6,7 @@
 
 use super::answer::{Fault, noted, redirect};
 use super::visit::{Note, Visit};
-use super::{Desk, error, facts};
+use super::{Desk, error, facts, unread};
 use crate::domain::policy::{Permit, Refusal, WhySignIn};
 use crate::domain::return_to::ReturnTo;
 use crate::domain::route::Route;
@@ -22,8 +22,10 @@ use actix_web::http::{ConnectionType, StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use tokio::sync::oneshot;
 use url::form_urlencoded;
 
 /// Asks the gateway what shall happen, and lets it happen.
@@ -37,12 +39,18 @@ pub async fn forward(
 ) -> HttpResponse {
     let verdict = match desk.gateway.admit(&visit.facts, ticket.as_ref()).await {
         Ok(verdict) => verdict,
-        Err(error) => return error::gateway(&error).respond(&desk.pages, &visit.voice, "route", None),
+        Err(error) => {
+            let response = error::gateway(&error).respond(&desk.pages, &visit.voice, "route", None);
+            return unread::hold(response, body.into_inner());
+        }
     };
     let route = verdict.route.as_ref().map_or("none", |route| route.name.as_str());
     let refused = |fault: Fault| fault.respond(&desk.pages, &visit.voice, route, None);
     let response = match verdict.outcome {
-        Outcome::Forward(permit) => pass(request, permit, body, visit, desk, upstreams).await,
+        Outcome::Forward(permit) => {
+            let response = pass(request, permit, body, visit, desk, upstreams).await;
+            return signed(response, verdict.session.as_deref(), desk);
+        }
         Outcome::Login(return_to, why) => to_login(&return_to, why, verdict.route.as_deref(), desk),
         Outcome::Challenge(why) => challenge(why, route, visit, desk),
         Outcome::Preflight => preflight(route),
@@ -51,6 +59,7 @@ pub async fn forward(
         Outcome::Refused(Refusal::TokensExpireAtOnce) => refused(error::tokens_expire_at_once()),
         Outcome::NoRoute => refused(error::no_route()),
     };
+    let response = unread::hold(response, body.into_inner());
     signed(response, verdict.session.as_deref(), desk)
 }
 
@@ -101,13 +110,14 @@ async fn pass(
 ) -> HttpResponse {
     let route = permit.route().name.clone();
     let head = head(request, visit, desk);
-    let body = bridge(request, payload);
-    match upstreams.send(permit, head, body).await {
+    let (body, being_answered) = bridge(request, payload);
+    let response = match upstreams.send(permit, head, body).await {
         Ok(reply) => {
             noted(respond(reply, request.version()), Note { route, outcome: "forwarded", ..Note::default() })
         }
         Err(error) => error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None),
-    }
+    };
+    unread::hold(response, being_answered)
 }
 
 /// The request head in the upstream's types; names and values cross as bytes.
@@ -136,24 +146,31 @@ fn head(request: &HttpRequest, visit: &Visit, desk: &Desk) -> UpstreamHead {
 }
 
 /// The request's body, through a bounded channel: the framework's payload cannot leave its thread, and a full channel
-/// is the back-pressure.
-fn bridge(request: &HttpRequest, payload: web::Payload) -> UpstreamBody {
+/// is the back-pressure. What comes with it is to be kept until the answer is written.
+fn bridge(
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> (UpstreamBody, Option<oneshot::Sender<Infallible>>) {
     let headers = request.headers();
     let declared = facts::one(headers, "content-length").and_then(|length| length.parse().ok());
     if declared.is_none() && !headers.contains_key(header::TRANSFER_ENCODING) {
-        return UpstreamBody::empty();
+        return (UpstreamBody::empty(), None);
     }
     let (sender, body) = UpstreamBody::channel(declared);
-    actix_web::rt::spawn(pump(payload, sender));
-    body
+    let (being_answered, answered) = oneshot::channel();
+    actix_web::rt::spawn(pump(payload, sender, answered));
+    (body, Some(being_answered))
 }
 
 /// Ends early when the upstream wants no more, and cuts the body off when the client is gone: the sender is dropped
 /// without `finish`.
-async fn pump(mut payload: web::Payload, mut sender: BodySender) {
+async fn pump(mut payload: web::Payload, mut sender: BodySender, answered: oneshot::Receiver<Infallible>) {
     while let Some(chunk) = payload.next().await {
         let Ok(chunk) = chunk else { return };
         if sender.send(chunk).await.is_err() {
+            // What the upstream does not want is held and not read, see `unread`.
+            drop(sender);
+            let Err(_over) = answered.await;
             return;
         }
     }

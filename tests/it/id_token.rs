@@ -1,18 +1,22 @@
 //! Table T1: ID tokens, honest and forged, each carried through a whole login (R13 to R17, A4, A10 to A15).
 //!
 //! I own: the judgement of a row. The rows are in `id_token/`, named after the OIDF module, requirement or attack that
-//! they come from. A row is accepted when the browser ends signed in and UserInfo was called; rejected when it ends on
-//! an error page, without a session, and neither UserInfo nor an upstream was called.
+//! they come from. A row is accepted when the browser ends signed in and UserInfo was called; rejected when the
+//! callback ends on the page for an answer that cannot be believed, without a session, and neither UserInfo nor an
+//! upstream was called.
 
 mod accepted;
 mod forged;
 mod malformed;
 mod userinfo;
 
+use super::house::browser::Page;
 use super::house::provider::forge::Forge;
+use super::house::provider::keys::{keys, rsa_jwk};
 use super::house::provider::script::Place;
+use super::house::provider::weak;
 use super::house::setting::Setting;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A name and a way to make the token.
 type Row = (&'static str, fn(&mut Forge) -> String);
@@ -30,7 +34,7 @@ fn run(setting: &Setting, rows: &[Row], accept: bool) {
             let signed_in = setting.is_signed_in(&browser, &page);
             signed_in.then_some(()).ok_or_else(|| format!("rejected: {}", page.way()))
         } else {
-            setting.refused(&browser, &page)
+            setting.refused(&browser, &page).and_then(|()| blamed_on_the_provider(&page))
         };
         let called =
             (setting.provider.count(Place::Token) - tokens, setting.provider.count(Place::UserInfo) - infos);
@@ -43,9 +47,20 @@ fn run(setting: &Setting, rows: &[Row], accept: bool) {
     assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }
 
+/// Whether the callback itself ended on the page for an answer that cannot be believed, and not on another error.
+fn blamed_on_the_provider(page: &Page) -> Result<(), String> {
+    let told = (page.url.path(), page.answer.status);
+    (told == ("/bff/callback", 502)).then_some(()).ok_or_else(|| format!("another error: {}", page.way()))
+}
+
 /// All algorithms that a provider may be registered with, at once.
 const WIDE: &str = "signing_algorithms = [\"RS256\", \"RS384\", \"RS512\", \"PS256\", \"PS384\", \"PS512\", \
                     \"ES256\", \"ES384\", \"ES512\", \"EdDSA\"]";
+
+/// Adds keys to those that the provider publishes.
+fn publish(setting: &Setting, more: Vec<Value>) {
+    setting.provider.bend_jwks(move |set| set["keys"].as_array_mut().unwrap().extend(more.clone()));
+}
 
 #[test]
 fn r13_honest_id_tokens_are_accepted() {
@@ -71,13 +86,16 @@ fn a10_forged_signatures_are_rejected() {
 #[test]
 fn r14_a11_keys_in_the_header_are_never_used_nor_fetched() {
     let setting = Setting::with(|plan| plan.provider_extra(WIDE));
+    publish(&setting, vec![rsa_jwk(&keys().rsa, &"k".repeat(300), "RS256")]);
     run(&setting, forged::HEADER_KEYS, false);
     assert_eq!(setting.provider.count(Place::Canary), 0);
 }
 
 #[test]
 fn a12_degenerate_curve_and_rsa_signatures_are_rejected() {
-    run(&Setting::with(|plan| plan.provider_extra(WIDE)), forged::DEGENERATE, false);
+    let setting = Setting::with(|plan| plan.provider_extra(WIDE));
+    publish(&setting, weak::published(keys()));
+    run(&setting, forged::DEGENERATE, false);
 }
 
 #[test]

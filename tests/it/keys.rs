@@ -246,3 +246,55 @@ fn r23_a18_a_hundred_thousand_keys_do_not_help_an_attacker() {
     assert!(!signs_in(&setting));
     assert_eq!(setting.browser().fetch("GET", "/public/x", &[], b"").status, 200);
 }
+
+#[test]
+fn r21_a18_an_empty_key_set_does_not_replace_keys_that_work() {
+    for emptied in [json!({"keys": []}), json!({"keys": [{"kty": "XYZ", "kid": "rs256"}]})] {
+        let setting = Setting::new();
+        assert!(signs_in(&setting));
+        let asked = setting.provider.count(Place::Jwks);
+        let told = emptied.clone();
+        setting.provider.bend_jwks(move |set| *set = told.clone());
+        setting.clock.advance(Duration::from_secs(3601));
+        assert!(signs_in(&setting), "{emptied}");
+        assert_eq!(
+            setting.provider.count(Place::Jwks) - asked,
+            1,
+            "{emptied}: the keys were asked for again"
+        );
+        // And the keys are renewed again once there are some.
+        rotate_to_second(&setting);
+        setting.clock.advance(INTERVAL);
+        assert!(signs_in(&setting), "{emptied}: new keys are taken in");
+    }
+}
+
+#[test]
+fn r23_a16_a_clock_that_steps_back_does_not_stop_the_search_for_new_keys() {
+    let setting = Setting::new();
+    assert!(signs_in(&setting));
+    setting.clock.advance(INTERVAL);
+    // The whole allowance goes, then the clock is put right.
+    setting.provider.make_id_token(|f| {
+        let kid = format!("random-{}", &f.access_token[..12]);
+        f.with_header("kid", json!(kid))
+    });
+    for _ in 0..4 {
+        assert!(!signs_in(&setting));
+    }
+    setting.clock.set_back(Duration::from_secs(24 * 3600));
+    rotate_to_second(&setting);
+    if !signs_in(&setting) {
+        setting.clock.advance(INTERVAL);
+        assert!(signs_in(&setting), "a minute after the step, whatever the clock said before");
+    }
+}
+
+#[test]
+fn r22_a_clock_that_steps_back_does_not_make_a_failure_last() {
+    let setting = Setting::bent(|provider| provider.can(Place::Discovery, Canned::HangUp), |_| {});
+    assert!(!signs_in(&setting));
+    setting.provider.behave();
+    setting.clock.set_back(Duration::from_secs(24 * 3600));
+    assert!(signs_in(&setting), "the failure is a day in the future now");
+}

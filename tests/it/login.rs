@@ -1,8 +1,10 @@
 //! Signing in, from the browser's side (R1 to R6, R10 to R12, R25, R48 to R53, R60).
 //!
-//! I own: the honest path and what may be seen on it. Attacks on it are in `login/attacks.rs`, tabs in
+//! I own: the honest path and what may be seen on it. Attacks on it are in `login/attacks.rs`, wishes in
+//! `login/asking.rs`, tabs in
 //! `login/tabs.rs`, hostile metadata in `login/metadata.rs`.
 
+mod asking;
 mod attacks;
 mod metadata;
 mod mix_up;

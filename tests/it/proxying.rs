@@ -77,6 +77,42 @@ fn r72_a20_nobody_can_speak_for_the_gateway() {
 }
 
 #[test]
+fn r72_a20_what_other_gateways_tell_their_apps_nobody_tells_ours() {
+    let setting = Setting::new();
+    let cookie = setting.session_cookie(&setting.signed_in());
+    for name in [
+        "Client-IP",
+        "CF-Connecting-IP",
+        "True-Client-IP",
+        "SSL_CLIENT_S_DN",
+        "SSL-Client-Verify",
+        "X-SSL-Client-CN",
+        "SM_USER",
+        "SM-Universal-ID",
+        "IV-User",
+        "IV-Groups",
+        "X-Authentik-Username",
+        "X-Original-Host",
+        "X-Forwarded",
+        "X-Authenticated-User",
+    ] {
+        let disguised =
+            [name.to_owned(), name.to_uppercase(), name.replace('-', "_"), name.replace(['-', '_'], "!")];
+        for (path, name) in
+            ["/inside", "/public/x"].into_iter().flat_map(|p| disguised.iter().map(move |n| (p, n)))
+        {
+            setting.upstream.forget();
+            assert_eq!(get(&setting, &cookie, path, &format!("{name}: mallory\r\n")).status, 200, "{name}");
+            let head = setting.upstream.last().head;
+            assert!(!head.headers.iter().any(|(_, value)| value.contains("mallory")), "{name} on {path}");
+        }
+    }
+    // The test can fail: what is nobody's passes.
+    get(&setting, &cookie, "/inside", "X-Favourite: mallory\r\n");
+    assert_eq!(setting.upstream.last().head.header("x-favourite"), Some("mallory"));
+}
+
+#[test]
 fn r72_a20_a_missing_claim_is_an_absent_header() {
     let setting = Setting::new();
     setting.provider.make_id_token(|f| {

@@ -1,5 +1,5 @@
-//! The gateway over Redis and over its own file (R44, R47, R82, R88): what a dump shows, what a restart keeps, what an
-//! outage does.
+//! The gateway over Redis and over its own file (R44, R47, R82, R88, A34): what a dump shows, what a restart keeps, what
+//! an outage does, and what becomes of a record that nobody can read.
 //!
 //! I own: a `redis-server` of my own on a free port. Where that program is missing these tests fail, they do not skip:
 //! a check that cannot find its input must not pass.
@@ -51,7 +51,6 @@ impl Redis {
 
     /// Everything that the server would put into a dump, commands as it keeps them.
     fn dump(&self) -> Vec<u8> {
-        let mut all = Vec::new();
         let script = "local o = {} for _, k in ipairs(redis.call('KEYS', '*')) do o[#o+1] = k \
                       local t = redis.call('TYPE', k).ok \
                       if t == 'string' then o[#o+1] = redis.call('GET', k) end \
@@ -59,12 +58,35 @@ impl Redis {
                       if t == 'set' then for _, v in ipairs(redis.call('SMEMBERS', k)) do o[#o+1] = v end end \
                       if t == 'zset' then for _, v in ipairs(redis.call('ZRANGE', k, 0, -1)) do o[#o+1] = v end end \
                       end return o";
+        self.eval(script)
+    }
+
+    /// What a script answers, as it comes over the wire.
+    fn eval(&self, script: &str) -> Vec<u8> {
         let mut connection = Connection::to_stranger(self.address);
         let request =
             format!("*3\r\n$4\r\nEVAL\r\n${}\r\n{script}\r\n$1\r\n0\r\n*1\r\n$4\r\nQUIT\r\n", script.len());
         connection.write(request.as_bytes());
-        all.extend(connection.rest());
-        all
+        connection.rest()
+    }
+
+    /// Makes every session record unreadable, and says how many there were.
+    fn damage_records(&self) -> String {
+        let answer = self.eval(
+            "local n = 0 for _, k in ipairs(redis.call('KEYS', '*')) do \
+             if redis.call('TYPE', k).ok == 'hash' and redis.call('HEXISTS', k, 'p') == 1 then \
+             redis.call('HSET', k, 'p', 'garbage') n = n + 1 end end return n",
+        );
+        String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
+    }
+
+    /// How many hashes there are: the session records.
+    fn records(&self) -> String {
+        let answer = self.eval(
+            "local n = 0 for _, k in ipairs(redis.call('KEYS', '*')) do \
+             if redis.call('TYPE', k).ok == 'hash' then n = n + 1 end end return n",
+        );
+        String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
     }
 }
 
@@ -182,4 +204,58 @@ fn r82_without_its_store_the_gateway_fails_closed_and_keeps_the_cookie() {
         "public routes never touch the store"
     );
     assert!(setting.has_session(&browser));
+}
+
+/// Somebody whose record was damaged in the store: it is there, and does not open.
+fn damaged(redis: &Redis) -> (Setting, Browser) {
+    let setting = setting(redis);
+    let browser = setting.signed_in();
+    assert_eq!(redis.damage_records(), ":1");
+    setting.upstream.forget();
+    (setting, browser)
+}
+
+#[test]
+fn r82_a34_a_record_that_cannot_be_read_is_an_error_and_nobody_is_anonymous_by_it() {
+    let redis = Redis::start();
+    let (setting, mut browser) = damaged(&redis);
+    let before = setting.session_cookie(&browser);
+    for path in ["/inside", "/optional/x", "/bff/user"] {
+        for answer in [browser.open(path), browser.fetch("GET", path, &[], b"")] {
+            assert_eq!(answer.status, 503, "{path}");
+            assert!(answer.all("set-cookie").is_empty(), "{path}: {:?}", answer.all("set-cookie"));
+        }
+    }
+    assert_eq!(setting.upstream.count(), 0);
+    assert_eq!(setting.session_cookie(&browser), before);
+}
+
+#[test]
+fn r82_a34_a_new_login_replaces_a_record_that_cannot_be_read() {
+    let redis = Redis::start();
+    let (setting, mut browser) = damaged(&redis);
+    let before = setting.session_cookie(&browser);
+    let page = browser.navigate("/bff/login?return_to=/wiki/");
+    setting.assert_signed_in(&browser, &page);
+    assert_ne!(setting.session_cookie(&browser), before);
+    assert_eq!(redis.records(), ":1", "the damaged record is gone");
+    assert_eq!(browser.fetch("GET", "/inside", &[], b"").status, 200);
+}
+
+#[test]
+fn r82_a34_a_record_that_cannot_be_read_can_be_signed_out_of() {
+    let redis = Redis::start();
+    let (setting, mut browser) = damaged(&redis);
+    for target in ["/bff/logout", "/bff/logout?sid=guessed", "/bff/logout?sid="] {
+        let page = browser.open(target);
+        assert_eq!(page.status, 200, "{target}");
+        assert!(page.text().contains("<form"), "{target}: a page with a button");
+        assert!(setting.has_session(&browser), "{target}");
+    }
+    assert_eq!(redis.records(), ":1", "GET alone ends nothing");
+    let page = browser.submit("/bff/logout", "");
+    assert!(page.answer.status < 400, "{}", page.way());
+    assert!(!setting.has_session(&browser));
+    assert_eq!(redis.records(), ":0");
+    assert_eq!(browser.fetch("GET", "/inside", &[], b"").status, 401);
 }

@@ -25,6 +25,11 @@ impl ManualClock {
         self.0.fetch_add(u64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
+    /// Steps back, as a clock does that is put right.
+    pub fn set_back(&self, span: Duration) {
+        self.0.fetch_sub(u64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
     /// Whole seconds since the Unix epoch, as a NumericDate counts them.
     pub fn unix(&self) -> i64 {
         i64::try_from(self.0.load(Ordering::SeqCst) / 1000).unwrap()

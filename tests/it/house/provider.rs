@@ -8,6 +8,7 @@ mod endpoints;
 pub mod forge;
 pub mod keys;
 pub mod script;
+pub mod weak;
 
 use self::forge::Forge;
 use self::script::{Canned, Place, Script};

@@ -169,6 +169,19 @@ impl Connection {
         self.unread.is_empty() && self.more() == 0
     }
 
+    /// Whether the other side ends the connection while these bytes go on dripping, at most `times`, in each pause between
+    /// which it may say so.
+    pub fn ends_while_dripping(&mut self, drip: &[u8], pause: Duration, times: usize) -> bool {
+        self.stream.set_read_timeout(Some(pause)).unwrap();
+        (0..times).any(|_| {
+            let _ = self.stream.write_all(drip);
+            match self.stream.read(&mut [0; 1024]) {
+                Ok(read) => read == 0,
+                Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+            }
+        })
+    }
+
     /// Whether the other side closes within `span`; what it says before is read and dropped.
     pub fn is_over_within(&mut self, span: Duration) -> bool {
         let end = Instant::now() + span;

@@ -8,6 +8,7 @@ use crate::it::house::provider::forge::Forge;
 use crate::it::house::provider::keys::{
     OCT_KEY, b64, exponent, hs256, modulus, padded_hash, pem, pkcs1, rs256, rsa_jwk, spki,
 };
+use crate::it::house::provider::weak;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -177,10 +178,8 @@ pub(super) const HEADER_KEYS: &[Row] = &[
         f.header["kid"] = json!("x' UNION SELECT 'key'; --");
         hmac(f, b"key")
     }),
-    ("a11 kid of 64 KiB", |f| {
-        f.header["kid"] = json!("k".repeat(65_536));
-        evil(f)
-    }),
+    // Published under that very name: only its length is wrong.
+    ("a11 kid of 300 bytes", |f| f.with_header("kid", json!("k".repeat(300)))),
     ("a11 kid with NUL", |f| {
         f.header["kid"] = json!("rs256\0");
         evil(f)
@@ -240,18 +239,12 @@ pub(super) const DEGENERATE: &[Row] = &[
         f.with_header("kid", json!("off-curve"))
     }),
     ("a12 EdDSA of zeros", |f| ecdsa(f, "EdDSA", &[0; 64])),
-    ("a12 EdDSA with a point of small order", |f| {
-        let mut small = [0; 64];
-        small[0] = 1;
-        ecdsa(f, "EdDSA", &small)
-    }),
+    ("a12 EdDSA of a point of small order", |f| ecdsa(f, "EdDSA", &weak::NOBODYS_SIGNATURE)),
+    ("a12 EdDSA by a key of order 1", |f| nobodys(f, weak::SMALL_ORDER[0])),
+    ("a12 EdDSA by a key of order 8", |f| nobodys(f, weak::SMALL_ORDER[1])),
     ("a12 EdDSA, S beyond the order", |f| {
         let token = f.by("EdDSA");
-        resigned(&token, |signature| {
-            let mut bytes = decoded(signature);
-            bytes[63] |= 0xf0;
-            b64(bytes)
-        })
+        resigned(&token, |signature| b64(plus_order(decoded(signature))))
     }),
     ("a12 RSA with exponent 1", |f| {
         f.header["kid"] = json!("exponent-1");
@@ -261,11 +254,48 @@ pub(super) const DEGENERATE: &[Row] = &[
         f.header.as_object_mut().unwrap().remove("kid");
         f.sign_by(|input| padded_hash(input, modulus(&f.keys.rsa).len()))
     }),
+    ("a12 RSA with exponent 3", |f| {
+        f.header["kid"] = json!("exponent-3");
+        f.sign_by(|input| weak::exponent_3().sign(input))
+    }),
     ("a12 RSA of 512 bits", |f| {
-        f.header["kid"] = json!("tiny");
-        f.sign_by(|_| vec![1; 64])
+        f.header["kid"] = json!("bits-512");
+        f.sign_by(|input| weak::bits_512().sign(input))
+    }),
+    ("a12 RSA of 1024 bits", |f| {
+        f.header["kid"] = json!("bits-1024");
+        f.sign_by(|input| weak::bits_1024().sign(input))
     }),
 ];
+
+/// A token whose signature really holds under a key that nobody has: claims are varied until it does.
+fn nobodys(f: &mut Forge, (kid, point): (&str, [u8; 32])) -> String {
+    f.header["alg"] = json!("EdDSA");
+    f.header["kid"] = json!(kid);
+    for attempt in 0..10_000 {
+        f.claims["jti"] = json!(attempt);
+        if weak::holds(&point, f.input().as_bytes()) {
+            return f.sign_by(|_| weak::NOBODYS_SIGNATURE.to_vec());
+        }
+    }
+    panic!("{kid}: no message fits");
+}
+
+/// The same Ed25519 signature once more: S plus the order of the group, which a verifier has to refuse
+/// (RFC 8032 section 5.1.7).
+fn plus_order(mut signature: Vec<u8>) -> Vec<u8> {
+    const ORDER: [u8; 32] = [
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+    ];
+    let mut carry = 0;
+    for (byte, order) in signature[32..].iter_mut().zip(ORDER) {
+        let sum = u16::from(*byte) + u16::from(order) + carry;
+        (*byte, carry) = (sum.to_le_bytes()[0], sum >> 8);
+    }
+    assert_eq!(carry, 0);
+    signature
+}
 
 fn decoded(signature: &str) -> Vec<u8> {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(signature).unwrap()

@@ -68,6 +68,11 @@ pub(super) const CLAIMS: &[Row] = &[
         let hash = f.at_hash();
         f.with("at_hash", json!(hash[..8]))
     }),
+    ("r13 auth_time in an hour", |f| f.with("auth_time", json!(f.now + 3600))),
+    ("r17 events of a logout token", |f| {
+        f.with("events", json!({"http://schemas.openid.net/event/backchannel-logout": {}}))
+    }),
+    ("r17 empty events", |f| f.with("events", json!({}))),
     ("r17 typ of an access token", |f| f.with_header("typ", json!("at+jwt"))),
     ("r17 typ of a logout token", |f| f.with_header("typ", json!("logout+jwt"))),
 ];
@@ -102,13 +107,21 @@ pub(super) const TYPES: &[Row] = &[
     }),
     ("a13 nonce as null", |f| f.with("nonce", json!(null))),
     ("a15 at_hash as a number", |f| f.with("at_hash", json!(1))),
-    ("r15 sub twice", |f| f.twice("sub", "\"mallory\"")),
-    ("r15 sub twice, the same", |f| f.twice("sub", "\"alice-0001\"")),
-    ("r15 iss twice", |f| f.twice("iss", "\"https://evil.test\"")),
-    ("r15 aud twice", |f| f.twice("aud", "\"evil\"")),
-    ("r15 exp twice", |f| f.twice("exp", "9999999999")),
-    ("r15 nonce twice", |f| f.twice("nonce", "\"x\"")),
-    ("r15 sub twice, once escaped", |f| f.twice("s\\u0075b", "\"mallory\"")),
+    ("r15 sub twice", |f| f.preceded("sub", "\"mallory\"")),
+    ("r15 sub twice, the honest one first", |f| f.followed("sub", "\"mallory\"")),
+    ("r15 sub twice, the same", |f| f.preceded("sub", "\"alice-0001\"")),
+    ("r15 iss twice", |f| f.preceded("iss", "\"https://evil.test\"")),
+    ("r15 iss twice, the honest one first", |f| f.followed("iss", "\"https://evil.test\"")),
+    ("r15 aud twice", |f| f.preceded("aud", "\"evil\"")),
+    ("r15 exp twice", |f| f.preceded("exp", "1")),
+    ("r15 exp twice, the honest one first", |f| f.followed("exp", "9999999999")),
+    ("r15 nonce twice", |f| f.preceded("nonce", "\"x\"")),
+    ("r15 sub twice, once escaped", |f| f.preceded("s\\u0075b", "\"mallory\"")),
+    ("r15 a claim that nobody asked for, twice", |f| {
+        f.claims["example"] = json!(1);
+        f.preceded("example", "1")
+    }),
+    ("r15 a member twice, deep inside", |f| f.with_raw("example", "[{\"a\":{\"b\":1,\"b\":1}}]")),
     ("r15 alg twice", |f| {
         let header = "{\"alg\":\"none\",\"kid\":\"rs256\",\"alg\":\"RS256\"}";
         f.sign_text(header, &f.claims.to_string())
@@ -160,7 +173,8 @@ pub(super) const SHAPES: &[Row] = &[
     ("a14 characters of the other alphabet", |f| {
         rewritten(f, |h, c, s| format!("{h}.{c}.{}/+{}", &s[..4], &s[6..]))
     }),
-    ("a14 claims of 1 MiB", |f| f.with("filler", json!("x".repeat(1 << 20)))),
+    // Less than the provider's whole answer may have, more than a token may have.
+    ("a14 claims of 100 KiB", |f| f.with("filler", json!("x".repeat(100 << 10)))),
     ("a14 depth of 10000", |f| f.with_raw("deep", &format!("{}{}", "[".repeat(10_000), "]".repeat(10_000)))),
     ("a14 claims that are an array", |f| f.sign_text(&f.header.to_string(), "[]")),
     ("a14 claims that are a string", |f| f.sign_text(&f.header.to_string(), "\"alice\"")),

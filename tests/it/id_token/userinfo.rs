@@ -60,6 +60,25 @@ fn r18_r19_a15_userinfo_never_overrides_the_id_token() {
 }
 
 #[test]
+fn a15_a_dotted_claim_of_userinfo_does_not_speak_over_the_id_token() {
+    let setting =
+        Setting::with(|plan| plan.identity_extra("user_id = \"profile.uid\"\nname = \"profile.call.name\""));
+    setting.provider.person(json!({"profile": {"uid": "alice", "call": {"name": "Alice"}}}));
+    setting.provider.bend_userinfo(|claims| {
+        for name in ["profile.uid", "profile.call.name", "profile.call"] {
+            claims[name] = json!("root");
+        }
+    });
+    let (user, name) = told(&setting).expect("a login");
+    assert_eq!((user.as_deref(), name.as_deref()), (Some("alice"), Some("Alice")));
+    // What shadows nothing is an honest claim, dots or not.
+    let setting = Setting::with(|plan| plan.identity_extra("name = \"https://corp.example/name\""));
+    setting.provider.bend_userinfo(|claims| claims["https://corp.example/name"] = json!("Alice"));
+    let (_, name) = told(&setting).expect("a login");
+    assert_eq!(name.as_deref(), Some("Alice"));
+}
+
+#[test]
 fn r19_userinfo_adds_what_the_id_token_leaves_out() {
     let setting = Setting::new();
     setting.provider.make_id_token(|f| {

@@ -115,6 +115,89 @@ fn r77_answers_without_a_body_have_none() {
 }
 
 #[test]
+fn r71_a_client_of_http_1_0_gets_no_chunks() {
+    let setting = Setting::new();
+    let cookie = setting.session_cookie(&setting.signed_in());
+    let host = setting.gateway.host();
+    setting.upstream.answer_raw(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n7\r\n, world\r\n0\r\n\r\n",
+    );
+    for lines in ["", "Connection: keep-alive\r\n", "Connection: close\r\n", "TE: chunked\r\n"] {
+        for path in ["/inside", "/public/x"] {
+            let request = format!(
+                "GET {path} HTTP/1.0\r\nHost: {host}\r\nSec-Fetch-Site: same-origin\r\n\
+                 Cookie: __Host-keycard={cookie}\r\n{lines}\r\n"
+            );
+            let mut connection = Connection::open(setting.gateway.address);
+            connection.write(request.as_bytes());
+            let answer = connection.answer(false).unwrap();
+            assert_eq!(answer.status, 200, "{lines:?}");
+            assert_eq!(answer.header("transfer-encoding"), None, "{lines:?}");
+            assert_eq!(answer.header("content-length"), None, "{lines:?}");
+            let kept = answer.all("connection").iter().any(|value| value.eq_ignore_ascii_case("keep-alive"));
+            assert!(!kept, "{lines:?}: {:?}", answer.headers);
+            // Read to the end of the connection, which is the end of the body.
+            assert_eq!(answer.text(), "hello, world", "{lines:?}");
+        }
+    }
+}
+
+#[test]
+fn r79_nobody_listens_for_ever_to_a_body_that_was_refused() {
+    let setting = Setting::new();
+    let cookie = setting.session_cookie(&setting.signed_in());
+    setting.upstream.forget();
+    let own = setting.gateway.host();
+    let (same, cross) = ("same-origin", "cross-site");
+    for (name, target, host, site, cookie, status) in [
+        ("a forged request", "/inside", own, cross, cookie.as_str(), 403),
+        ("nobody", "/inside", own, same, "none", 401),
+        ("no role", "/admin/x", own, same, &cookie, 403),
+        ("a forged sign-out", "/bff/logout", own, cross, &cookie, 403),
+        ("no such endpoint", "/bff/nowhere", own, same, &cookie, 404),
+        ("the wrong method", "/bff/user", own, same, &cookie, 405),
+        ("another host", "/inside", "evil.test", same, &cookie, 421),
+        ("an ambiguous path", "/a//b", own, same, &cookie, 400),
+    ] {
+        let mut connection = Connection::open(setting.gateway.address);
+        let request = format!(
+            "POST {target} HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Site: {site}\r\nSec-Fetch-Mode: cors\r\n\
+             Sec-Fetch-Dest: empty\r\nCookie: __Host-keycard={cookie}\r\nTransfer-Encoding: chunked\r\n\r\n\
+             5\r\nhello\r\n"
+        );
+        connection.write(request.as_bytes());
+        let answer = connection.answer(false).unwrap();
+        assert_eq!(answer.status, status, "{name}");
+        assert_eq!(answer.header("connection"), Some("close"), "{name}: {:?}", answer.headers);
+        let ended = connection.ends_while_dripping(b"1\r\nx\r\n", Duration::from_millis(50), 60);
+        assert!(ended, "{name}: the connection goes on");
+    }
+    assert_eq!(setting.upstream.count(), 0);
+}
+
+#[test]
+fn r79_nobody_listens_for_ever_to_a_body_that_the_upstream_does_not_want() {
+    let setting = Setting::new();
+    for answer in [
+        &b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"[..],
+        b"HTTP/1.1 413 Content Too Large\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n",
+        b"",
+    ] {
+        setting.upstream.script(move |exchange| {
+            exchange.write(answer);
+            Some(After::Close)
+        });
+        let host = setting.gateway.host();
+        let mut connection = Connection::open(setting.gateway.address);
+        let head = format!("POST /public/x HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n");
+        connection.write(head.as_bytes());
+        let status = connection.answer(false).map(|answer| answer.status);
+        assert!(matches!(status, Some(413 | 502)), "{status:?}");
+        assert!(connection.ends_while_dripping(b"1\r\nx\r\n", Duration::from_millis(50), 60), "{status:?}");
+    }
+}
+
+#[test]
 fn r77_expect_100_continue_is_answered() {
     let setting = Setting::new();
     let cookie = setting.session_cookie(&setting.signed_in());

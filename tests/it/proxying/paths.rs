@@ -59,6 +59,36 @@ fn r70_a29_ambiguous_paths_reach_nobody() {
 }
 
 #[test]
+fn r70_a29_a_delimiter_that_a_second_decoding_uncovers_is_refused() {
+    let setting = Setting::new();
+    let cookie = setting.session_cookie(&setting.signed_in());
+    let host = format!("Host: {}\r\n", setting.gateway.host());
+    setting.upstream.forget();
+    for path in [
+        "/public/%25%32%65%25%32%65/admin/x",
+        "/public/%25%32%45%25%32%45/admin/x",
+        "/public/%2%35%32e/admin/x",
+        "/public/%252e%252e/admin/x",
+        "/public/%25%32e%252%65/admin/x",
+        "/public/%25%32%66x",
+        "/public/%25%32Fx",
+        "/public/%25%35%63x",
+        "/public/%25%30%30",
+        "/public/%25%32%35%32%65",
+        "/public/%25%32%35%32%35%32%65",
+        "/public/%2525252525252525252541",
+        "/%25%32%65%25%32%65/admin/x",
+    ] {
+        assert_eq!(ask(&setting, path, &host, &cookie), Some(400), "{path}");
+        assert_eq!(ask(&setting, path, &host, "none"), Some(400), "{path}, by nobody");
+    }
+    assert_eq!(setting.upstream.count(), 0, "{:?}", setting.upstream.arrived());
+    for path in ["/public/100%25", "/public/%2541", "/public/a%25%32%30b"] {
+        assert_eq!(ask(&setting, path, &host, &cookie), Some(200), "{path} uncovers nothing");
+    }
+}
+
+#[test]
 fn r70_a29_what_was_judged_is_what_arrives() {
     let setting = Setting::new();
     let cookie = setting.session_cookie(&setting.signed_in());

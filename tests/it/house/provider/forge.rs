@@ -86,8 +86,15 @@ impl Forge {
         self.sign_text(&self.header.to_string(), &text)
     }
 
-    /// With a claim written a second time, at the end.
-    pub fn twice(&mut self, claim: &str, raw: &str) -> String {
+    /// With a claim written twice, this one first: a parser that lets the last one win never sees it.
+    pub fn preceded(&mut self, claim: &str, raw: &str) -> String {
+        let text = self.claims.to_string();
+        let text = format!("{{\"{claim}\":{raw},{}", text.strip_prefix('{').unwrap());
+        self.sign_text(&self.header.to_string(), &text)
+    }
+
+    /// With a claim written a second time, at the end: a parser that lets the first one win never sees it.
+    pub fn followed(&mut self, claim: &str, raw: &str) -> String {
         let text = self.claims.to_string();
         let text = format!("{},\"{claim}\":{raw}}}", text.strip_suffix('}').unwrap());
         self.sign_text(&self.header.to_string(), &text)

@@ -64,10 +64,15 @@ impl Keys {
     /// The key set that the provider publishes: a key for each algorithm, and beside them what a careful reader has
     /// to skip: an encryption key, a symmetric key, a kind of key that nobody knows.
     pub fn published(&self) -> Value {
-        // Decoys first: other kinds of key under the name of the one that signs (R24).
-        let mut decoy = rsa_jwk(&self.third, "rs256", "RSA-OAEP");
-        decoy["use"] = json!("enc");
-        let mut keys = vec![decoy, ec_jwk(&self.p384, "rs256", "P-384", "ES384")];
+        // Decoys first: other kinds of key under the name of the one that signs (R24). Encryption keys have no `alg`
+        // here: only their `use` tells what they are for.
+        let encryption = |key, kid| {
+            let mut jwk = rsa_jwk(key, kid, "");
+            jwk.as_object_mut().unwrap().remove("alg");
+            jwk["use"] = json!("enc");
+            jwk
+        };
+        let mut keys = vec![encryption(&self.third, "rs256"), ec_jwk(&self.p384, "rs256", "P-384", "ES384")];
         keys.push(rsa_jwk(&self.rsa, "rs256", "RS256"));
         for algorithm in ["RS384", "RS512", "PS256", "PS384", "PS512"] {
             keys.push(rsa_jwk(&self.rsa, &algorithm.to_lowercase(), algorithm));
@@ -79,16 +84,7 @@ impl Keys {
         keys.push(
             json!({"kty": "OKP", "crv": "Ed25519", "kid": "eddsa", "use": "sig", "alg": "EdDSA", "x": x}),
         );
-        let mut encryption = rsa_jwk(&self.second, "enc", "RSA-OAEP-256");
-        encryption["use"] = json!("enc");
-        keys.push(encryption);
-        // Keys with which anybody could sign: exponent 1, and 512 bits.
-        let mut weak = rsa_jwk(&self.rsa, "exponent-1", "RS256");
-        weak["e"] = json!(b64([1]));
-        keys.push(weak);
-        let mut tiny = rsa_jwk(&self.rsa, "tiny", "RS256");
-        tiny["n"] = json!(b64([0xc5; 64]));
-        keys.push(tiny);
+        keys.push(encryption(&self.second, "enc"));
         keys.push(
             json!({"kty": "EC", "crv": "P-256", "kid": "off-curve", "x": b64([1; 32]), "y": b64([1; 32])}),
         );
