@@ -199,7 +199,11 @@ fn the_example_is_right_once_its_secrets_are_there() {
     for password in PASSWORDS.iter().copied().chain([key.trim()]) {
         assert!(!said.contains(password), "{password} in:\n{said}");
     }
-    // Without the variable it is one mistake, with its line.
+    // With a variable that is not there it is one mistake, with its line.
+    let elsewhere = text.replace("# store = \"embedded\"", "store = { env = \"KEYCARD_STORE\" }");
+    assert_ne!(elsewhere, text);
+    let path = file(&folder, "elsewhere.toml", &elsewhere);
+    assert_eq!(check(&path, &[store]).code, Some(0));
     let ended = check(&path, &[]);
     assert_eq!(ended.code, Some(64));
     assert!(ended.stderr.contains("KEYCARD_STORE"), "{}", ended.stderr);

@@ -59,7 +59,7 @@ fn everything_that_is_not_there_is_told_at_once_with_a_remedy() {
     let (said, code) = keycard(&["check", "--connect"], Some(&text), &[]);
     assert_eq!(code, 1, "{said}");
     for words in [
-        "is for any of `signing_algorithms`",
+        "the provider publishes no key that can be used",
         "Redis refused the connection",
         "it refused the connection",
         "its name cannot be resolved",
