@@ -200,7 +200,9 @@ fn the_example_is_right_once_its_secrets_are_there() {
         assert!(!said.contains(password), "{password} in:\n{said}");
     }
     // With a variable that is not there it is one mistake, with its line.
-    let elsewhere = text.replace("# store = \"embedded\"", "store = { env = \"KEYCARD_STORE\" }");
+    let elsewhere = text
+        .replace("# store = \"embedded\"", "store = { env = \"KEYCARD_STORE\" }")
+        .replace("# keys = ", "keys = ");
     assert_ne!(elsewhere, text);
     let path = file(&folder, "elsewhere.toml", &elsewhere);
     assert_eq!(check(&path, &[store]).code, Some(0));
