@@ -1,16 +1,19 @@
 //! The composition root: settings become a running gateway.
 //!
-//! I own: the choice of adapters, the one clock, the listener and the drain. I may call: every room; nobody calls me
-//! but `main` and the tests. I never decide anything about a request.
+//! I own: the choice of adapters, the one clock, the listener and the drain; `connect` tries what the gateway depends
+//! on, `bounds` lists the time limits of the rooms. I may call: every room; nobody calls me but `main` and the tests. I
+//! never decide anything about a request.
+
+pub mod bounds;
+pub mod connect;
 
 use crate::config::Settings;
 use crate::domain::time::Timestamp;
 use crate::gateway::{Gateway, Providers};
 use crate::inbound::{self, BrokenPage, CookieNames, Desk, EnvelopeKeys, Pages};
-use crate::keyring::KeyRing;
 use crate::oidc::OidcProvider;
 use crate::ports::{Clock, IdentityProvider, ProviderError, StoreError};
-use crate::store;
+use crate::store::{self, Keeper, Opened};
 use crate::upstream::rules::HeaderRules;
 use crate::upstream::{TrustError, Upstreams};
 use actix_web::{HttpServer, web};
@@ -59,17 +62,18 @@ pub struct App {
     header_timeout: Duration,
     keep_alive: Duration,
     drain_timeout: Duration,
+    keeper: Keeper,
 }
 
 impl App {
-    /// Puts the gateway together. Opens no port; neither the provider nor the store has to be up (R22).
+    /// Puts the gateway together. Opens no port; neither the provider nor a store's server has to be up
+    /// (R22). The embedded store is opened, and made if it is not there yet.
     ///
     /// # Errors
     /// See [`StartError`].
     pub async fn build(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let Settings { server, session, providers, identity, routes, log: _ } = settings;
-        let keys = Arc::new(KeyRing::new(session.keys).ok_or(StartError::Missing("session keys"))?);
-        let store = store::open(&session.store, Arc::clone(&keys)).await?;
+        let Settings { server, session, providers, identity, routes, log: _, from_environment: _ } = settings;
+        let Opened { store, keys, keeper } = store::open(&session.store, session.keys).await?;
         let mut adapters: Vec<(_, Arc<dyn IdentityProvider>)> = Vec::new();
         for provider in providers {
             let id = provider.id.clone();
@@ -105,6 +109,7 @@ impl App {
             header_timeout: server.header_timeout,
             keep_alive: server.keep_alive,
             drain_timeout: server.drain_timeout,
+            keeper,
         })
     }
 
@@ -118,7 +123,7 @@ impl App {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        let Self { desk, rules, workers, header_timeout, keep_alive, drain_timeout } = self;
+        let Self { desk, rules, workers, header_timeout, keep_alive, drain_timeout, keeper } = self;
         let template = Upstreams::new(rules).map_err(io::Error::other)?;
         let template = Arc::new(template);
         let server =
@@ -132,6 +137,9 @@ impl App {
             Some(count) => server.workers(count),
             None => server,
         };
-        server.listen(listener)?.run().await
+        let result = server.listen(listener)?.run().await;
+        // The last request has been answered: what the store has not written yet, it writes now.
+        drop(keeper);
+        result
     }
 }

@@ -4,8 +4,9 @@
 //! here and nowhere else. I may call: `domain`, `keyring` (for the form of a key). I never open a socket, and I never
 //! stop at the first mistake.
 //!
-//! Two tiers: the file as the TOML parser left it, walked by `cursor`, and [`Settings`], which cannot be wrong. Each
-//! section has a file that takes one to the other.
+//! Two tiers: the file as the TOML parser left it, with the environment laid over it by `overlay` and walked by
+//! `cursor`; and [`Settings`], which cannot be wrong. Each section has a file that takes one to the other, and says in
+//! a table which keys it has.
 
 pub mod environment;
 pub mod problem;
@@ -19,8 +20,10 @@ mod identity_header;
 mod keys;
 mod log;
 mod mask;
+mod overlay;
 mod provider;
 mod route;
+mod schema;
 mod secret;
 mod server;
 mod session;
@@ -42,8 +45,10 @@ use crate::domain::session::Limits;
 use crate::keyring::MasterKey;
 use ipnet::IpNet;
 use secrecy::SecretString;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeTable;
 use url::Url;
@@ -62,6 +67,8 @@ pub struct Settings {
     pub routes: RouteTable,
     /// `[log]`.
     pub log: LogSettings,
+    /// The names of the environment variables that took part as keys.
+    pub from_environment: Vec<String>,
 }
 
 /// The public door.
@@ -90,18 +97,36 @@ pub struct ServerSettings {
 pub struct SessionSettings {
     /// `store`.
     pub store: StoreSettings,
-    /// `keys`: the first seals, all open; never empty.
-    pub keys: Vec<MasterKey>,
+    /// `keys`.
+    pub keys: KeySource,
     /// `idle_timeout` and `lifetime`.
     pub limits: Limits,
 }
 
+/// Where the keys come from.
+pub enum KeySource {
+    /// From the configuration: the first seals, all open; never empty.
+    Given(Vec<MasterKey>),
+    /// From a file beside the embedded store, which makes it at its first start.
+    BesideStore,
+}
+
 /// The store of sessions.
 pub enum StoreSettings {
+    /// `embedded`: a file on this machine.
+    Embedded(EmbeddedSettings),
     /// `memory`: gone with the process.
     Memory,
     /// `redis://` or `rediss://`.
     Redis(RedisSettings),
+}
+
+/// A directory with the sessions of one gateway.
+pub struct EmbeddedSettings {
+    /// `store_path`: the directory; whether it is there is for the store to find out.
+    pub path: PathBuf,
+    /// `server.dev`: a key in it that others may read will do.
+    pub dev: bool,
 }
 
 /// A Redis server.
@@ -179,36 +204,79 @@ pub enum LogFormat {
     Human,
 }
 
-/// Reads the file at `path`, and what it points at.
+/// The file that is read when none is named.
+pub const DEFAULT_FILE: &str = "keycard.toml";
+
+/// Reads the file at `path`, or [`DEFAULT_FILE`], what it points at, and the environment over it.
+///
+/// A container may have no file at all: where none was named and the default one does not exist, the environment
+/// alone will do, if it has any key. A file that was named must be there.
 ///
 /// # Errors
-/// Every mistake in it; or one, when it cannot be read or is no TOML.
-pub fn load(path: &Path, environment: &dyn Environment) -> Result<Settings, Problems> {
-    let name = path.display().to_string();
-    let bytes =
-        environment.read_file(path).map_err(|error| Problems::unreadable(&name, &error.to_string()))?;
+/// Every mistake; or one, when the file cannot be read or is no TOML.
+pub fn load(path: Option<&Path>, environment: &dyn Environment) -> Result<Settings, Problems> {
+    let file = path.unwrap_or(Path::new(DEFAULT_FILE));
+    let name = file.display().to_string();
+    let bytes = match environment.read_file(file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound && path.is_none() => {
+            if overlay::variables(environment).is_empty() {
+                return Err(Problems::nothing(&name));
+            }
+            return parse(&format!("{name} (not there)"), "", environment);
+        }
+        Err(error) => return Err(Problems::unreadable(&name, &error.to_string())),
+    };
     let text = String::from_utf8(bytes).map_err(|_| Problems::unreadable(&name, "it is not UTF-8 text"))?;
     parse(&name, &text, environment)
 }
 
-/// Reads `text` as if it were a file called `name`, and what it points at.
+/// Reads `text` as if it were a file called `name`, what it points at, and the environment over it.
 ///
 /// # Errors
-/// Every mistake in it; or one, when it is no TOML.
+/// Every mistake; or one, when the text is no TOML.
 pub fn parse(name: &str, text: &str, environment: &dyn Environment) -> Result<Settings, Problems> {
+    let variables = overlay::variables(environment);
     let tree = DeTable::parse(text).map_err(|error| Problems::syntax(name, text, &error))?;
-    let reader = Reader::new(environment);
-    let settings = resolve(Section::root(&reader, tree.get_ref()));
+    let mut tree = tree.into_inner();
+    let hidden = mask::hidden_spans(&tree);
+    let misfits = overlay::lay_over(&mut tree, text, &variables);
+    let reader = Reader::new(environment, misfits);
+    let settings = resolve(Section::root(&reader, &tree));
     match (settings, reader.into_faults()) {
-        (Ok(settings), faults) if faults.is_empty() => Ok(settings),
-        (_, faults) => Err(Problems::new(name, text, &mask::hidden_spans(tree.get_ref()), faults)),
+        (Ok(settings), faults) if faults.is_empty() => {
+            let from_environment = variables.iter().map(|variable| variable.name.clone()).collect();
+            Ok(Settings { from_environment, ..settings })
+        }
+        (_, faults) => {
+            let variable = |span: &Range<usize>| {
+                overlay::variable_at(&variables, text, span).map(|variable| variable.name.clone())
+            };
+            Err(Problems::new(name, text, &hidden, &variable, faults))
+        }
     }
 }
 
-/// What `keycard check` says of a file without mistakes: what is served where and to whom, every bound as a number,
-/// and what deserves a second look. Holds no secret.
-pub fn describe(settings: &Settings) -> String {
-    description::write(settings)
+/// A time limit that is fixed in another room, for `keycard check` to print.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// What is limited.
+    pub what: &'static str,
+    /// How long.
+    pub span: Duration,
+    /// What else there is to say.
+    pub note: &'static str,
+}
+
+/// What `keycard check` says of a configuration without mistakes: what is served where and to whom, every bound as a
+/// number, the `fixed` ones too, and what deserves a second look. Holds no secret.
+pub fn describe(settings: &Settings, fixed: &[Bound]) -> String {
+    description::write(settings, fixed)
+}
+
+/// The JSON Schema of the file (draft 2020-12), for editors: what `keycard schema` prints.
+pub fn schema() -> String {
+    format!("{:#}\n", schema::document())
 }
 
 fn resolve(mut file: Section<'_>) -> Result<Settings, Reported> {
@@ -222,7 +290,15 @@ fn resolve(mut file: Section<'_>) -> Result<Settings, Reported> {
     file.finish();
     let routes = routes?;
     let identity = IdentityRule { read_by_headers: claims_in_headers(&routes), ..identity? };
-    Ok(Settings { server: server?, session: session?, providers: providers?, identity, routes, log: log? })
+    Ok(Settings {
+        server: server?,
+        session: session?,
+        providers: providers?,
+        identity,
+        routes,
+        log: log?,
+        from_environment: Vec::new(),
+    })
 }
 
 fn claims_in_headers(routes: &RouteTable) -> Vec<ClaimPath> {

@@ -56,6 +56,18 @@ fn pad(text: &str) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KeyId([u8; KEY_ID_LENGTH]);
 
+impl KeyId {
+    /// Reads what [`Self::as_bytes`] gave.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The name, as it stands in front of what its key has sealed.
+    pub const fn as_bytes(&self) -> &[u8; KEY_ID_LENGTH] {
+        &self.0
+    }
+}
+
 /// What a derived key is for. The words are part of the derivation: changing one loses what it sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -129,6 +141,11 @@ impl KeyRing {
 
     fn find(&self, id: KeyId) -> Result<&RingKey, CannotOpen> {
         self.keys().find(|key| key.id == id).ok_or(CannotOpen::UnknownKey)
+    }
+
+    /// Whether this key is in the ring.
+    pub fn has(&self, id: KeyId) -> bool {
+        self.find(id).is_ok()
     }
 
     /// The id of the key that seals.

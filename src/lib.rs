@@ -26,3 +26,6 @@ pub mod inbound;
 pub mod telemetry;
 
 pub mod app;
+
+#[cfg(feature = "demo")]
+pub mod demo;

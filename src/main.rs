@@ -1,17 +1,21 @@
 //! The edge of the process: arguments, exit codes, signals.
 //!
-//! I own: the command line. I may call: `config`, `telemetry`, `app`, `keyring` (for a new key). I never do the work.
+//! I own: the command line. I may call: `config`, `telemetry`, `app`, `keyring` (for a new
+//! key), `demo` where it is built in. I never do the work.
 //!
-//! Exit codes: 0 done, 1 cannot start or serve, 2 wrong arguments, 64 the configuration has mistakes.
+//! Exit codes: 0 done, 1 cannot start, serve or reach what is needed, 2 wrong arguments, 64 the configuration has
+//! mistakes.
 
 use clap::{Parser, Subcommand};
+use keycard::app::bounds::bounds;
+use keycard::app::connect::connect;
 use keycard::app::{App, SystemClock};
-use keycard::config::environment::ProcessEnvironment;
+use keycard::config::environment::{Environment as _, ProcessEnvironment};
 use keycard::config::{self, Settings};
 use keycard::keyring::MasterKey;
 use keycard::telemetry;
 use std::future::Future;
-use std::io;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -33,18 +37,30 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Everything in one process, to be tried out: an identity provider, three apps and the gateway.
+    #[cfg(feature = "demo")]
+    Demo {
+        /// The port to open in a browser; the next free one if it is taken, any free one if it is 0.
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+    },
     /// Run the gateway.
     Serve {
-        /// The configuration file.
-        #[arg(long, default_value = "keycard.toml")]
-        config: PathBuf,
+        /// The configuration file [default: keycard.toml, or none where KEYCARD__ variables say everything].
+        #[arg(long)]
+        config: Option<PathBuf>,
     },
     /// Check a configuration file: every mistake at once, or a summary with all time limits.
     Check {
-        /// The configuration file.
-        #[arg(long, default_value = "keycard.toml")]
-        config: PathBuf,
+        /// Also try to reach the providers, the store and the apps; exits with 1 if one of them cannot be reached.
+        #[arg(long)]
+        connect: bool,
+        /// The configuration file [default: keycard.toml, or none where KEYCARD__ variables say everything].
+        #[arg(long)]
+        config: Option<PathBuf>,
     },
+    /// Print the JSON Schema of the configuration file, for editors.
+    Schema,
     /// Keys for `session.keys`.
     Keys {
         #[command(subcommand)]
@@ -64,17 +80,24 @@ fn main() -> ExitCode {
         return fail(&"another TLS provider is installed already");
     }
     match Arguments::parse().command {
-        Command::Serve { config } => match load(&config) {
+        #[cfg(feature = "demo")]
+        Command::Demo { port } => demo(port),
+        Command::Serve { config } => match load(config.as_deref()) {
             Ok(settings) => serve(settings),
             Err(code) => code,
         },
-        Command::Check { config } => match load(&config) {
+        Command::Check { config, connect } => match load(config.as_deref()) {
             Ok(settings) => {
-                say(&config::describe(&settings));
-                ExitCode::SUCCESS
+                say(&config::describe(&settings, &bounds()));
+                say("no mistakes");
+                if connect { reach(settings) } else { ExitCode::SUCCESS }
             }
             Err(code) => code,
         },
+        Command::Schema => {
+            say(config::schema().trim_end());
+            ExitCode::SUCCESS
+        }
         Command::Keys { command: KeysCommand::New } => match MasterKey::generate() {
             Ok(key) => {
                 say(key.to_text().as_str());
@@ -85,11 +108,38 @@ fn main() -> ExitCode {
     }
 }
 
-fn load(path: &Path) -> Result<Settings, ExitCode> {
+fn load(path: Option<&Path>) -> Result<Settings, ExitCode> {
     config::load(path, &ProcessEnvironment).map_err(|problems| {
-        complain(&problems);
+        if colours() {
+            complain(&problems.painted());
+        } else {
+            complain(&problems);
+        }
         ExitCode::from(BAD_CONFIG)
     })
+}
+
+/// Whether standard error is a terminal that wants colours (<https://no-color.org>).
+fn colours() -> bool {
+    let variable = |name| ProcessEnvironment.var(name).unwrap_or_default();
+    io::stderr().is_terminal() && variable("NO_COLOR").is_empty() && variable("TERM") != "dumb"
+}
+
+fn reach(settings: Settings) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let findings = runtime.block_on(connect(settings, Arc::new(SystemClock)));
+    // A name server that does not answer may keep a thread of it busy for longer than anybody waits.
+    runtime.shutdown_background();
+    match findings {
+        Ok(findings) => {
+            say(&format!("\n{findings}"));
+            if findings.all_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => fail(&error),
+    }
 }
 
 fn serve(settings: Settings) -> ExitCode {
@@ -97,6 +147,26 @@ fn serve(settings: Settings) -> ExitCode {
         return fail(&error);
     }
     match actix_web::rt::System::new().block_on(run(settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+#[cfg(feature = "demo")]
+fn demo(port: u16) -> ExitCode {
+    let prepared = keycard::demo::Demo::prepare(port, &ProcessEnvironment, Arc::new(SystemClock));
+    let demo = match prepared {
+        Ok(demo) => demo,
+        Err(error) => return fail(&error),
+    };
+    if let Err(error) = telemetry::install(demo.log()) {
+        return fail(&error);
+    }
+    let served = actix_web::rt::System::new().block_on(async move {
+        let stop = stop_signal()?;
+        demo.serve(stop, say).await
+    });
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
@@ -137,14 +207,14 @@ fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     })
 }
 
-#[expect(clippy::print_stdout, reason = "the answer of a command belongs on standard output")]
+/// The answer of a command. Whoever stops reading it has read enough.
 fn say(text: &str) {
-    println!("{text}");
+    drop(writeln!(io::stdout(), "{text}"));
 }
 
-#[expect(clippy::print_stderr, reason = "there may be no log yet")]
+/// To the terminal: there may be no log yet.
 fn complain(error: &dyn std::fmt::Display) {
-    eprintln!("{error}");
+    drop(writeln!(io::stderr(), "{error}"));
 }
 
 fn fail(error: &dyn std::fmt::Display) -> ExitCode {

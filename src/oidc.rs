@@ -39,7 +39,29 @@ use crate::ports::{AuthorizationRequest, Clock, IdentityProvider, ProviderError,
 use futures_util::future::BoxFuture;
 use reqwest::StatusCode;
 use std::sync::Arc;
+use std::time::Duration;
 use url::Url;
+
+/// How long a provider's metadata are kept.
+pub const METADATA_KEPT: Duration = discovery::KEEP;
+
+/// How long its keys are kept where it does not say.
+pub const KEYS_KEPT: Duration = keys::KEEP;
+
+/// The bounds within which it may say how long (`Cache-Control: max-age`).
+pub const KEYS_KEPT_WITHIN: (Duration, Duration) = (keys::KEEP_LEAST, keys::KEEP_MOST);
+
+/// How often keys are fetched before their time, for tokens that name an unknown one.
+pub const UNKNOWN_KEY_EVERY: Duration = keys::REFILL;
+
+/// How soon a failed renewal of metadata or keys is tried again.
+pub const RENEWAL_RETRY: Duration = cached::RENEWAL_RETRY;
+
+/// What a provider publishes that could be reached.
+pub struct Published {
+    /// How many usable keys there are; `None` where all signatures are by the client secret.
+    pub keys: Option<usize>,
+}
 
 /// One identity provider.
 pub struct OidcProvider {
@@ -73,6 +95,22 @@ impl OidcProvider {
         let transport = Transport::new(&settings)?;
         let keys = KeyCache::new(Arc::clone(&clock));
         Ok(Self { settings, identity, clock, transport, metadata: Cached::new(), keys })
+    }
+
+    /// Asks the provider for its metadata and its keys, as the first login would, and for nothing else.
+    ///
+    /// # Errors
+    /// [`ProviderError::Unavailable`], or [`ProviderError::Misconfigured`], also when there is no key for any of the
+    /// allowed algorithms.
+    pub async fn reach(&self) -> Result<Published, ProviderError> {
+        let metadata = self.metadata().await?;
+        let Some(place) = &metadata.keys else { return Ok(Published { keys: None }) };
+        let keys = self.fetch_keys(place).await?.document;
+        if keys.serves(&self.settings.algorithms) {
+            return Ok(Published { keys: Some(keys.len()) });
+        }
+        let text = "none of the keys at `jwks_uri` is for any of `signing_algorithms`";
+        Err(ProviderError::Misconfigured(text.into()))
     }
 
     async fn metadata(&self) -> Result<Arc<Metadata>, ProviderError> {

@@ -1,15 +1,16 @@
 //! Where sessions live: the port `SessionStore` over a backend that knows only bytes.
 //!
-//! I own: [`open`], and what a backend owes (`Backend`). I may call: `domain`, `ports`, `keyring`, `config`.
+//! I own: [`open`], [`Keeper`], and what a backend owes (`Backend`). I may call: `domain`, `ports`, `keyring`, `config`.
 //! I never let a backend see a session, a ticket or a name: it gets digests, keyed names and sealed bytes (R44).
 //!
-//! Two layers: `sealed` is the port, and seals and opens records; below it `memory` or `redis` keeps the bytes.
-//! One contract suite (`contract`) runs on both.
+//! Two layers: `sealed` is the port, and seals and opens records; below it `memory`, `embedded`
+//! or `redis` keeps the bytes. One contract suite (`contract`) runs on all of them.
 
+use self::embedded::Embedded;
 use self::memory::Memory;
 use self::redis::Redis;
 use self::sealed::Sealed;
-use crate::config::StoreSettings;
+use crate::config::{KeySource, StoreSettings};
 use crate::domain::login::LoginId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
@@ -21,22 +22,61 @@ use std::time::Duration;
 
 #[cfg(test)]
 pub mod contract;
+mod embedded;
 mod memory;
 mod record;
 mod redis;
 mod sealed;
 
-/// Opens the store. Nothing is connected yet: a Redis server that is down makes requests fail, never the start.
-/// Its connections live on the runtime that this is called on.
+/// A store that is open.
+pub struct Opened {
+    /// The port.
+    pub store: Arc<dyn SessionStore>,
+    /// The keys that seal what is in it.
+    pub keys: Arc<KeyRing>,
+    /// To be dropped when no request is served any more.
+    pub keeper: Keeper,
+}
+
+/// Closes the store when it is dropped, whoever still holds the port: what is not on the disk yet is written then.
+pub struct Keeper(Option<Arc<Embedded>>);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if let Some(embedded) = &self.0 {
+            embedded.close();
+        }
+    }
+}
+
+/// Opens the store. A Redis server is not connected to yet: one that is down makes requests fail, never the start, and
+/// its connections live on the runtime that this is called on. The file of the embedded store is opened, or made, and
+/// so is its key.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`] when the settings can never work: a malformed URL, certificates that are none.
-pub async fn open(settings: &StoreSettings, keys: Arc<KeyRing>) -> Result<Arc<dyn SessionStore>, StoreError> {
-    let backend: Arc<dyn Backend> = match settings {
-        StoreSettings::Memory => Arc::new(Memory::new()),
-        StoreSettings::Redis(settings) => Arc::new(Redis::open(settings)?),
+/// [`StoreError::Unavailable`] when the settings can never work (a malformed URL, certificates that are none), and when
+/// the file of the embedded store or its key cannot be used.
+pub async fn open(settings: &StoreSettings, keys: KeySource) -> Result<Opened, StoreError> {
+    let (backend, keys, keeper): (Arc<dyn Backend>, _, _) = match settings {
+        StoreSettings::Memory => (Arc::new(Memory::new()), given(keys)?, None),
+        StoreSettings::Redis(settings) => (Arc::new(Redis::open(settings)?), given(keys)?, None),
+        StoreSettings::Embedded(settings) => {
+            let (embedded, keys) = Embedded::open(settings, keys)?;
+            let embedded = Arc::new(embedded);
+            (Arc::clone(&embedded) as Arc<dyn Backend>, keys, Some(embedded))
+        }
     };
-    Ok(Arc::new(Sealed::new(backend, keys)))
+    let store = Arc::new(Sealed::new(backend, Arc::clone(&keys)));
+    Ok(Opened { store, keys, keeper: Keeper(keeper) })
+}
+
+/// The keys where there is no place beside the store.
+fn given(keys: KeySource) -> Result<Arc<KeyRing>, StoreError> {
+    let ring = match keys {
+        KeySource::Given(keys) => KeyRing::new(keys),
+        KeySource::BesideStore => None,
+    };
+    ring.map(Arc::new).ok_or_else(|| StoreError::Unavailable("there is no key to seal sessions with".into()))
 }
 
 /// The name of an index entry: an HMAC under the key ring.

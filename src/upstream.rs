@@ -2,11 +2,13 @@
 //!
 //! I own: [`Upstreams`], [`UpstreamError`] and everything that speaks HTTP to an upstream; hyper stays in here. I may
 //! call: `domain`. I never call anybody without a [`Permit`], and nobody whom the permit's route does not name: method,
-//! path and query come from the permit too, so that what was judged is what is sent (R70).
+//! path and query come from the permit too, so that what was judged is what is sent (R70). [`reach`] opens a connection
+//! for `keycard check`, and sends no request on it.
 
 pub mod body;
 mod client;
 pub mod headers;
+pub mod reach;
 pub mod reply;
 pub mod rules;
 
@@ -25,6 +27,12 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// How long a connection to an upstream may take.
+pub const CONNECT_TIMEOUT: Duration = client::CONNECT_TIMEOUT;
+
+/// How long an idle connection to an upstream is kept.
+pub const IDLE_TIMEOUT: Duration = client::IDLE_TIMEOUT;
 
 /// The upstreams as one worker sees them: its own pool of connections, its own turn in the round.
 pub struct Upstreams {

@@ -19,23 +19,25 @@ const PLAN: &[(&str, &[&str])] = &[
     ("inbound", &["domain", "gateway", "keyring", "ports", "upstream"]),
     ("telemetry", &["config"]),
     ("app", &["config", "domain", "gateway", "inbound", "keyring", "oidc", "ports", "store", "upstream"]),
-    ("main", &["app", "config", "keyring", "telemetry"]),
+    ("demo", &["app", "config", "keyring", "ports"]),
+    ("main", &["app", "config", "demo", "keyring", "telemetry"]),
 ];
 
 /// What is used in some places only: the token, and the path prefixes under `src/` that may name it.
 const FENCES: &[(&str, &[&str])] = &[
-    ("actix_web", &["inbound", "app", "main"]),
+    ("actix_web", &["inbound", "app", "demo", "main"]),
     ("actix_session", &["inbound"]),
     ("openidconnect", &["oidc"]),
     ("reqwest", &["oidc"]),
     ("redis::", &["store/redis"]),
+    ("redb", &["store/embedded"]),
     ("hyper", &["upstream"]),
     ("hyper_util", &["upstream"]),
-    ("aws_lc_rs", &["keyring", "oidc", "main", "upstream/client"]),
-    ("std::env", &["config"]),
+    ("aws_lc_rs", &["demo/idp/", "keyring", "oidc", "main", "upstream/client"]),
+    ("std::env", &["config", "demo/folder"]),
     ("SystemTime", &["app"]),
     ("serde", &["config", "gateway/state", "inbound", "oidc", "store"]),
-    ("serde_json", &["gateway/state", "inbound", "oidc", "store"]),
+    ("serde_json", &["config/schema", "demo", "gateway/state", "inbound", "oidc", "store"]),
 ];
 
 const LONGEST_FILE: usize = 500;

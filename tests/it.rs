@@ -16,6 +16,7 @@ mod it {
     mod access_log;
     mod authorization_response;
     mod binary;
+    mod check;
     mod cookies;
     mod coverage;
     mod csrf;

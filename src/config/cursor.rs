@@ -33,11 +33,12 @@ pub(super) struct Reader<'r> {
 }
 
 impl<'r> Reader<'r> {
-    pub(super) fn new(environment: &'r dyn Environment) -> Self {
-        Self { environment, faults: RefCell::default() }
+    /// Begins with the mistakes that were found before.
+    pub(super) fn new(environment: &'r dyn Environment, faults: Vec<Fault>) -> Self {
+        Self { environment, faults: RefCell::new(faults) }
     }
 
-    /// The mistakes, in the order of the file; those without a place come last.
+    /// The mistakes, in the order of the file, then of the variables; those without a place come last.
     pub(super) fn into_faults(self) -> Vec<Fault> {
         let mut faults = self.faults.into_inner();
         faults.sort_by_key(|fault| fault.span.as_ref().map_or(usize::MAX, |span| span.start));
@@ -126,7 +127,11 @@ impl<'r> Section<'r> {
 
     /// The entry with this key, if it is there.
     pub(super) fn take(&mut self, key: &'static str) -> Option<Entry<'r>> {
-        debug_assert!(keys_of(self.kind).contains(&key), "`{key}` is not among the keys of `{}`", self.kind);
+        debug_assert!(
+            keys_of(self.kind).any(|known| known == key),
+            "`{key}` is not among the keys of `{}`",
+            self.kind
+        );
         self.taken.push(key);
         let value = self.table?.get(key)?;
         Some(Entry::new(self.reader, self.path_of(key), value))
@@ -161,6 +166,8 @@ impl<'r> Section<'r> {
         match (self.take(key), self.broken) {
             (Some(entry), _) => read(&entry),
             (None, Some(reported)) => Err(reported),
+            // Told once, at the key that is misspelt: `finish` does.
+            (None, None) if self.is_misspelt(key) => Err(Reported(())),
             (None, None) => Err(self.wrong(key, "is missing", remedy)),
         }
     }
@@ -176,10 +183,10 @@ impl<'r> Section<'r> {
     /// Every key was taken: what is left is unknown.
     pub(super) fn finish(&self) {
         let known = keys_of(self.kind);
-        debug_assert!(known.iter().all(|key| self.taken.contains(key)), "keys of `{}` not read", self.kind);
+        debug_assert!(known.clone().all(|key| self.taken.contains(&key)), "keys of `{}` not read", self.kind);
         for (key, _) in self.table.into_iter().flatten() {
             let name: &str = key.get_ref();
-            if !known.contains(&name) {
+            if !known.clone().any(|key| key == name) {
                 self.reader.report(Fault {
                     key: self.path_of(name),
                     message: format!("unknown key `{}`", name.escape_debug()),
@@ -190,14 +197,22 @@ impl<'r> Section<'r> {
         }
     }
 
+    fn is_misspelt(&self, key: &str) -> bool {
+        let known = keys_of(self.kind);
+        let given = self.table.into_iter().flatten().map(|(name, _)| name.get_ref());
+        given
+            .filter(|name| !known.clone().any(|one| one == name.as_ref()))
+            .any(|name| nearest(name, known.clone()) == Some(key))
+    }
+
     fn meant(&self, unknown: &str) -> String {
         let known = keys_of(self.kind);
-        if let Some(near) = nearest(unknown, known.iter().copied()) {
+        if let Some(near) = nearest(unknown, known.clone()) {
             return format!("did you mean `{near}`?");
         }
         match home_of(unknown) {
             Some(home) => format!("it belongs into `{home}`"),
-            None => format!("the keys here are {}", listed(known.iter().copied())),
+            None => format!("the keys here are {}", listed(known)),
         }
     }
 

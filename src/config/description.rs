@@ -1,10 +1,11 @@
 //! What a right configuration means, in words and numbers.
 //!
 //! I own: the text of `keycard check`. I may call: `amount`, and the settings. I never write a secret: of a store's
-//! URL only scheme, host and port, of keys only how many.
+//! URL only scheme, host and port, of keys only how many. Limits that are fixed in other rooms are handed to me as
+//! [`Bound`]s.
 
 use crate::config::amount::{show_duration, show_size};
-use crate::config::{ClientAuth, LogFormat, ProviderSettings, Settings, StoreSettings};
+use crate::config::{Bound, ClientAuth, KeySource, LogFormat, ProviderSettings, Settings, StoreSettings};
 use crate::domain::csrf::CsrfMode;
 use crate::domain::login::LOGIN_TIMEOUT;
 use crate::domain::route::{Access, Relay, Route, UpstreamAddress};
@@ -12,13 +13,14 @@ use secrecy::ExposeSecret as _;
 use std::net::IpAddr;
 use url::Url;
 
-pub(super) fn write(settings: &Settings) -> String {
+pub(super) fn write(settings: &Settings, fixed: &[Bound]) -> String {
     let mut text = String::new();
     for (title, rows) in [
         ("Server", server(settings)),
         ("Providers", settings.providers.iter().enumerate().map(provider).collect()),
         ("Routes, in the order in which they are tried", routes(settings)),
         ("Time limits", limits(settings)),
+        ("Time limits that are not configured", fixed.iter().map(fixed_row).collect()),
         ("Worth a second look", warnings(settings)),
     ] {
         if !rows.is_empty() {
@@ -48,15 +50,16 @@ fn row<const N: usize>(cells: [&str; N]) -> Row {
 }
 
 fn server(settings: &Settings) -> Vec<Row> {
-    let server = &settings.server;
+    let Settings { server, session, .. } = settings;
     let list = |items: Vec<String>, none: &str| {
         if items.is_empty() { none.to_owned() } else { items.join(", ") }
     };
     let origins = list(server.origins.iter().map(|origin| origin.as_str().to_owned()).collect(), "");
     let proxies = list(server.trusted_proxies.iter().map(ToString::to_string).collect(), "nobody");
-    let keys = match settings.session.keys.len() {
-        1 => "1 key".to_owned(),
-        count => format!("{count} keys"),
+    let keys = match &session.keys {
+        KeySource::BesideStore => "the key beside it".to_owned(),
+        KeySource::Given(keys) if keys.len() == 1 => "1 key".to_owned(),
+        KeySource::Given(keys) => format!("{} keys", keys.len()),
     };
     let format = match settings.log.format {
         LogFormat::Human => "human",
@@ -67,23 +70,27 @@ fn server(settings: &Settings) -> Vec<Row> {
         row(["listens on", &server.listen.to_string()]),
         row(["own endpoints", &format!("{}/", server.prefix.as_str())]),
         row(["believes X-Forwarded-* of", &proxies]),
-        row(["sessions in", &format!("{}, sealed with {keys}", store(settings))]),
+        row(["sessions in", &format!("{}, sealed with {keys}", session.store.place())]),
         row(["log", &format!("{format}, {}", settings.log.level.to_string().to_lowercase())]),
+        row(["keys from the environment", &list(settings.from_environment.clone(), "none")]),
     ]
 }
 
-/// The store without user, password and parameters.
-fn store(settings: &Settings) -> String {
-    match &settings.session.store {
-        StoreSettings::Memory => "memory".to_owned(),
-        StoreSettings::Redis(redis) => match Url::parse(redis.url.expose_secret()) {
-            Ok(url) => {
-                let port = url.port().unwrap_or(6379);
-                let host = url.host_str().unwrap_or_default();
-                format!("{}://{host}:{port} under {}", url.scheme(), redis.prefix)
-            }
-            Err(_) => "Redis".to_owned(),
-        },
+impl StoreSettings {
+    /// Where the store is, without user, password and parameters.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Embedded(embedded) => format!("the directory {}", embedded.path.display()),
+            Self::Memory => "memory".to_owned(),
+            Self::Redis(redis) => match Url::parse(redis.url.expose_secret()) {
+                Ok(url) => {
+                    let port = url.port().unwrap_or(6379);
+                    let host = url.host_str().unwrap_or_default();
+                    format!("{}://{host}:{port} under {}", url.scheme(), redis.prefix)
+                }
+                Err(_) => "Redis".to_owned(),
+            },
+        }
     }
 }
 
@@ -156,21 +163,41 @@ fn csrf_name(mode: CsrfMode) -> &'static str {
     }
 }
 
+fn fixed_row(bound: &Bound) -> Row {
+    row([bound.what, &show_duration(bound.span), bound.note])
+}
+
 fn limits(settings: &Settings) -> Vec<Row> {
     let Settings { server, session, providers, .. } = settings;
-    let idle = session.limits.idle;
-    let latest = show_duration(idle + session.limits.touch_interval());
+    let (idle, interval) = (session.limits.idle, session.limits.touch_interval());
+    let latest = show_duration(idle + interval);
     let mut rows = vec![
         row([
             "silence ends a session after",
             &show_duration(idle),
             &format!("at the latest {latest}, never early"),
         ]),
+        row([
+            "use of a session is noted every",
+            &show_duration(interval),
+            "which is how late silence may end it",
+        ]),
         row(["a session lives at most", &show_duration(session.limits.lifetime)]),
         row(["a login takes at most", &show_duration(LOGIN_TIMEOUT)]),
     ];
     if let StoreSettings::Redis(redis) = &session.store {
-        rows.push(row(["a command to the store takes at most", &show_duration(redis.timeout)]));
+        // Connecting takes one time-out, answering another; what breaks off is asked once more on a new connection.
+        // A script that the server does not know is answered three times: no, loaded, done.
+        let times = |count: u32| show_duration(redis.timeout.saturating_mul(count));
+        rows.extend([
+            row([
+                "a command to the store takes at most",
+                &times(1),
+                &format!("{} with connecting", times(2)),
+            ]),
+            row(["  and in the worst case", &times(4), "broken off at the last moment and asked again"]),
+            row(["  and a script in the worst case", &times(8), "which besides is new to that server"]),
+        ]);
     }
     for provider in providers {
         let id = provider.id.as_str();
@@ -178,6 +205,14 @@ fn limits(settings: &Settings) -> Vec<Row> {
             &format!("a request to `{id}` takes at most"),
             &show_duration(provider.timeout),
             &format!("its clock may differ by {}", show_duration(provider.clock_skew)),
+        ]));
+        // Metadata, code and keys, and keys twice more where a token names one that is unknown; the same again for a
+        // signed answer of UserInfo.
+        let calls = if provider.userinfo { 8 } else { 5 };
+        rows.push(row([
+            &format!("finishing a login at `{id}` takes at most"),
+            &show_duration(provider.timeout.saturating_mul(calls)),
+            &format!("{calls} requests, with metadata and keys fetched anew"),
         ]));
         if let Some(seconds) = provider.requested.max_age {
             let age = show_duration(std::time::Duration::from_secs(seconds.into()));
@@ -204,7 +239,7 @@ fn warnings(settings: &Settings) -> Vec<Row> {
         StoreSettings::Redis(redis) if is_in_clear(redis.url.expose_secret()) => {
             rows.push(row(["the connection to the store is not encrypted: rediss:// would be"]));
         }
-        StoreSettings::Redis(_) => {}
+        StoreSettings::Redis(_) | StoreSettings::Embedded(_) => {}
     }
     for route in settings.routes.iter() {
         if route.csrf == CsrfMode::Off && route.access != Access::Public {

@@ -14,6 +14,9 @@ pub trait Environment {
     /// The value of an environment variable; `None` when it is not set or is not Unicode.
     fn var(&self, name: &str) -> Option<String>;
 
+    /// All environment variables whose names begin with `prefix`, in any order.
+    fn variables(&self, prefix: &str) -> Vec<Variable>;
+
     /// The content of a file.
     ///
     /// # Errors
@@ -24,6 +27,15 @@ pub trait Environment {
     fn file_mode(&self, path: &Path) -> Option<u32>;
 }
 
+/// An environment variable.
+#[derive(Clone)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its value, which may be a secret; `None` when it is not Unicode.
+    pub value: Option<String>,
+}
+
 /// The environment of this process.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProcessEnvironment;
@@ -32,6 +44,15 @@ impl Environment for ProcessEnvironment {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the process environment")]
     fn var(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the process environment")]
+    fn variables(&self, prefix: &str) -> Vec<Variable> {
+        // Not `vars`, which panics at the first one that is not Unicode.
+        let all = std::env::vars_os();
+        let named = all.map(|(name, value)| (name.to_string_lossy().into_owned(), value));
+        let wanted = named.filter(|(name, _)| name.starts_with(prefix));
+        wanted.map(|(name, value)| Variable { name, value: value.into_string().ok() }).collect()
     }
 
     fn read_file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
@@ -69,6 +90,8 @@ mod tests {
         assert!(ProcessEnvironment.read_file(Path::new("/nonexistent/file")).is_err());
         assert_eq!(ProcessEnvironment.file_mode(Path::new("/nonexistent/file")), None);
         assert_eq!(ProcessEnvironment.var("KEYCARD_NOBODY_SETS_THIS"), None);
+        assert!(ProcessEnvironment.variables("KEYCARD_NOBODY_SETS_THIS").is_empty());
+        assert!(ProcessEnvironment.variables("CARGO_").iter().any(|one| one.name == "CARGO_PKG_NAME"));
     }
 
     #[test]

@@ -3,8 +3,34 @@
 //! I own: the keys of that section. I may call: `cursor`. I never see a claim, only paths to claims.
 
 use crate::config::cursor::{Entry, Reported, Section};
+use crate::config::keys::{Key, Kind};
 use crate::domain::claim::ClaimPath;
 use crate::domain::identity::IdentityRule;
+
+/// The keys of `[identity]`, in the order of the example file.
+pub(super) const KEYS: &[Key] = &[
+    Key::with_default("user_id", Kind::Text, r#""sub""#, "The id that apps see."),
+    Key::with_default("name", Kind::Text, r#""name""#, "The display name."),
+    Key::with_default("email", Kind::Text, r#""email""#, "The e-mail address."),
+    Key::with_default(
+        "trust_unverified_email",
+        Kind::Boolean,
+        "false",
+        "Whether an e-mail address counts that the provider does not call verified. Without it, such an address is left out (when `email_verified` is false), and never becomes a user id.",
+    ),
+    Key::with_default(
+        "roles",
+        Kind::List(&Kind::Text),
+        r#"["roles", "groups", "realm_access.roles"]"#,
+        "Where roles are found; all that are there are joined.",
+    ),
+    Key::with_default(
+        "claims",
+        Kind::List(&Kind::Text),
+        "[]",
+        "Top-level claims that the `user` endpoint shows to the browser.",
+    ),
+];
 
 /// Where roles are looked for unless configured: plain, as groups, and where Keycloak keeps them.
 const ROLE_PATHS: [&str; 3] = ["roles", "groups", "realm_access.roles"];

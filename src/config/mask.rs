@@ -3,7 +3,7 @@
 //! I own: the search for what may be a secret, in a file that parses and in one that does not. I may call: `keys`,
 //! `toml`. I never trust a key's spelling: a misspelt `client_secret` holds a secret all the same.
 
-use crate::config::keys::{KEYS, SECRET_KEYS, nearest};
+use crate::config::keys::{SECRET_KEYS, all_names, nearest};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -51,21 +51,20 @@ fn hide(value: &Spanned<DeValue<'_>>, spans: &mut Vec<Range<usize>>) {
 }
 
 fn may_hold_secret(key: &str) -> bool {
-    let all = || KEYS.iter().flat_map(|(_, keys)| keys.iter().copied());
     if SECRET_KEYS.contains(&key) {
         return true;
     }
-    if all().any(|known| known == key) {
+    if all_names().any(|known| known == key) {
         return false;
     }
     // An unknown key: harmless only if it is a harmless one misspelt.
-    nearest(key, SECRET_KEYS.iter().copied()).is_some() || nearest(key, all()).is_none()
+    nearest(key, SECRET_KEYS.iter().copied()).is_some() || nearest(key, all_names()).is_none()
 }
 
 /// A line of a file that does not parse, with everything hidden that is not certainly harmless: only the line of a
 /// known, harmless key is shown, as any other may go on with a list of keys from the line above.
 pub(super) fn harmless(line: &str) -> String {
-    let is_known = |key: &str| KEYS.iter().any(|(_, keys)| keys.contains(&key));
+    let is_known = |key: &str| all_names().any(|known| known == key);
     let Some((key, value)) = line.split_once('=') else {
         let section = line.trim().trim_matches(['[', ']', ' ']);
         return if is_known(section) && !may_hold_secret(section) { line } else { HIDDEN }.to_owned();

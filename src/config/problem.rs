@@ -1,11 +1,14 @@
 //! What is wrong with a configuration, and how to mend it.
 //!
-//! I own: [`Problem`] and [`Problems`], and how they look in a terminal. I may call: `cursor` (the mistakes), `mask`.
-//! I never show a value that may be a secret, and no control character reaches the terminal.
+//! I own: [`Problem`] and [`Problems`]; `shown` has how they look in a terminal. I may call: `cursor` (the mistakes),
+//! `mask`. I never show a value that may be a secret, and no control character reaches the terminal.
+
+mod shown;
 
 use crate::config::cursor::Fault;
+use crate::config::keys::{KEYS, Key, Kind};
 use crate::config::mask::{HIDDEN, harmless};
-use std::fmt;
+use crate::config::overlay::PREFIX;
 use std::ops::Range;
 
 /// One mistake.
@@ -17,8 +20,10 @@ pub struct Problem {
     pub message: String,
     /// What to do about it.
     pub remedy: String,
-    /// Where it is; `None` when it is something that is nowhere, such as a missing section.
+    /// Where in the file it is; `None` when it is something that is nowhere, such as a missing section.
     pub place: Option<Place>,
+    /// The environment variable that it is in, if it is in none of the file's lines.
+    pub variable: Option<String>,
     excerpt: Option<Excerpt>,
 }
 
@@ -38,7 +43,7 @@ struct Excerpt {
     carets: Range<usize>,
 }
 
-/// Everything that is wrong with one file; never empty. `Display` is for a terminal, in the manner of rustc.
+/// Everything that is wrong with one configuration; never empty. `Display` is for a terminal, in the manner of rustc.
 #[derive(Clone, Debug)]
 pub struct Problems {
     file: String,
@@ -46,21 +51,29 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// The mistakes, in the order of the file.
+    /// The mistakes, in the order of the file, then of the variables.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.list.iter()
     }
 
-    pub(super) fn new(file: &str, text: &str, hidden: &[Range<usize>], faults: Vec<Fault>) -> Self {
+    /// `variable` knows the variable that a place beyond the end of the text belongs to.
+    pub(super) fn new(
+        file: &str,
+        text: &str,
+        hidden: &[Range<usize>],
+        variable: &dyn Fn(&Range<usize>) -> Option<String>,
+        faults: Vec<Fault>,
+    ) -> Self {
         let problem = |Fault { key, message, remedy, span }| {
-            let (place, excerpt) = match span {
+            let variable = span.as_ref().and_then(variable).map(|name| printable(&name));
+            let (place, excerpt) = match span.filter(|_| variable.is_none()) {
                 Some(span) => {
                     let line = Line::around(text, span.start);
                     (Some(line.place(span.start)), Some(line.excerpt(&span, hidden)))
                 }
                 None => (None, None),
             };
-            Problem { key, message, remedy, place, excerpt }
+            Problem { key, message, remedy, place, variable, excerpt }
         };
         Self { file: file.to_owned(), list: faults.into_iter().map(problem).collect() }
     }
@@ -68,10 +81,14 @@ impl Problems {
     /// The file is no TOML. Nothing is known about its keys, so only a line that is certainly harmless is shown.
     pub(super) fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Self {
         let (mut place, mut excerpt) = (None, None);
+        let mut remedy = "mend this first: the rest of the file was not looked at";
         if let Some(span) = error.span() {
             let line = Line::around(text, span.start);
             let shown = harmless(line.text);
             place = Some(line.place(span.start));
+            if lacks_quotes(line.text) {
+                remedy = "a string goes in quotes; the rest of the file was not looked at";
+            }
             let carets = if shown == line.text { line.columns(&span) } else { 0..shown.chars().count() };
             excerpt = Some(Excerpt { line: printable(&shown), carets });
         }
@@ -80,8 +97,9 @@ impl Problems {
             Problem {
                 key: String::new(),
                 message: format!("this is not TOML: {}", printable(error.message())),
-                remedy: "mend this first: the rest of the file was not looked at".to_owned(),
+                remedy: remedy.to_owned(),
                 place,
+                variable: None,
                 excerpt,
             },
         )
@@ -90,8 +108,19 @@ impl Problems {
     /// The file cannot be read.
     pub(super) fn unreadable(file: &str, why: &str) -> Self {
         let message = format!("the configuration cannot be read: {why}");
-        let remedy = "name the right file with `--config`, and let this user read it".to_owned();
-        Self::one(file, Problem { key: String::new(), message, remedy, place: None, excerpt: None })
+        Self::nowhere(file, message, "name the right file with `--config`, and let this user read it")
+    }
+
+    /// There is neither the default file nor a variable that is a key.
+    pub(super) fn nothing(file: &str) -> Self {
+        let message = format!("there is no configuration: no file {file} here, and no variable {PREFIX}…");
+        let remedy = "name a file with `--config`; config/keycard.example.toml is one to begin with";
+        Self::nowhere(file, message, remedy)
+    }
+
+    fn nowhere(file: &str, message: String, remedy: &str) -> Self {
+        let (key, remedy) = (String::new(), remedy.to_owned());
+        Self::one(file, Problem { key, message, remedy, place: None, variable: None, excerpt: None })
     }
 
     fn one(file: &str, problem: Problem) -> Self {
@@ -100,35 +129,6 @@ impl Problems {
 }
 
 impl std::error::Error for Problems {}
-
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for problem in &self.list {
-            self.write(problem, f)?;
-            writeln!(f)?;
-        }
-        let mistakes = if self.list.len() == 1 { "mistake" } else { "mistakes" };
-        write!(f, "{}: {} {mistakes}", self.file, self.list.len())
-    }
-}
-
-impl Problems {
-    fn write(&self, problem: &Problem, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Problem { message, remedy, place, excerpt, .. } = problem;
-        writeln!(f, "error: {message}")?;
-        let number = place.map(|place| place.line.to_string()).unwrap_or_default();
-        let gutter = " ".repeat(number.len().max(1));
-        match place {
-            Some(Place { line, column }) => writeln!(f, "{gutter}--> {}:{line}:{column}", self.file)?,
-            None => writeln!(f, "{gutter}--> {}", self.file)?,
-        }
-        if let Some(Excerpt { line, carets }) = excerpt {
-            let (indent, width) = (" ".repeat(carets.start), carets.len().max(1));
-            writeln!(f, "{gutter} |\n{number} | {line}\n{gutter} | {indent}{}", "^".repeat(width))?;
-        }
-        writeln!(f, "{gutter} = help: {remedy}")
-    }
-}
 
 /// One line of the file.
 struct Line<'t> {
@@ -189,6 +189,16 @@ impl<'t> Line<'t> {
         let start = first.unwrap_or_else(|| shown.chars().count());
         Excerpt { line: printable(shown.trim_end()), carets: start..last.max(start) }
     }
+}
+
+/// Whether the line sets a key that wants a string, and the value does not begin as one.
+fn lacks_quotes(line: &str) -> bool {
+    let Some((key, value)) = line.split_once('=') else { return false };
+    let wants_text =
+        |key: &Key| key.kind.any(&|kind| matches!(kind, Kind::Text | Kind::Duration | Kind::Choice(_)));
+    let bare =
+        value.trim_start().starts_with(|c: char| c.is_alphanumeric() || c == '/' || c == '.' || c == ':');
+    bare && KEYS.iter().flat_map(|(_, keys)| *keys).any(|one| one.name == key.trim() && wants_text(one))
 }
 
 /// The text with every control character replaced, one for one.

@@ -4,6 +4,7 @@
 
 use crate::config::certificate::certificates;
 use crate::config::cursor::{Entry, Reported, Section, all_of};
+use crate::config::keys::{Key, Kind};
 use crate::config::secret::long_secret;
 use crate::config::server::Premises;
 use crate::config::{ClientAuth, ProviderSettings};
@@ -15,6 +16,103 @@ use crate::domain::secret::ClientSecret;
 use secrecy::ExposeSecret as _;
 use std::time::Duration;
 use url::Url;
+
+/// The keys of `[[provider]]`, in the order of the example file.
+pub(super) const KEYS: &[Key] = &[
+    Key::required(
+        "id",
+        Kind::Text,
+        "A short name for logs and callback paths: 1 to 32 of a-z, 0-9, `-` and `_`. Required.",
+    ),
+    Key::required(
+        "issuer",
+        Kind::Text,
+        "The issuer, exactly as the provider's discovery document has it. Required.",
+    ),
+    Key::required("client_id", Kind::Text, "The client id that the provider knows Keycard by. Required."),
+    Key::required("client_secret", Kind::SECRET, "The client secret, at least 16 characters. Required."),
+    Key::with_default(
+        "client_auth",
+        Kind::Choice(&["client_secret_basic", "client_secret_post"]),
+        r#""client_secret_basic""#,
+        r#"How the secret is sent to the token endpoint: "client_secret_basic" or "client_secret_post"."#,
+    ),
+    Key::with_default(
+        "scopes",
+        Kind::List(&Kind::Text),
+        r#"["openid", "profile", "email"]"#,
+        r#"The scopes to ask for; "openid" must be among them, "offline_access" brings a refresh token."#,
+    ),
+    Key::with_default(
+        "signing_algorithms",
+        Kind::OneOrMore(&Kind::Choice(ALGORITHMS)),
+        r#"["RS256"]"#,
+        "The algorithms that ID tokens may be signed with; HS256, HS384 and HS512 never together with others.",
+    ),
+    Key::with_default(
+        "endpoint_hosts",
+        Kind::List(&Kind::Text),
+        "[]",
+        "Hosts besides the issuer's at which the provider's endpoints may be.",
+    ),
+    Key::with_default(
+        "userinfo",
+        Kind::Boolean,
+        "false",
+        "Whether to fetch further claims from the UserInfo endpoint at login.",
+    ),
+    Key::optional(
+        "max_age",
+        Kind::Duration,
+        "How old a sign-in at the provider may be when a session begins; without it, any age.",
+    ),
+    Key::with_default(
+        "acr_values",
+        Kind::List(&Kind::Text),
+        "[]",
+        "Authentication levels of which the provider must confirm one.",
+    ),
+    Key::with_default(
+        "authorization_params",
+        Kind::Free(&Kind::Text),
+        "{}",
+        "Further parameters of the authorization request.",
+    ),
+    Key::with_default(
+        "clock_skew",
+        Kind::Duration,
+        r#""30s""#,
+        "The tolerated difference between the provider's clock and ours, at most 60s.",
+    ),
+    Key::with_default(
+        "timeout",
+        Kind::Duration,
+        r#""10s""#,
+        "How long one request to the provider may take.",
+    ),
+    Key::optional(
+        "ca_file",
+        Kind::Text,
+        "PEM certificates that are trusted for this provider besides the system's roots; without it, these alone.",
+    ),
+    Key::optional(
+        "http_proxy",
+        Kind::Text,
+        "An HTTP proxy on the way to the provider; without it, a direct connection.",
+    ),
+    Key::with_default(
+        "id_token_hint",
+        Kind::Boolean,
+        "true",
+        "Whether logout hands the ID token back to the provider, as some providers need to end the right session.",
+    ),
+];
+
+/// The names that [`SigningAlgorithm::parse`] knows.
+const ALGORITHMS: &[&str] = &[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
+    "HS256", "HS384", "HS512",
+];
 
 const DEFAULT_SCOPES: [&str; 3] = ["openid", "profile", "email"];
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(30);

@@ -6,6 +6,7 @@
 use crate::config::amount::parse_size;
 use crate::config::cursor::{Entry, Reported, Section};
 use crate::config::identity_header;
+use crate::config::keys::{Key, Kind};
 use crate::config::server::Premises;
 use crate::domain::csrf::CsrfMode;
 use crate::domain::identity::ProviderId;
@@ -13,6 +14,75 @@ use crate::domain::origin::Origin;
 use crate::domain::path::CanonicalPath;
 use crate::domain::route::{Access, Relay, Route, RouteLimits, RouteTable, UpstreamAddress};
 use std::time::Duration;
+
+/// The keys of `[[route]]`, in the order of the example file.
+pub(super) const KEYS: &[Key] = &[
+    Key::required("path", Kind::Text, "The path prefix; it is forwarded as it is. Required."),
+    Key::optional(
+        "origin",
+        Kind::Text,
+        "The one origin of `server.public_url` that the route belongs to; without it, all of them.",
+    ),
+    Key::required(
+        "upstream",
+        Kind::OneOrMore(&Kind::Text),
+        "Scheme, host and port of the app, or a list of them to take in turn. Required.",
+    ),
+    Key::required(
+        "access",
+        Kind::Either(&[Kind::Choice(&["public", "optional", "signed-in"]), Kind::Table("access")]),
+        r#"Who may pass: "public", "optional", "signed-in" or { roles = ["editor"] }. Required."#,
+    ),
+    Key::optional(
+        "providers",
+        Kind::OneOrMore(&Kind::Text),
+        "Whose people the route knows, by the `id` of their provider. Required where there are several providers, since each of them could name the other's people; a page sends whoever is not signed in to the first.",
+    ),
+    Key::optional(
+        "identity_headers",
+        Kind::Either(&[Kind::Choice(&["remote-user"]), Kind::Free(&Kind::Text)]),
+        r#"Headers that tell the app who is there: "remote-user" (Remote-User, Remote-Name, Remote-Email, Remote-Groups) or a table of names with "user_id", "name", "email", "roles" or "claim:…"; without it, none."#,
+    ),
+    Key::with_default(
+        "token",
+        Kind::Choice(&["none", "access"]),
+        r#""none""#,
+        r#"Which token goes along as `Authorization: Bearer`: "none" or "access"."#,
+    ),
+    Key::with_default(
+        "allow_cleartext_token",
+        Kind::Boolean,
+        "false",
+        "Whether a token may go to another machine over plain http.",
+    ),
+    Key::with_default(
+        "csrf",
+        Kind::Choice(&["fetch-metadata", "strict", "off"]),
+        r#""fetch-metadata""#,
+        r#"The defence against forged requests: "fetch-metadata", "strict" (and `X-CSRF: 1` on scripts' requests) or "off"."#,
+    ),
+    Key::with_default(
+        "response_timeout",
+        Kind::Duration,
+        r#""30s""#,
+        "How long the app may take to begin its answer.",
+    ),
+    Key::with_default(
+        "stall_timeout",
+        Kind::Duration,
+        r#""60s""#,
+        "The longest silence within a body, either way.",
+    ),
+    Key::optional(
+        "max_body",
+        Kind::Size,
+        "The largest request body, in bytes or with a unit; without it, no limit.",
+    ),
+];
+
+/// The keys of `access`, where it is a table.
+pub(super) const ACCESS_KEYS: &[Key] =
+    &[Key::required("roles", Kind::OneOrMore(&Kind::Text), "The roles of which one is enough.")];
 
 const DEFAULT_RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);

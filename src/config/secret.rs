@@ -4,9 +4,20 @@
 //! through it the environment. I never put a secret, or what stands where one should be, into a message.
 
 use crate::config::cursor::{Entry, Reported, Section};
+use crate::config::keys::{Key, Kind};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::path::Path;
 use zeroize::Zeroizing;
+
+/// The keys of a secret that lies elsewhere.
+pub(super) const KEYS: &[Key] = &[
+    Key::optional("env", Kind::Text, "The environment variable that holds the secret."),
+    Key::optional(
+        "file",
+        Kind::Text,
+        "The file that holds the secret and nothing else; readable by its owner alone.",
+    ),
+];
 
 /// Reads a secret. With `dev`, a file that others may read will do (A45).
 pub(super) fn secret(entry: &Entry<'_>, dev: bool) -> Result<SecretString, Reported> {

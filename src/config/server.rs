@@ -4,11 +4,63 @@
 
 use crate::config::ServerSettings;
 use crate::config::cursor::{Entry, Reported, Section};
+use crate::config::keys::{Key, Kind};
 use crate::domain::origin::{Origin, Origins};
 use crate::domain::path::CanonicalPath;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+
+/// The keys of `[server]`, in the order of the example file.
+pub(super) const KEYS: &[Key] = &[
+    Key::with_default("listen", Kind::Text, r#""127.0.0.1:8080""#, "Address and port of the public door."),
+    Key::required(
+        "public_url",
+        Kind::OneOrMore(&Kind::Text),
+        "The origin that browsers use, or a list of them; https everywhere, but for http://localhost. Required.",
+    ),
+    Key::with_default(
+        "prefix",
+        Kind::Text,
+        r#""/bff""#,
+        "The path under which Keycard's own endpoints are; no route may lie there.",
+    ),
+    Key::with_default(
+        "trusted_proxies",
+        Kind::List(&Kind::Text),
+        "[]",
+        "Networks of the proxies in front whose X-Forwarded-* headers are believed; none believes nobody.",
+    ),
+    Key::with_default(
+        "dev",
+        Kind::Boolean,
+        "false",
+        "Lets through plain http outside of this machine, short secrets and readable secret files: for development only.",
+    ),
+    Key::optional(
+        "workers",
+        Kind::Number { least: 1, most: 1024 },
+        "Threads that serve requests; without it, one per core.",
+    ),
+    Key::with_default(
+        "header_timeout",
+        Kind::Duration,
+        r#""10s""#,
+        "How long a client may take to send the first request head on a connection.",
+    ),
+    Key::with_default(
+        "keep_alive",
+        Kind::Duration,
+        r#""75s""#,
+        "How long an idle client connection is kept open.",
+    ),
+    Key::with_default(
+        "drain_timeout",
+        Kind::Duration,
+        r#""30s""#,
+        "How long requests in flight may go on after SIGTERM.",
+    ),
+];
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 const DEFAULT_PREFIX: &str = "/bff";

@@ -6,31 +6,79 @@
 use crate::config::amount::show_duration;
 use crate::config::certificate::certificates;
 use crate::config::cursor::{Entry, Reported, Section};
+use crate::config::keys::{Key, Kind};
 use crate::config::secret::secret;
 use crate::config::server::Premises;
-use crate::config::{RedisSettings, SessionSettings, StoreSettings};
+use crate::config::{EmbeddedSettings, KeySource, RedisSettings, SessionSettings, StoreSettings};
+use crate::domain::origin::{Origin, Origins};
 use crate::domain::session::Limits;
 use crate::keyring::MasterKey;
 use secrecy::{ExposeSecret as _, SecretString};
+use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
 
+/// The keys of `[session]`, in the order of the example file.
+pub(super) const KEYS: &[Key] = &[
+    Key::with_default(
+        "store",
+        Kind::SECRET,
+        r#""embedded""#,
+        r#"Where sessions live: "embedded" (a file, for one gateway), "redis://…" or "rediss://…" (TLS, for several that share them), or "memory" (gone at a restart). A secret, as it may hold a password: { env = "KEYCARD_STORE" }."#,
+    ),
+    Key::with_default(
+        "store_path",
+        Kind::Text,
+        r#""/var/lib/keycard""#,
+        r#"The directory of the embedded store, for this gateway alone; made with mode 0700. Where `public_url` is on this machine, the default is "keycard-data" in the directory that Keycard is started in."#,
+    ),
+    Key::with_default("store_prefix", Kind::Text, r#""keycard:""#, "What every key in Redis begins with."),
+    Key::with_default(
+        "store_timeout",
+        Kind::Duration,
+        r#""500ms""#,
+        "How long one command to the store may take.",
+    ),
+    Key::optional(
+        "store_ca_file",
+        Kind::Text,
+        "PEM certificates that a rediss:// server is checked against, instead of the system's roots; without it, these.",
+    ),
+    Key::optional(
+        "keys",
+        Kind::List(&Kind::SECRET),
+        r#"Secrets of 32 bytes in base64 (`openssl rand -base64 32`): the first seals sessions, all of them open. Required with Redis; without it, "embedded" makes one at its first start and keeps it in `store_path` as `session.key` (back it up with the store), and "memory" makes one up at each start."#,
+    ),
+    Key::with_default(
+        "idle_timeout",
+        Kind::Duration,
+        r#""30m""#,
+        "The longest silence before a session ends.",
+    ),
+    Key::with_default("lifetime", Kind::Duration, r#""10h""#, "The longest life of a session, however busy."),
+];
+
 const DEFAULT_IDLE: Duration = Duration::from_secs(30 * 60);
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(10 * 60 * 60);
+/// Where packages keep their state.
+const DEFAULT_STORE_PATH: &str = "/var/lib/keycard";
+/// Where whoever tries it on their own machine needs no other user's rights.
+const LOCAL_STORE_PATH: &str = "keycard-data";
 const DEFAULT_STORE_PREFIX: &str = "keycard:";
 const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_millis(500);
 const NEW_KEY: &str = "make one with `openssl rand -base64 32`";
-const STORES: &str =
-    "write store = \"redis://host:6379/0\", or \"memory\" for a single process that may forget";
+const STORES: &str = "write store = \"embedded\" for a single gateway, \"redis://host:6379/0\" for several, or \"memory\" to forget";
 
 /// What `store` says.
 enum Store {
+    Embedded,
     Memory,
     Redis { url: SecretString, secure: bool },
 }
 
 pub(super) fn read(mut section: Section<'_>, premises: &Premises) -> Result<SessionSettings, Reported> {
-    let store = section.must("store", STORES, |entry| store(entry, premises.dev));
+    let store = section.or("store", Store::Embedded, |entry| store(entry, premises.dev));
+    let path = section.may("store_path", store_path);
     let prefix = section.or("store_prefix", DEFAULT_STORE_PREFIX.to_owned(), store_prefix);
     let timeout = section.or("store_timeout", DEFAULT_STORE_TIMEOUT, Entry::time_limit);
     let ca_pem = section.may("store_ca_file", certificates);
@@ -51,8 +99,19 @@ pub(super) fn read(mut section: Section<'_>, premises: &Premises) -> Result<Sess
             "write rediss:// in `store`, or remove this key",
         );
     }
-    let (prefix, timeout, ca_pem) = (prefix?, timeout?, ca_pem?);
+    if let (Ok(Store::Memory | Store::Redis { .. }), Ok(Some(_))) = (&store, &path) {
+        section.wrong(
+            "store_path",
+            "is never used: `session.store` is not \"embedded\"",
+            "write store = \"embedded\", or remove this key",
+        );
+    }
+    let (path, prefix, timeout, ca_pem) = (path?, prefix?, timeout?, ca_pem?);
     let store = match store? {
+        Store::Embedded => StoreSettings::Embedded(EmbeddedSettings {
+            path: path.unwrap_or_else(|| default_store_path(premises)),
+            dev: premises.dev,
+        }),
         Store::Memory => StoreSettings::Memory,
         Store::Redis { url, .. } => StoreSettings::Redis(RedisSettings { url, prefix, timeout, ca_pem }),
     };
@@ -63,10 +122,11 @@ fn store(entry: &Entry<'_>, dev: bool) -> Result<Store, Reported> {
     let text = secret(entry, dev)?;
     let scheme = text.expose_secret().split_once("://").map_or(text.expose_secret(), |(scheme, _)| scheme);
     let secure = match scheme {
+        "embedded" if text.expose_secret() == "embedded" => return Ok(Store::Embedded),
         "memory" if text.expose_secret() == "memory" => return Ok(Store::Memory),
         "redis" => false,
         "rediss" => true,
-        "embedded" | "redis+sentinel" | "redis+cluster" => {
+        "redis+sentinel" | "redis+cluster" => {
             return Err(entry.wrong("names a kind of store that this version does not have yet", STORES));
         }
         _ => return Err(entry.wrong("names no store that Keycard knows", STORES)),
@@ -82,6 +142,19 @@ fn store(entry: &Entry<'_>, dev: bool) -> Result<Store, Reported> {
     }
 }
 
+fn store_path(entry: &Entry<'_>) -> Result<PathBuf, Reported> {
+    let path = |text: &str| (!text.is_empty() && !text.contains('\0')).then(|| PathBuf::from(text));
+    entry.parsed(path, "is no path", "name a directory that this process may write to")
+}
+
+/// Told by the configuration alone, never by what happens to be on the disk.
+fn default_store_path(premises: &Premises) -> PathBuf {
+    let local = |origins: &Origins| origins.iter().all(Origin::is_loopback);
+    let path =
+        if premises.origins.as_ref().is_some_and(local) { LOCAL_STORE_PATH } else { DEFAULT_STORE_PATH };
+    PathBuf::from(path)
+}
+
 fn store_prefix(entry: &Entry<'_>) -> Result<String, Reported> {
     let printable = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && !b"{}*?[]\\".contains(&b));
     let text = |text: &str| (text.len() <= 64 && printable(text)).then(|| text.to_owned());
@@ -94,14 +167,16 @@ fn key(entry: &Entry<'_>, dev: bool) -> Result<MasterKey, Reported> {
         .ok_or_else(|| entry.wrong("is not base64 of exactly 32 bytes", NEW_KEY))
 }
 
-/// With Redis the keys must be given, or sessions would end with the process and replicas could not share them.
+/// With Redis the keys must be given, or sessions would end with the process and replicas could not share them. The
+/// embedded store keeps its own.
 fn judge_keys(
     section: &Section<'_>,
     store: &Result<Store, Reported>,
     keys: Result<Option<Vec<MasterKey>>, Reported>,
-) -> Result<Vec<MasterKey>, Reported> {
+) -> Result<KeySource, Reported> {
     match (keys?, store) {
-        (Some(keys), _) => Ok(keys),
+        (Some(keys), _) => Ok(KeySource::Given(keys)),
+        (None, Ok(Store::Embedded)) => Ok(KeySource::BesideStore),
         (None, Err(reported)) => Err(*reported),
         (None, Ok(Store::Redis { .. })) => Err(section.wrong(
             "keys",
@@ -109,7 +184,7 @@ fn judge_keys(
             format!("{NEW_KEY}, keep it in a file, and write keys = [{{ file = \"…\" }}]"),
         )),
         (None, Ok(Store::Memory)) => match MasterKey::generate() {
-            Ok(key) => Ok(vec![key]),
+            Ok(key) => Ok(KeySource::Given(vec![key])),
             Err(error) => Err(section.wrong("keys", format_args!("cannot be made up: {error}"), NEW_KEY)),
         },
     }

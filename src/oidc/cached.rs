@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
 /// How soon after a failed renewal the next one may start. The old document goes on meanwhile.
-const RENEWAL_RETRY: Duration = Duration::from_secs(60);
+pub(crate) const RENEWAL_RETRY: Duration = Duration::from_secs(60);
 
 /// A document and how long it may be kept.
 pub(crate) struct Fetched<T> {

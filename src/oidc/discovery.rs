@@ -16,7 +16,7 @@ use std::time::Duration;
 use url::Url;
 
 /// How long metadata are kept.
-const KEEP: Duration = Duration::from_secs(3600);
+pub(crate) const KEEP: Duration = Duration::from_secs(3600);
 
 /// The part of a provider's metadata that is used, every URL checked.
 #[derive(Debug)]

@@ -61,6 +61,11 @@ impl KeySet {
         self.keys.len()
     }
 
+    /// Whether there is a key for any of these algorithms.
+    pub(crate) fn serves(&self, algorithms: &[SigningAlgorithm]) -> bool {
+        algorithms.iter().any(|algorithm| self.keys.iter().any(|key| key.fits(*algorithm)))
+    }
+
     /// Checks a signature with the keys that fit: by `kid` if the token names one, and by type, curve, use and
     /// algorithm always, so that decoys with the same `kid` are passed over (R24).
     ///

@@ -14,17 +14,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long keys are kept where the provider does not say.
-const KEEP: Duration = Duration::from_secs(3600);
+pub(crate) const KEEP: Duration = Duration::from_secs(3600);
 
 /// The bounds within which `Cache-Control: max-age` is believed.
-const KEEP_LEAST: Duration = Duration::from_secs(60);
-const KEEP_MOST: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const KEEP_LEAST: Duration = Duration::from_secs(60);
+pub(crate) const KEEP_MOST: Duration = Duration::from_secs(24 * 3600);
 
 /// Refetches that may follow each other at once: two, so that two rotations in one second are both noticed.
 const BURST: u32 = 2;
 
 /// How long it takes to earn one more.
-const REFILL: Duration = Duration::from_secs(15);
+pub(crate) const REFILL: Duration = Duration::from_secs(15);
 
 /// How long to keep keys that came with this `max-age`.
 pub(crate) fn keep_for(max_age: Option<Duration>) -> Duration {

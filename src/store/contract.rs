@@ -310,6 +310,13 @@ macro_rules! on_every_store {
             })*
         }
 
+        mod embedded {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::House::embedded()).await;
+            })*
+        }
+
         mod redis {
             $(#[tokio::test]
             async fn $name() {

@@ -23,12 +23,12 @@ use std::time::Duration;
 /// The client type, named once.
 pub(super) type HttpClient = Client<HttpsConnector<HttpConnector>, UpstreamBody>;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// An abandoned connection whose upstream reads nothing cannot be flushed, and hyper waits for that before it closes.
 /// After this long without an acknowledgement or an open window, the kernel cuts it (tcp(7), `TCP_USER_TIMEOUT`).
 #[cfg(target_os = "linux")]
 const DEAD_AFTER: Duration = Duration::from_secs(300);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_IDLE_PER_HOST: usize = 64;
 /// The largest response head, and what is held of a body that nobody reads (R79).
 const BUFFER: usize = 128 * 1024;
@@ -107,7 +107,7 @@ pub(super) fn reading(error: &ClientError) -> UpstreamError {
 }
 
 /// What the chain of causes names first; decided by types and kinds, never by texts.
-fn why_unconnected(error: &(dyn Error + 'static)) -> &'static str {
+pub(super) fn why_unconnected(error: &(dyn Error + 'static)) -> &'static str {
     if error.is::<rustls::Error>() {
         return "the TLS handshake failed";
     }

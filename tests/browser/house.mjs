@@ -176,6 +176,19 @@ export async function openGateway(house) {
   await house.gateway.ready(() => status(`http://127.0.0.1:${house.port.gateway}/`).then(() => true));
 }
 
+/** `keycard demo`, as soon as it has said all and answers: what its terminal says about where to go. */
+export async function startDemo(args, env) {
+  const demo = new Child('the demo', KEYCARD, ['demo', ...args], env);
+  const said = (pattern) => demo.lines.map((line) => pattern.exec(line)?.[1]).find(Boolean);
+  await demo.ready(async () => {
+    demo.home = said(/^ {2}Open {6}(http:\S+)\/$/);
+    demo.password = said(/^ {2}Password {2}(\S+)$/);
+    demo.idp = said(/^The identity provider is at (http:\S+)\//);
+    return demo.home && demo.password && demo.idp && await status(`${demo.home}/`) === 200;
+  });
+  return demo;
+}
+
 /** Ends everything; the gateway first, while what it leans on is still there. */
 export async function close(house) {
   for (const child of house?.children ?? []) await child.stop();

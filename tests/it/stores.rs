@@ -1,23 +1,24 @@
-//! The gateway over Redis (R44, R47, R82, R88, A34): what a dump shows, what a restart keeps, what an outage does, and
-//! what becomes of a record that nobody can read.
+//! The gateway over Redis and over its own file (R44, R47, R82, R88, A34): what a dump shows, what a restart keeps, what
+//! an outage does, and what becomes of a record that nobody can read.
 //!
 //! I own: a `redis-server` of my own on a free port. Where that program is missing these tests fail, they do not skip:
 //! a check that cannot find its input must not pass.
 
 use super::house::browser::Browser;
 use super::house::raw::Connection;
-use super::house::setting::Setting;
+use super::house::setting::{Setting, usual_plan};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
 
 /// A Redis server that dies with the test.
-struct Redis {
+pub(super) struct Redis {
     process: Child,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
 }
 
 impl Redis {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         // The port is free now, and nobody else takes it within the moment.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let process = Command::new("redis-server")
@@ -44,7 +45,7 @@ impl Redis {
         panic!("redis-server does not listen");
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("redis://{}/0", self.address)
     }
 
@@ -110,11 +111,25 @@ fn r44_a_dump_of_the_store_shows_nobody_and_opens_nothing() {
     let redis = Redis::start();
     let setting = setting(&redis);
     let browser = setting.signed_in();
-    let dump = redis.dump();
+    assert_shows_nobody(&redis.dump(), &setting, &browser);
+}
+
+#[test]
+fn r44_the_embedded_file_shows_nobody_and_opens_nothing() {
+    let directory = TempDir::new().unwrap();
+    let setting = Setting::with(|plan| plan.store_embedded(directory.path()));
+    let browser = setting.signed_in();
+    let dump = std::fs::read(directory.path().join("sessions.redb")).unwrap();
+    let key = std::fs::read_to_string(directory.path().join("session.key")).unwrap();
+    assert!(!contains(&dump, key.trim()));
+    assert_shows_nobody(&dump, &setting, &browser);
+}
+
+fn assert_shows_nobody(dump: &[u8], setting: &Setting, browser: &Browser) {
     assert!(dump.len() > 200, "{} bytes", dump.len());
     let id_token = setting.provider.last_id_token();
     for (what, text) in [
-        ("the cookie", setting.session_cookie(&browser)),
+        ("the cookie", setting.session_cookie(browser)),
         ("the ID token", id_token.clone()),
         ("its signature", id_token.rsplit('.').next().unwrap()[..40].to_owned()),
         ("the person", "alice".to_owned()),
@@ -123,7 +138,7 @@ fn r44_a_dump_of_the_store_shows_nobody_and_opens_nothing() {
         ("the issuer", setting.provider.issuer()),
         ("the provider's session", "provider-session-1".to_owned()),
     ] {
-        assert!(!contains(&dump, &text), "the dump shows {what}");
+        assert!(!contains(dump, &text), "the dump shows {what}");
     }
 }
 
@@ -132,7 +147,7 @@ fn r47_a_session_outlives_the_gateway_that_made_it() {
     let redis = Redis::start();
     let setting = setting(&redis);
     let browser = setting.signed_in();
-    let mut plan = super::house::setting::usual_plan(&setting.upstream);
+    let mut plan = usual_plan(&setting.upstream);
     plan.provider("corp", &setting.provider, "");
     plan.store_redis(&redis.url());
     let second = plan.start(&setting.clock);
@@ -145,6 +160,28 @@ fn r47_a_session_outlives_the_gateway_that_made_it() {
     let mut again = second.browser();
     again.jar = browser.jar;
     assert_eq!(again.fetch("GET", "/", &[], b"").status, 401);
+}
+
+#[test]
+fn r47_r88_a_restart_over_the_embedded_store_keeps_who_is_in_in_and_who_is_out_out() {
+    let directory = TempDir::new().unwrap();
+    let setting = Setting::with(|plan| plan.store_embedded(directory.path()));
+    let (stays, mut leaves) = (setting.signed_in(), setting.signed_in());
+    let left = leaves.jar.clone();
+    assert!(leaves.fetch("POST", "/bff/logout", &[], b"").status < 400);
+    let mut plan = usual_plan(&setting.upstream);
+    plan.provider("corp", &setting.provider, "");
+    plan.store_embedded(directory.path());
+    let why = plan.try_start(&setting.clock).err().expect("two gateways on one file");
+    assert!(why.contains("sessions.redb is in use by another process"), "{why}");
+    setting.gateway.stop();
+    let second = plan.start(&setting.clock);
+    let mut there = second.browser();
+    there.jar = stays.jar.clone();
+    assert_eq!(there.fetch("GET", "/", &[], b"").status, 200);
+    let mut back = second.browser();
+    back.jar = left;
+    assert_eq!(back.fetch("GET", "/", &[], b"").status, 401);
 }
 
 #[test]

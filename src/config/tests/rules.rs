@@ -1,8 +1,9 @@
 //! One test for each rule, named after the row that it defends.
 
 use super::{BASE, SECRET, accepted, base_with, read, refused};
-use crate::config::StoreSettings;
+use crate::config::{KeySource, StoreSettings, describe};
 use crate::domain::route::IdentitySource;
+use std::path::Path;
 use std::time::Duration;
 
 #[test]
@@ -64,7 +65,7 @@ fn a45_keys_are_32_bytes_in_base64() {
         ("session", "store = 'redis://redis:6379/1'"),
         ("session", "keys = [{ file = '/run/secrets/keycard.key' }, { env = 'K' }]"),
     ]);
-    assert_eq!(settings.session.keys.len(), 2);
+    assert!(matches!(&settings.session.keys, KeySource::Given(keys) if keys.len() == 2));
     assert!(matches!(settings.session.store, StoreSettings::Redis(_)));
 }
 
@@ -128,8 +129,36 @@ fn server_keys_are_judged() {
 }
 
 #[test]
+fn r44_without_a_store_it_is_the_embedded_one_with_a_key_of_its_own() {
+    for (edits, expected) in [
+        (vec![("session", "-store")], "/var/lib/keycard"),
+        (vec![("session", "store = 'embedded'")], "/var/lib/keycard"),
+        (vec![("session", "-store"), ("server", "public_url = 'http://localhost:8080'")], "keycard-data"),
+        (vec![("session", "-store"), ("session", "store_path = 'a/b'")], "a/b"),
+    ] {
+        let settings = accepted(&edits);
+        assert!(matches!(settings.session.keys, KeySource::BesideStore), "{edits:?}");
+        let StoreSettings::Embedded(embedded) = &settings.session.store else { panic!("{edits:?}") };
+        assert_eq!((embedded.path.as_path(), embedded.dev), (Path::new(expected), false), "{edits:?}");
+        let shown = describe(&settings, &[]);
+        assert!(
+            shown.contains(&format!("the directory {expected}, sealed with the key beside it")),
+            "{shown}"
+        );
+    }
+    let given = accepted(&[("session", "-store"), ("session", "keys = [{ env = 'K' }]")]);
+    assert!(matches!(&given.session.keys, KeySource::Given(keys) if keys.len() == 1));
+    refused(&[("session", "store_path = 'x'")], "session.store_path", "never used");
+    for bad in ["''", "\"a\\u0000b\"", "1"] {
+        let line = format!("store_path = {bad}");
+        let edits = [("session", "store = 'embedded'"), ("session", line.as_str())];
+        assert!(read(&base_with(&edits)).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn stores_that_do_not_exist_yet_are_named_as_such() {
-    for later in ["embedded", "redis+sentinel://a", "redis+cluster://a"] {
+    for later in ["redis+sentinel://a", "redis+cluster://a"] {
         let line = format!("store = '{later}'");
         refused(&[("session", &line)], "session.store", "does not have yet");
     }

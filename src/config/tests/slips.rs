@@ -50,8 +50,16 @@ fn apply(text: &str, edit: &Edit) -> String {
 
 /// Neither it nor what it says panics, and every place lies within the text.
 fn survives(text: &str) -> Result<(), TestCaseError> {
-    match parse("keycard.toml", text, &environment()) {
-        Ok(settings) => drop(describe(&settings)),
+    survives_with(text, &[])
+}
+
+fn survives_with(text: &str, variables: &[(String, String)]) -> Result<(), TestCaseError> {
+    let mut environment = environment();
+    for (name, value) in variables {
+        environment.vars.insert(format!("KEYCARD__{name}"), value.clone());
+    }
+    match parse("keycard.toml", text, &environment) {
+        Ok(settings) => drop(describe(&settings, &[])),
         Err(problems) => {
             prop_assert!(problems.iter().count() > 0);
             let lines = text.matches('\n').count() + 1;
@@ -93,7 +101,72 @@ upstream = "http://wiki:80"
 access = "signed-in"
 "#;
 
+/// Names that are keys, nearly so, or anything; values that are TOML, nearly so, or anything.
+fn variable() -> impl Strategy<Value = (String, String)> {
+    let section = prop::sample::select(vec![
+        "SERVER",
+        "SESSION",
+        "PROVIDER__0",
+        "PROVIDER__1",
+        "ROUTE__0",
+        "ROUTE__2",
+        "X",
+    ]);
+    let keys: Vec<String> = crate::config::keys::all_names().map(str::to_uppercase).collect();
+    let known = (section, prop::sample::select(keys), "(__[0-9]{1,3}|__ENV|__FILE|__ROLES|_|__)?");
+    let name = prop_oneof![
+        8 => known.prop_map(|(section, key, end)| format!("{section}__{key}{end}")),
+        1 => "[A-Z0-9_]{0,30}",
+        1 => any::<String>(),
+    ];
+    let value = prop_oneof![
+        "[\\[{\"]?[a-zA-Z0-9 ='\",.:/@-]{0,20}[\\]}\"]?",
+        any::<String>(),
+        prop::sample::select(vec![
+            "[]",
+            "{}",
+            "{ env = 'K' }",
+            "true",
+            "1",
+            "[[1]]",
+            "[{ id = 'x' }]",
+            "\"\"",
+            "30m"
+        ])
+        .prop_map(str::to_owned),
+    ];
+    (name, value)
+}
+
 proptest! {
+    #[test]
+    fn a46_any_environment_over_any_slips(
+        variables in prop::collection::vec(variable(), 0..8),
+        edits in prop::collection::vec(edit(), 0..3),
+    ) {
+        let text = edits.iter().fold(uncommented(|_| true), |text, edit| apply(&text, edit));
+        survives_with(&text, &variables)?;
+        survives_with("", &variables)?;
+    }
+
+    #[test]
+    fn a37_variables_bring_no_secret_to_light(
+        names in prop::collection::vec(variable(), 1..5),
+        shape in prop::sample::select(vec!["*", "[\"*\"]", "{ env = \"*\" }", "{ x = \"*\" }", "[*", "redis://u:*@r"]),
+    ) {
+        let value = shape.replace('*', "QQQQQQQQQQQQQQQQQQQQ");
+        let variables: Vec<_> = names.into_iter().map(|(name, _)| (name, value.clone())).collect();
+        let mut environment = environment();
+        for (name, value) in &variables {
+            environment.vars.insert(format!("KEYCARD__{name}"), value.clone());
+        }
+        if let Err(problems) = parse("keycard.toml", OPEN_SECRETS, &environment) {
+            let shown = problems.to_string();
+            let path = shown.contains("names the file");
+            prop_assert!(path || !shown.contains("QQQQQ"), "{shown}");
+        }
+    }
+
     #[test]
     fn a46_any_text(text in "(?s).{0,200}") {
         survives(&text)?;

@@ -1,13 +1,13 @@
 //! What only Redis can get wrong: expiries, breaks, users, certificates, foreign values.
 
 use super::server::Server;
-use crate::config::{RedisSettings, StoreSettings};
+use crate::config::{KeySource, RedisSettings, StoreSettings};
 use crate::domain::login::LoginId;
 use crate::domain::session::tests::session;
 use crate::domain::session::{Session, Ticket};
 use crate::keyring::{new_ticket, session_key};
 use crate::ports::{SessionStore, StoreError, Updated};
-use crate::store::contract::house::{NOW, fresh_prefix, ring};
+use crate::store::contract::house::{NOW, fresh_prefix, keys};
 use crate::store::open;
 use redis::cmd;
 use std::path::Path;
@@ -19,8 +19,12 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
+fn given() -> KeySource {
+    KeySource::Given(keys(&[1]))
+}
+
 async fn opened(settings: RedisSettings) -> Arc<dyn SessionStore> {
-    open(&StoreSettings::Redis(settings), ring(&[1])).await.unwrap()
+    open(&StoreSettings::Redis(settings), given()).await.unwrap().store
 }
 
 async fn signed_in(store: &Arc<dyn SessionStore>, session: &Session) -> Ticket {
@@ -312,13 +316,13 @@ async fn r43_settings_that_can_never_work_are_refused_without_being_quoted() {
     let server = Server::reserved(None);
     for url in ["http://desk:secret@127.0.0.1", "rediss://desk:secret@127.0.0.1/#insecure", "secret"] {
         let settings = StoreSettings::Redis(server.settings_at(url, "keycard:"));
-        let text = unavailable(open(&settings, ring(&[1])).await);
+        let text = unavailable(open(&settings, given()).await);
         assert!(!text.contains("secret") && !text.contains("127.0.0.1"), "{text}");
     }
     for pem in ["", "no certificate"] {
         let settings =
             RedisSettings { ca_pem: Some(pem.into()), ..server.settings_at("rediss://127.0.0.1", "k:") };
-        unavailable(open(&StoreSettings::Redis(settings), ring(&[1])).await);
+        unavailable(open(&StoreSettings::Redis(settings), given()).await);
     }
 }
 

@@ -53,6 +53,12 @@ impl Plan {
         self.store = url.to_owned();
     }
 
+    /// One file in a directory in place of memory, with the key that is made beside it.
+    pub fn store_embedded(&mut self, directory: &Path) {
+        self.store = "embedded".to_owned();
+        self.session_extra(&format!("store_path = {:?}", directory.display().to_string()));
+    }
+
     /// A provider, with further lines of its table.
     pub fn provider(&mut self, id: &str, provider: &Provider, extra: &str) {
         let issuer = provider.issuer();
@@ -83,10 +89,11 @@ impl Plan {
     fn text(&self, address: SocketAddr, origin: &str) -> String {
         let store = if self.store.is_empty() { "memory" } else { &self.store };
         // 32 bytes in base64, the same for every gateway: two of them can share a store.
-        let key = "a2V5Y2FyZC10ZXN0LXNlYWxpbmcta2V5LTMyLWJ5dGU=";
+        let key = "keys = [\"a2V5Y2FyZC10ZXN0LXNlYWxpbmcta2V5LTMyLWJ5dGU=\"]";
+        let key = if store == "embedded" { "" } else { key };
         format!(
             "[server]\nlisten = \"{address}\"\npublic_url = \"{origin}\"\nworkers = 1\n{}\n\
-             [session]\nstore = \"{store}\"\nkeys = [\"{key}\"]\n{}\n[identity]\n{}\n{}\n{}",
+             [session]\nstore = \"{store}\"\n{key}\n{}\n[identity]\n{}\n{}\n{}",
             self.server,
             self.session,
             self.identity,
@@ -192,6 +199,10 @@ struct NoEnvironment;
 impl keycard::config::environment::Environment for NoEnvironment {
     fn var(&self, _name: &str) -> Option<String> {
         None
+    }
+
+    fn variables(&self, _prefix: &str) -> Vec<keycard::config::environment::Variable> {
+        Vec::new()
     }
 
     fn read_file(&self, path: &Path) -> std::io::Result<Vec<u8>> {

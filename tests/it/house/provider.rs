@@ -1,8 +1,8 @@
 //! A scripted OpenID provider: exact where a provider has to be, hostile where a test tells it to be.
 //!
-//! I own: [`Provider`] with its endpoints, its counts and the record of what it was asked. I may call: `keys`,
-//! `forge`, `script`, `server`, `evidence` (for every secret that passes through me). My time is the test's clock. I
-//! never forgive: a token request that breaks a rule gets an error, and the rule is kept in [`Provider::complaints`].
+//! I own: [`Provider`] with its endpoints, its counts and the record of what it was asked. What is honest about it is the
+//! core of the demo's provider (`keycard::demo::idp`), and a script bends what that says. I may call: `keys`, `forge`,
+//! `script`, `server`, `evidence` (for every secret that passes through me). My time is the test's clock. I never forgive: a token request that breaks a rule gets an error, and the rule is kept in [`Provider::complaints`].
 
 mod endpoints;
 pub mod forge;
@@ -14,6 +14,9 @@ use self::forge::Forge;
 use self::script::{Canned, Place, Script};
 use super::clock::ManualClock;
 use super::server::{Head, Server};
+use keycard::demo::idp::client::Client;
+use keycard::demo::idp::codes::Codes;
+use keycard::demo::idp::form::Form;
 use rustls::ServerConfig;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -35,8 +38,7 @@ pub struct Call {
 impl Call {
     /// A parameter of the form body.
     pub fn form(&self, name: &str) -> Option<String> {
-        let mut pairs = url::form_urlencoded::parse(self.body.as_bytes());
-        pairs.find(|(n, _)| n == name).map(|(_, value)| value.into_owned())
+        Form::parse(&self.body).get(name).map(str::to_owned)
     }
 
     /// A parameter of the query.
@@ -45,26 +47,16 @@ impl Call {
     }
 }
 
-/// What a code stands for.
-#[derive(Clone)]
-struct Grant {
-    redirect_uri: String,
-    challenge: String,
-    nonce: String,
-    used: bool,
-}
-
 struct State {
     clock: ManualClock,
     issuer: String,
     script: Script,
     calls: Vec<Call>,
-    grants: HashMap<String, Grant>,
+    codes: Codes<()>,
     /// Access tokens and the `sub` that they speak for.
     tokens: HashMap<String, Value>,
     complaints: Vec<String>,
     previous: Option<String>,
-    issued: u64,
 }
 
 /// The provider. It stops when dropped.
@@ -83,11 +75,11 @@ impl Provider {
             issuer: String::new(),
             script: Script::default(),
             calls: Vec::new(),
-            grants: HashMap::new(),
+            // Tests move the clock as they like: how long a code is good for is not their topic.
+            codes: Codes::lasting(i64::MAX),
             tokens: HashMap::new(),
             complaints: Vec::new(),
             previous: None,
-            issued: 0,
         }));
         super::evidence::secret("client_secret", CLIENT_SECRET);
         let inside = Arc::clone(&state);
@@ -191,6 +183,11 @@ impl Provider {
     pub fn last_id_token(&self) -> String {
         self.state.lock().unwrap().previous.clone().expect("no ID token was issued")
     }
+}
+
+/// The registration of the gateway.
+fn client() -> Client {
+    Client { id: CLIENT_ID.to_owned(), secret: CLIENT_SECRET.to_owned() }
 }
 
 /// The claims of whoever signs in here.

@@ -1,9 +1,10 @@
 //! Where ID tokens are made, honest and otherwise.
 //!
-//! I own: [`Forge`]. I may call: `keys`. I never repair what a test has bent.
+//! I own: [`Forge`]. I may call: `keys`, and the demo provider's tokens for their form. I never repair what a test has
+//! bent.
 
-use super::keys::{Keys, b64};
-use aws_lc_rs::digest;
+use super::keys::Keys;
+use keycard::demo::idp::token;
 use serde_json::Value;
 
 /// One ID token about to be made: header and claims as an honest provider would write them, and what a forger needs.
@@ -30,23 +31,23 @@ impl Forge {
 
     /// The same for JSON that is written out: duplicate members, numbers that serde would not write.
     pub fn sign_text(&self, header: &str, claims: &str) -> String {
-        let input = format!("{}.{}", b64(header), b64(claims));
+        let input = token::signing_input(header, claims);
         let algorithm = self.header["alg"].as_str().unwrap_or("RS256");
         let secret = self.client_secret.as_bytes();
         let signed = self.keys.sign(algorithm, input.as_bytes(), secret);
         let signed = signed.or_else(|| self.keys.sign("RS256", input.as_bytes(), secret));
-        format!("{input}.{}", b64(signed.unwrap_or_default()))
+        token::compact(&input, &signed.unwrap_or_default())
     }
 
     /// Header and claims as they stand, with the signature that `signer` makes of them.
     pub fn sign_by(&self, signer: impl Fn(&[u8]) -> Vec<u8>) -> String {
         let input = self.input();
-        format!("{input}.{}", b64(signer(input.as_bytes())))
+        token::compact(&input, &signer(input.as_bytes()))
     }
 
     /// What is signed (RFC 7515 section 5.1).
     pub fn input(&self) -> String {
-        format!("{}.{}", b64(self.header.to_string()), b64(self.claims.to_string()))
+        token::signing_input(&self.header.to_string(), &self.claims.to_string())
     }
 
     /// With one claim set.
@@ -101,6 +102,6 @@ impl Forge {
 
     /// `at_hash` of the access token for a SHA-256 algorithm (OpenID Connect Core section 3.1.3.6).
     pub fn at_hash(&self) -> String {
-        b64(&digest::digest(&digest::SHA256, self.access_token.as_bytes()).as_ref()[..16])
+        token::at_hash(&self.access_token)
     }
 }

@@ -1,22 +1,20 @@
 //! The keys of the scripted provider, and of those who pretend to be it.
 //!
-//! I own: [`Keys`], drawn once for the process (drawing RSA keys is slow), and signing by every registered algorithm.
-//! I never check whether a signature makes sense: hostile ones are what I am for.
+//! I own: [`Keys`], drawn once for the process (drawing RSA keys is slow), and signing by every registered algorithm. I
+//! may call: the demo provider's keys, for RSA and JWKs. I never check whether a signature makes sense: hostile ones are
+//! what I am for.
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
-use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaEncoding};
+use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
+pub use keycard::demo::idp::keys::{b64, exponent, modulus, rsa_jwk};
+use keycard::demo::idp::keys::{rsa_encoding, sign_rsa};
 use serde_json::{Value, json};
 use std::sync::OnceLock;
-
-/// base64url without padding.
-pub fn b64(bytes: impl AsRef<[u8]>) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
-}
 
 /// All keys. `rsa` signs unless a test says otherwise; `second` and `third` are for rotations; `evil` is nobody's.
 pub struct Keys {
@@ -59,7 +57,7 @@ impl Keys {
             "HS256" => mac(hmac::HMAC_SHA256, secret, input),
             "HS384" => mac(hmac::HMAC_SHA384, secret, input),
             "HS512" => mac(hmac::HMAC_SHA512, secret, input),
-            rsa => return rsa_encoding(rsa).map(|encoding| sign_rsa(&self.rsa, encoding, input)),
+            rsa => return rsa_encoding(rsa).map(|encoding| sign_rsa(&self.rsa, encoding, input).unwrap()),
         })
     }
 
@@ -99,24 +97,11 @@ impl Keys {
 /// The symmetric key that a careless provider publishes.
 pub const OCT_KEY: &[u8] = b"published-symmetric-key-published";
 
-/// The JWK of an RSA key for signatures.
-pub fn rsa_jwk(key: &RsaKeyPair, kid: &str, algorithm: &str) -> Value {
-    json!({"kty": "RSA", "use": "sig", "kid": kid, "alg": algorithm, "n": b64(modulus(key)), "e": b64(exponent(key))})
-}
-
 fn ec_jwk(key: &EcdsaKeyPair, kid: &str, curve: &str, algorithm: &str) -> Value {
     let point = key.public_key().as_ref();
     let half = (point.len() - 1) / 2;
     let (x, y) = (b64(&point[1..=half]), b64(&point[1 + half..]));
     json!({"kty": "EC", "crv": curve, "use": "sig", "kid": kid, "alg": algorithm, "x": x, "y": y})
-}
-
-pub fn modulus(key: &RsaKeyPair) -> Vec<u8> {
-    key.public_key().modulus().big_endian_without_leading_zero().to_vec()
-}
-
-pub fn exponent(key: &RsaKeyPair) -> Vec<u8> {
-    key.public_key().exponent().big_endian_without_leading_zero().to_vec()
 }
 
 /// SubjectPublicKeyInfo in DER.
@@ -144,7 +129,7 @@ pub fn pem(label: &str, der: &[u8], newline: &str, closed: bool) -> Vec<u8> {
 
 /// RS256 by any RSA key.
 pub fn rs256(key: &RsaKeyPair, input: &[u8]) -> Vec<u8> {
-    sign_rsa(key, &signature::RSA_PKCS1_SHA256, input)
+    sign_rsa(key, &signature::RSA_PKCS1_SHA256, input).unwrap()
 }
 
 /// HS256 by any bytes.
@@ -158,24 +143,6 @@ pub fn padded_hash(input: &[u8], length: usize) -> Vec<u8> {
     let hash = digest::digest(&digest::SHA256, input);
     let filler = vec![0xff; length - 3 - info.len() - 32];
     [&[0, 1], filler.as_slice(), &[0], &info, hash.as_ref()].concat()
-}
-
-fn sign_rsa(key: &RsaKeyPair, encoding: &'static dyn RsaEncoding, input: &[u8]) -> Vec<u8> {
-    let mut out = vec![0; key.public_modulus_len()];
-    key.sign(encoding, &SystemRandom::new(), input, &mut out).unwrap();
-    out
-}
-
-fn rsa_encoding(algorithm: &str) -> Option<&'static dyn RsaEncoding> {
-    Some(match algorithm {
-        "RS256" => &signature::RSA_PKCS1_SHA256,
-        "RS384" => &signature::RSA_PKCS1_SHA384,
-        "RS512" => &signature::RSA_PKCS1_SHA512,
-        "PS256" => &signature::RSA_PSS_SHA256,
-        "PS384" => &signature::RSA_PSS_SHA384,
-        "PS512" => &signature::RSA_PSS_SHA512,
-        _ => return None,
-    })
 }
 
 fn mac(algorithm: hmac::Algorithm, key: &[u8], input: &[u8]) -> Vec<u8> {

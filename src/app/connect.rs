@@ -1,0 +1,288 @@
+//! Whether everything that the gateway depends on can be reached: `keycard check --connect`.
+//!
+//! I own: the list of dependencies, the bound of each, and how the findings look. I may call: every room that has one.
+//! I never sign anybody in, and leave nothing behind: a made-up session is removed at once, and the name of a made-up
+//! login is gone after a second.
+
+use crate::app::StartError;
+use crate::config::{KeySource, ProviderSettings, RedisSettings, Settings, StoreSettings};
+use crate::domain::claim::Claims;
+use crate::domain::identity::{Identity, IdentityRule, Issuer, ProviderId, Subject};
+use crate::domain::route::UpstreamAddress;
+use crate::domain::secret::{AccessToken, RawIdToken};
+use crate::domain::session::{Session, SignInPlace, TokenSet};
+use crate::keyring::{NoRandomness, new_login_id, new_sid, new_ticket, session_key};
+use crate::oidc::OidcProvider;
+use crate::ports::{Clock, ProviderError, SessionStore, StoreError, Updated};
+use crate::store;
+use crate::upstream::reach::Reach;
+use crate::upstream::{self, UpstreamError};
+use futures_util::future::{BoxFuture, FutureExt as _, join_all};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// How long a made-up session would live if it could not be removed.
+const REHEARSAL: Duration = Duration::from_secs(60);
+
+/// What became of one dependency.
+pub struct Finding {
+    /// What it is: a provider, the store, an app.
+    pub what: String,
+    /// Where it is, without anything secret.
+    pub place: String,
+    /// How long it was waited for at most.
+    pub bound: Duration,
+    /// How long it took.
+    pub took: Duration,
+    /// What was found there, or what is wrong.
+    pub result: Result<String, Failure>,
+}
+
+/// What is wrong with a dependency.
+pub struct Failure {
+    /// What happened.
+    pub why: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// All findings, in the order of the configuration. `Display` is a table for a terminal.
+pub struct Findings(Vec<Finding>);
+
+impl Findings {
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
+        self.0.iter()
+    }
+
+    /// Whether everything was reached.
+    pub fn all_well(&self) -> bool {
+        self.0.iter().all(|finding| finding.result.is_ok())
+    }
+}
+
+/// Tries everything at the same time, each within its bound.
+///
+/// # Errors
+/// When there is nothing to try with: settings that can never work, as at the start of the gateway.
+pub async fn connect(settings: Settings, clock: Arc<dyn Clock>) -> Result<Findings, StartError> {
+    let Settings { session, providers, identity, routes, .. } = settings;
+    let mut attempts: Vec<BoxFuture<'_, Finding>> = Vec::new();
+    for provider in providers {
+        attempts.push(try_provider(provider, identity.clone(), Arc::clone(&clock)).boxed());
+    }
+    attempts.push(try_store(session.store, session.keys, clock).boxed());
+    let reach = Arc::new(Reach::new()?);
+    let mut seen: Vec<&UpstreamAddress> = Vec::new();
+    for address in routes.iter().flat_map(|route| &route.upstreams) {
+        if !seen.contains(&address) {
+            seen.push(address);
+            attempts.push(try_upstream(address.clone(), Arc::clone(&reach)).boxed());
+        }
+    }
+    Ok(Findings(join_all(attempts).await))
+}
+
+async fn within(
+    what: String,
+    place: String,
+    bound: Duration,
+    attempt: impl Future<Output = Result<String, Failure>>,
+) -> Finding {
+    let begun = Instant::now();
+    let result = timeout(bound, attempt).await.unwrap_or_else(|_| {
+        let why = "no answer in time".to_owned();
+        Err(Failure {
+            why,
+            remedy: format!("check the way to {place} from this machine: name, port, firewall"),
+        })
+    });
+    Finding { what, place, bound, took: begun.elapsed(), result }
+}
+
+async fn try_provider(settings: ProviderSettings, identity: IdentityRule, clock: Arc<dyn Clock>) -> Finding {
+    let what = format!("provider `{}`", settings.id.as_str());
+    let place = settings.issuer.as_str().to_owned();
+    // Metadata, then keys.
+    let bound = settings.timeout.saturating_mul(2);
+    let attempt = async {
+        let published = match OidcProvider::new(settings, identity, clock) {
+            Ok(provider) => provider.reach().await,
+            Err(error) => Err(error),
+        };
+        match published.map_err(provider_failure)?.keys {
+            Some(1) => Ok("metadata and 1 key".to_owned()),
+            Some(count) => Ok(format!("metadata and {count} keys")),
+            None => Ok("metadata".to_owned()),
+        }
+    };
+    within(what, place, bound, attempt).await
+}
+
+fn provider_failure(error: ProviderError) -> Failure {
+    let remedy = match &error {
+        ProviderError::Unavailable(_) => {
+            "check `issuer`, and the way there from this machine: name, firewall, `http_proxy`, `ca_file`"
+        }
+        ProviderError::Misconfigured(_) | ProviderError::Refused(_) | ProviderError::Rejected(_) => {
+            "compare the keys of the provider's section with its discovery document"
+        }
+    };
+    Failure { why: error.to_string(), remedy: remedy.to_owned() }
+}
+
+async fn try_store(settings: StoreSettings, keys: KeySource, clock: Arc<dyn Clock>) -> Finding {
+    let place = settings.place();
+    // A ping that has to connect, breaks and is asked again takes four time-outs; as much again for the rehearsal.
+    let bound = match &settings {
+        StoreSettings::Memory => Duration::from_secs(1),
+        // Opening reads the whole file once, and makes it where there is none.
+        StoreSettings::Embedded(_) => Duration::from_secs(60),
+        StoreSettings::Redis(RedisSettings { timeout, .. }) => timeout.saturating_mul(8),
+    };
+    let attempt = async {
+        let opened = store::open(&settings, keys).await.map_err(|error| unreached(&error))?;
+        opened.store.ping().await.map_err(|error| unreached(&error))?;
+        rehearse(opened.store.as_ref(), clock.as_ref()).await?;
+        Ok("a made-up session was written, read and removed".to_owned())
+    };
+    within("store".to_owned(), place, bound, attempt).await
+}
+
+fn unreached(error: &StoreError) -> Failure {
+    let remedy = "check host, port, user and password of `session.store`; TLS wants rediss:// and, for a CA of your \
+                  own, `store_ca_file`; the embedded store belongs to one process at a time";
+    Failure { why: error.to_string(), remedy: remedy.to_owned() }
+}
+
+/// Everything that a session needs of the store. It answers already, so what fails here it does not allow.
+async fn rehearse(store: &dyn SessionStore, clock: &dyn Clock) -> Result<(), Failure> {
+    let remedy = "the store answers, but does not let Keycard do its work: it needs read and write on \
+                  `~<store_prefix>*` and +ping +select +hmget +hget +hset +exists +get +set +del +pexpire +pttl +zadd \
+                  +zrem +zremrangebyscore +zrangebyscore +evalsha +script|load; and it must not be a replica or full";
+    let failed = |why: String| Failure { why, remedy: remedy.to_owned() };
+    rehearsal(store, clock).await.map_err(|error| match error {
+        Stumble::Store(error) => failed(error.to_string()),
+        Stumble::Random(error) => failed(error.to_string()),
+        Stumble::Forgotten => failed("a session that was just written cannot be read".to_owned()),
+    })
+}
+
+enum Stumble {
+    Store(StoreError),
+    Random(NoRandomness),
+    Forgotten,
+}
+
+impl From<StoreError> for Stumble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<NoRandomness> for Stumble {
+    fn from(error: NoRandomness) -> Self {
+        Self::Random(error)
+    }
+}
+
+async fn rehearsal(store: &dyn SessionStore, clock: &dyn Clock) -> Result<(), Stumble> {
+    let now = clock.now();
+    let ticket = new_ticket()?;
+    let key = session_key(&ticket);
+    let (provider, subject) = (ProviderId::parse("check"), Subject::parse("keycard check"));
+    let (Some(provider), Some(subject)) = (provider, subject) else { return Err(Stumble::Forgotten) };
+    let session = Session {
+        sid: new_sid()?,
+        identity: Identity {
+            issuer: Issuer::new("keycard check"),
+            subject: subject.clone(),
+            user_id: "keycard check".to_owned(),
+            name: None,
+            email: None,
+            email_verified: false,
+            roles: Vec::new(),
+            claims: Claims::default(),
+        },
+        provider,
+        started: now,
+        ends: now.plus(REHEARSAL),
+        authenticated: None,
+        acr: None,
+        provider_sid: None,
+        tokens: TokenSet {
+            access: AccessToken::new("none"),
+            access_expires: None,
+            refresh: None,
+            id_token: RawIdToken::new("none"),
+        },
+        supersedes: None,
+        place: SignInPlace { address: String::new(), user_agent: String::new() },
+    };
+    store.take_once(new_login_id()?, now, Duration::from_secs(1)).await?;
+    store.create(&ticket, &session, now).await?;
+    let steps = async {
+        let Some(live) = store.load(&ticket, now).await? else { return Err(Stumble::Forgotten) };
+        store.touch(&key, now, REHEARSAL).await?;
+        let updated = store.update(&ticket, &session, live.version, now).await?;
+        let listed = store.of_subject(&session.identity.issuer, &subject, now).await?;
+        match updated {
+            Updated::Done(_) if listed.contains(&key) => Ok(()),
+            _ => Err(Stumble::Forgotten),
+        }
+    };
+    let done = steps.await;
+    let removed = store.remove(&key).await;
+    done?;
+    if removed? { Ok(()) } else { Err(Stumble::Forgotten) }
+}
+
+async fn try_upstream(address: UpstreamAddress, reach: Arc<Reach>) -> Finding {
+    let place = format!("{}://{}", address.scheme(), address.authority);
+    let attempt = async {
+        let found = if address.secure { "TCP and TLS" } else { "TCP" };
+        reach
+            .connect(&address)
+            .await
+            .map(|()| found.to_owned())
+            .map_err(|error| upstream_failure(&error, &address))
+    };
+    within("upstream".to_owned(), place.clone(), upstream::CONNECT_TIMEOUT, attempt).await
+}
+
+fn upstream_failure(error: &UpstreamError, address: &UpstreamAddress) -> Failure {
+    let mut remedy = "start the app, or mend `upstream`: host and port as this machine sees them".to_owned();
+    if address.secure {
+        remedy.push_str("; its certificate must be for that name, and signed by a root of this machine");
+    }
+    Failure { why: error.to_string(), remedy }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Reaching out, all at once, each within its bound")?;
+        let width = |text: fn(&Finding) -> &str| {
+            self.0.iter().map(|finding| text(finding).chars().count()).max().unwrap_or_default()
+        };
+        let (what, place) = (width(|finding| &finding.what), width(|finding| &finding.place));
+        for finding in &self.0 {
+            let (mark, text) = match &finding.result {
+                Ok(found) => ("\u{2713} ok    ", found),
+                Err(failure) => ("\u{2717} FAILED", &failure.why),
+            };
+            let times = format!("{:>5}ms of {:>4}s", finding.took.as_millis(), finding.bound.as_secs_f32());
+            writeln!(f, "  {mark}  {:what$}  {:place$}  {times}  {text}", finding.what, finding.place)?;
+            if let Err(failure) = &finding.result {
+                writeln!(f, "            = help: {}", failure.remedy)?;
+            }
+        }
+        let failed = self.0.iter().filter(|finding| finding.result.is_err()).count();
+        match failed {
+            0 => write!(f, "everything can be reached"),
+            1 => write!(f, "1 of {} cannot be reached", self.0.len()),
+            _ => write!(f, "{failed} of {} cannot be reached", self.0.len()),
+        }
+    }
+}
