@@ -11,7 +11,8 @@ RUN apt-get update \
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src
-RUN cargo build --release --locked --bin keycard
+# Without the demo.
+RUN cargo build --release --locked --no-default-features --bin keycard
 
 FROM ${RUN_IMAGE}
 # The roots that identity providers and upstreams are checked against.
