@@ -3,8 +3,11 @@
 //! I own: [`open`], and what a backend owes (`Backend`). I may call: `domain`, `ports`, `keyring`, `config`.
 //! I never let a backend see a session, a ticket or a name: it gets digests, keyed names and sealed bytes (R44).
 //!
-//! Two layers: `sealed` is the port, and seals and opens records; below it `memory` or `redis` keeps the bytes.
+//! Two layers: `sealed` is the port, and seals and opens records; below it `memory` or `redis` keeps the bytes. Around
+//! both, `measured` enters every command into the ledger.
 //! One contract suite (`contract`) runs on both.
+
+pub use self::measured::Measured;
 
 use self::memory::Memory;
 use self::redis::Redis;
@@ -14,13 +17,14 @@ use crate::domain::login::LoginId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::KeyRing;
-use crate::ports::{SessionStore, StoreError, Updated};
+use crate::ports::{Cursor, SessionStore, StoreError, Updated};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(test)]
 pub mod contract;
+mod measured;
 mod memory;
 mod record;
 mod redis;
@@ -66,6 +70,17 @@ struct Found {
     /// As in [`Row`].
     operator: Vec<u8>,
     /// The last use; `None` when its entry is gone.
+    last_seen: Option<Timestamp>,
+}
+
+/// What an operator's listing needs of one session.
+struct Glance {
+    key: SessionKey,
+    /// As in [`Row`].
+    version: u64,
+    /// As in [`Row`]; empty for an entry that is not of our making.
+    operator: Vec<u8>,
+    /// As in [`Found`].
     last_seen: Option<Timestamp>,
 }
 
@@ -122,6 +137,17 @@ trait Backend: Send + Sync {
         now: Timestamp,
         keep: Duration,
     ) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// About `limit` records that have not expired, from `cursor` on (`None`: from the beginning), and where the next
+    /// page begins (`None`: there is none). A record that is there during the whole walk is on at least one page, however
+    /// many others come and go meanwhile. What the bytes of a cursor mean is the backend's own affair; foreign ones are
+    /// an error or another place, never a panic.
+    fn page<'a>(
+        &'a self,
+        cursor: Option<&'a Cursor>,
+        limit: usize,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<(Vec<Glance>, Option<Cursor>), StoreError>>;
 
     /// Whether it answers.
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;

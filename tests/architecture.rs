@@ -17,9 +17,24 @@ const PLAN: &[(&str, &[&str])] = &[
     ("store", &["config", "domain", "keyring", "ports"]),
     ("upstream", &["domain"]),
     ("inbound", &["domain", "gateway", "keyring", "ports", "upstream"]),
-    ("telemetry", &["config"]),
-    ("app", &["config", "domain", "gateway", "inbound", "keyring", "oidc", "ports", "store", "upstream"]),
-    ("main", &["app", "config", "keyring", "telemetry"]),
+    ("telemetry", &["config", "ports"]),
+    ("cli", &["config"]),
+    (
+        "app",
+        &[
+            "config",
+            "domain",
+            "gateway",
+            "inbound",
+            "keyring",
+            "oidc",
+            "ports",
+            "store",
+            "telemetry",
+            "upstream",
+        ],
+    ),
+    ("main", &["app", "cli", "config", "keyring", "telemetry"]),
 ];
 
 /// What is used in some places only: the token, and the path prefixes under `src/` that may name it.
@@ -27,15 +42,16 @@ const FENCES: &[(&str, &[&str])] = &[
     ("actix_web", &["inbound", "app", "main"]),
     ("actix_session", &["inbound"]),
     ("openidconnect", &["oidc"]),
-    ("reqwest", &["oidc"]),
+    ("reqwest", &["cli", "oidc"]),
+    ("prometheus_client", &["telemetry/metrics"]),
     ("redis::", &["store/redis"]),
     ("hyper", &["upstream"]),
     ("hyper_util", &["upstream"]),
     ("aws_lc_rs", &["keyring", "oidc", "main", "upstream/client"]),
     ("std::env", &["config"]),
     ("SystemTime", &["app"]),
-    ("serde", &["config", "gateway/state", "inbound", "oidc", "store"]),
-    ("serde_json", &["gateway/state", "inbound", "oidc", "store"]),
+    ("serde", &["cli", "config", "gateway/state", "inbound", "oidc", "store"]),
+    ("serde_json", &["cli", "gateway/state", "inbound", "oidc", "store"]),
 ];
 
 const LONGEST_FILE: usize = 500;

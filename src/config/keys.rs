@@ -19,6 +19,9 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
             "header_timeout",
             "keep_alive",
             "drain_timeout",
+            "health_listen",
+            "admin_listen",
+            "admin_token",
         ],
     ),
     (
@@ -70,7 +73,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
 ];
 
 /// The keys whose values are never shown.
-pub(super) const SECRET_KEYS: &[&str] = &["client_secret", "keys", "store", "http_proxy"];
+pub(super) const SECRET_KEYS: &[&str] = &["client_secret", "keys", "store", "http_proxy", "admin_token"];
 
 /// The keys of one section.
 pub(super) fn keys_of(section: &str) -> &'static [&'static str] {

@@ -1,6 +1,7 @@
-//! One access line for each request.
+//! One access line for each request, and one entry in the ledger.
 //!
-//! I own: the request id and the access line. I may call: `visit`, `facts`, `keyring` (for an id).
+//! I own: the request id, the access line and the count of open requests. I may call: `visit`, `facts`, `ports` (the
+//! ledger), `keyring` (for an id).
 //! I never write a path, a query, a cookie, a token, a code or a name: the route, the outcome and the id lead to
 //! whatever else is needed (R60, R43).
 
@@ -8,12 +9,16 @@ use super::Desk;
 use super::facts;
 use super::visit::{Note, Voice};
 use crate::keyring;
-use actix_web::body::BoxBody;
+use crate::ports::{Entry, Ledger};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
+use bytes::Bytes;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 /// The outermost layer: gives the request its id, and writes its line when the response head is ready.
@@ -26,6 +31,8 @@ pub async fn access_line(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let began = Instant::now();
     let desk = request.app_data::<web::Data<Desk>>().cloned();
+    let ledger = desk.as_ref().map(|desk| Arc::clone(&desk.gateway.ledger));
+    let open = ledger.clone().map(Open::new);
     let request_id = request_id(&request, desk.as_ref().map(|desk| desk.get_ref()));
     let voice =
         Voice { wants_page: facts::wants_page(request.headers()), request_id: Arc::clone(&request_id) };
@@ -48,7 +55,51 @@ pub async fn access_line(
         ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         "request"
     );
-    Ok(response)
+    if let Some(ledger) = ledger {
+        let route = if note.route.is_empty() { "none" } else { note.route.as_str() };
+        let status = response.status().as_u16();
+        ledger.enter(Entry::Request { route, outcome: note.outcome, status });
+    }
+    Ok(response.map_body(|_, body| BoxBody::new(Counted { body, _open: open })))
+}
+
+/// Keeps a request in the count of open ones until it is dropped.
+struct Open(Arc<dyn Ledger>);
+
+impl Open {
+    fn new(ledger: Arc<dyn Ledger>) -> Self {
+        ledger.enter(Entry::Opened);
+        Self(ledger)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.enter(Entry::Closed);
+    }
+}
+
+/// A body that counts as open until it has been sent or dropped; otherwise just as it was.
+struct Counted {
+    body: BoxBody,
+    _open: Option<Open>,
+}
+
+impl MessageBody for Counted {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+
+    fn try_into_bytes(self) -> Result<Bytes, Self> {
+        let Self { body, _open } = self;
+        body.try_into_bytes().map_err(|body| Self { body, _open })
+    }
 }
 
 /// The id of a trusted proxy, if it sent one that is harmless; a fresh one otherwise (R73).

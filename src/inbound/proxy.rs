@@ -11,6 +11,7 @@ use crate::domain::policy::{Permit, Refusal, WhySignIn};
 use crate::domain::return_to::ReturnTo;
 use crate::domain::session::{Session, Ticket};
 use crate::gateway::Outcome;
+use crate::ports::Entry;
 use crate::upstream::Upstreams;
 use crate::upstream::body::{BodySender, UpstreamBody};
 use crate::upstream::headers::{ForwardedFacts, PeerTrust, UpstreamHead};
@@ -23,6 +24,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use tokio::time::Instant;
 use url::form_urlencoded;
 
 /// Asks the gateway what shall happen, and lets it happen.
@@ -96,7 +98,12 @@ async fn pass(
     let route = permit.route().name.clone();
     let head = head(request, visit, desk);
     let body = bridge(request, payload);
-    match upstreams.send(permit, head, body).await {
+    let began = Instant::now();
+    let answer = upstreams.send(permit, head, body).await;
+    if answer.is_ok() {
+        desk.gateway.ledger.enter(Entry::Upstream { route: &route, took: began.elapsed() });
+    }
+    match answer {
         Ok(reply) => noted(respond(reply), Note { route, outcome: "forwarded", ..Note::default() }),
         Err(error) => error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None),
     }

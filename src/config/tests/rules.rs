@@ -1,7 +1,7 @@
 //! One test for each rule, named after the row that it defends.
 
 use super::{BASE, SECRET, accepted, base_with, read, refused};
-use crate::config::StoreSettings;
+use crate::config::{StoreSettings, describe};
 use crate::domain::route::IdentitySource;
 use std::time::Duration;
 
@@ -125,6 +125,31 @@ fn server_keys_are_judged() {
     }
     assert_eq!(accepted(&[("server", "prefix = '/auth/'")]).server.prefix.as_str(), "/auth");
     assert_eq!(accepted(&[("server", "drain_timeout = '0s'")]).server.drain_timeout, Duration::ZERO);
+}
+
+#[test]
+fn the_door_for_operators_needs_a_token() {
+    let listen = ("server", "admin_listen = '127.0.0.1:9091'");
+    let shown = refused(&[listen], "server.admin_listen", "has no `admin_token`");
+    assert!(shown.contains("openssl rand -base64 32"), "{shown}");
+    let token = |value: &str| format!("admin_token = {value}");
+    let good = token("{ file = '/run/secrets/admin' }");
+    assert!(accepted(&[listen, ("server", &good)]).server.admin.is_some());
+    refused(&[("server", &good)], "server.admin_token", "never used");
+    for (value, key, words) in [
+        ("'s3cret-s3cret-s3cret'", "", "shorter than 32"),
+        ("'s3cret s3cret s3cret s3cret s3cret'", "", "no header"),
+        ("{ file = '/open' }", ".file", "which others may read"),
+    ] {
+        refused(&[listen, ("server", &token(value))], &format!("server.admin_token{key}"), words);
+    }
+    let wide = [("server", "admin_listen = '0.0.0.0:9091'"), ("server", good.as_str())];
+    assert!(describe(&accepted(&wide)).contains("travel in clear there"));
+    assert!(!describe(&accepted(&[listen, wide[1]])).contains("travel in clear there"));
+    for line in ["health_listen = '9090'", "admin_listen = 'localhost:9091'"] {
+        let key = line.split(' ').next().unwrap();
+        refused(&[("server", line)], &format!("server.{key}"), "not an address");
+    }
 }
 
 #[test]
