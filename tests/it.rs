@@ -26,6 +26,7 @@ mod it {
     mod login;
     mod misuse;
     mod open_redirects;
+    mod operating;
     mod proxying;
     mod stores;
 }

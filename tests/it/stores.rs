@@ -9,13 +9,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 /// A Redis server that dies with the test.
-struct Redis {
+pub(super) struct Redis {
     process: Child,
     address: SocketAddr,
 }
 
 impl Redis {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         // The port is free now, and nobody else takes it within the moment.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let process = Command::new("redis-server")
@@ -42,7 +42,7 @@ impl Redis {
         panic!("redis-server does not listen");
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("redis://{}/0", self.address)
     }
 
