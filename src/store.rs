@@ -84,6 +84,9 @@ struct Glance {
     last_seen: Option<Timestamp>,
 }
 
+/// One page of a listing, and where the next one begins.
+type Page = (Vec<Glance>, Option<Cursor>);
+
 /// What a place for bytes owes. Every expiry is a point on the clock whose `now` is passed in; every entry has one.
 trait Backend: Send + Sync {
     /// Makes the index entries, then the record, then notes it as seen at `now`. Never overwrites: `false` when there
@@ -147,7 +150,7 @@ trait Backend: Send + Sync {
         cursor: Option<&'a Cursor>,
         limit: usize,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<(Vec<Glance>, Option<Cursor>), StoreError>>;
+    ) -> BoxFuture<'a, Result<Page, StoreError>>;
 
     /// Whether it answers.
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;

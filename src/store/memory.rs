@@ -8,7 +8,7 @@ use crate::domain::login::LoginId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::ports::{Cursor, StoreError, Updated};
-use crate::store::{Backend, Found, Glance, IndexName, Row};
+use crate::store::{Backend, Found, Glance, IndexName, Page, Row};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -143,7 +143,7 @@ impl Shelves {
 
     /// In the order of the keys; a cursor is the last key of the page before. All keys are looked at for each page: a
     /// store in memory is small.
-    fn page(&self, cursor: Option<&Cursor>, limit: usize, now: Timestamp) -> (Vec<Glance>, Option<Cursor>) {
+    fn page(&self, cursor: Option<&Cursor>, limit: usize, now: Timestamp) -> Page {
         let after =
             |key: &SessionKey| cursor.is_none_or(|cursor| key.as_bytes().as_slice() > cursor.0.as_slice());
         let live = self.rows.iter().filter(|(key, row)| now < row.expires && after(key));
@@ -241,7 +241,7 @@ impl Backend for Memory {
         cursor: Option<&'a Cursor>,
         limit: usize,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<(Vec<Glance>, Option<Cursor>), StoreError>> {
+    ) -> BoxFuture<'a, Result<Page, StoreError>> {
         async move { Ok(self.shelves().page(cursor, limit, now)) }.boxed()
     }
 

@@ -24,7 +24,7 @@ use crate::keyring::new_text;
 use crate::ports::{Cursor, StoreError, Updated};
 use crate::store::redis::connection::{Connection, IfBroken, Request};
 use crate::store::redis::scripts::Scripts;
-use crate::store::{Backend, Found, Glance, IndexName, Row};
+use crate::store::{Backend, Found, Glance, IndexName, Page, Row};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::{BoxFuture, try_join_all};
@@ -304,7 +304,7 @@ impl Backend for Redis {
         cursor: Option<&'a Cursor>,
         limit: usize,
         _now: Timestamp,
-    ) -> BoxFuture<'a, Result<(Vec<Glance>, Option<Cursor>), StoreError>> {
+    ) -> BoxFuture<'a, Result<Page, StoreError>> {
         Box::pin(async move {
             let from = match cursor {
                 None => 0,

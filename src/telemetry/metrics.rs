@@ -110,8 +110,12 @@ impl Default for Metrics {
 impl Ledger for Metrics {
     fn enter(&self, entry: Entry<'_>) {
         match entry {
-            Entry::Opened => drop(self.open.inc()),
-            Entry::Closed => drop(self.open.dec()),
+            Entry::Opened => {
+                self.open.inc();
+            }
+            Entry::Closed => {
+                self.open.dec();
+            }
             Entry::Request { route, outcome, status } => {
                 let labels = RequestLabels {
                     route: route.to_owned(),
@@ -124,7 +128,9 @@ impl Ledger for Metrics {
                 let labels = LoginLabels { provider: provider.to_owned(), result };
                 self.logins.get_or_create(&labels).inc();
             }
-            Entry::Ended(reason) => drop(self.ended.get_or_create(&EndingLabels { reason }).inc()),
+            Entry::Ended(reason) => {
+                self.ended.get_or_create(&EndingLabels { reason }).inc();
+            }
             Entry::Checked(took) => self.checks.observe(took.as_secs_f64()),
             Entry::Upstream { route, took } => {
                 let labels = RouteLabels { route: route.to_owned() };
