@@ -13,7 +13,7 @@ use keycard::config::{self, Settings};
 use keycard::keyring::MasterKey;
 use keycard::telemetry;
 use std::future::Future;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -162,9 +162,9 @@ fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     })
 }
 
-#[expect(clippy::print_stdout, reason = "the answer of a command belongs on standard output")]
+/// The answer of a command. Whoever reads it may stop early (`keycard sessions list | head`): that is no failure.
 fn say(text: &str) {
-    println!("{text}");
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
 #[expect(clippy::print_stderr, reason = "there may be no log yet")]
