@@ -69,6 +69,18 @@ pub fn method(allowed: &'static str) -> Fault {
     Fault { allow: Some(allowed), ..fault }
 }
 
+/// At the operators' door, without its token or with another one: one answer for both.
+pub fn no_admin_token() -> Fault {
+    fault(StatusCode::UNAUTHORIZED, "unauthorized", "Not authorised", "")
+}
+
+/// At the operators' door, with parameters that do not say exactly which sessions are meant.
+pub fn bad_admin_request() -> Fault {
+    let text = "Name the sessions by exactly one of `user=…`, `handle=…` and `all=true`; a list also takes none of them, \
+                and `limit=1…1000` and `cursor=…`.";
+    fault(StatusCode::BAD_REQUEST, "bad-admin-request", "Unclear which sessions are meant", text)
+}
+
 /// `GET login` by a script.
 pub fn not_a_navigation() -> Fault {
     let text = "Signing in is a navigation: send the browser to this address instead of fetching it.";
