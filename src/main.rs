@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use keycard::app::bounds::bounds;
 use keycard::app::connect::connect;
 use keycard::app::{App, SystemClock};
+use keycard::cli::health;
 use keycard::cli::sessions::{self, Failure};
 use keycard::config::environment::{Environment as _, ProcessEnvironment};
 use keycard::config::{self, Settings};
@@ -62,6 +63,12 @@ enum Command {
         #[arg(long)]
         config: Option<PathBuf>,
     },
+    /// Ask a running gateway whether it is alive: exit code 0 or 1. For health checks of containers.
+    Health {
+        /// What to ask [default: /livez on KEYCARD__SERVER__HEALTH_LISTEN, or on 127.0.0.1:9090].
+        #[arg(long)]
+        url: Option<String>,
+    },
     /// Print the JSON Schema of the configuration file, for editors.
     Schema,
     /// Keys for `session.keys`.
@@ -101,6 +108,10 @@ fn main() -> ExitCode {
                 if connect { reach(settings) } else { ExitCode::SUCCESS }
             }
             Err(code) => code,
+        },
+        Command::Health { url } => match health::run(url.as_deref(), &ProcessEnvironment) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(ill) => fail(&ill),
         },
         Command::Schema => {
             say(config::schema().trim_end());

@@ -25,6 +25,11 @@ pub trait Environment {
 
     /// The permission bits of a file (`0o600`); `None` where there are none, or no such file.
     fn file_mode(&self, path: &Path) -> Option<u32>;
+
+    /// Whether a file belongs to root, who could read it anyway. Where nobody can tell, it does not.
+    fn is_of_root(&self, _path: &Path) -> bool {
+        false
+    }
 }
 
 /// An environment variable.
@@ -71,6 +76,12 @@ impl Environment for ProcessEnvironment {
         Some(std::fs::metadata(path).ok()?.permissions().mode() & 0o7777)
     }
 
+    #[cfg(unix)]
+    fn is_of_root(&self, path: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        std::fs::metadata(path).is_ok_and(|file| file.uid() == 0)
+    }
+
     #[cfg(not(unix))]
     fn file_mode(&self, _path: &Path) -> Option<u32> {
         None
@@ -89,6 +100,8 @@ mod tests {
         assert_eq!(ProcessEnvironment.file_mode(file.path()).map(|mode| mode & 0o077), Some(0));
         assert!(ProcessEnvironment.read_file(Path::new("/nonexistent/file")).is_err());
         assert_eq!(ProcessEnvironment.file_mode(Path::new("/nonexistent/file")), None);
+        assert!(ProcessEnvironment.is_of_root(Path::new("/etc/passwd")));
+        assert!(!ProcessEnvironment.is_of_root(Path::new("/nonexistent/file")));
         assert_eq!(ProcessEnvironment.var("KEYCARD_NOBODY_SETS_THIS"), None);
         assert!(ProcessEnvironment.variables("KEYCARD_NOBODY_SETS_THIS").is_empty());
         assert!(ProcessEnvironment.variables("CARGO_").iter().any(|one| one.name == "CARGO_PKG_NAME"));

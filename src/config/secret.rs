@@ -78,7 +78,10 @@ fn from_file(entry: &Entry<'_>, dev: bool) -> Result<SecretString, Reported> {
             "check the path, and that this user may read the file",
         )
     })?;
-    if let Some(mode) = entry.environment().file_mode(path).filter(|mode| mode & 0o077 != 0 && !dev) {
+    // systemd (by an access control list) and Kubernetes (by `fsGroup`) let a service read root's file as its group: there
+    // a mode of 0440 is the strictest that can be had. PostgreSQL draws the same line for its key.
+    let others = if entry.environment().is_of_root(path) { 0o037 } else { 0o077 };
+    if let Some(mode) = entry.environment().file_mode(path).filter(|mode| mode & others != 0 && !dev) {
         return Err(entry.wrong(
             format_args!("names the file {path:?}, which others may read (mode {:04o})", mode & 0o7777),
             format!("chmod 600 {path:?}, or mount it with mode 0400 for the user of this process"),

@@ -60,6 +60,10 @@ impl Environment for FakeEnvironment {
     fn file_mode(&self, path: &Path) -> Option<u32> {
         self.files.get(path).map(|(_, mode)| *mode)
     }
+
+    fn is_of_root(&self, path: &Path) -> bool {
+        path.starts_with("/run/credentials")
+    }
 }
 
 /// The environment that the example file expects.
@@ -70,6 +74,10 @@ fn environment() -> FakeEnvironment {
         ("/run/secrets/keycard.key", key.as_str(), 0o400),
         ("/run/secrets/oidc", "s3cret-s3cret-s3cret\n", 0o600),
         ("/run/secrets/admin", "s3cret-s3cret-s3cret-s3cret-s3cret", 0o600),
+        ("/run/credentials/group", SECRET, 0o440),
+        ("/run/credentials/open", SECRET, 0o444),
+        ("/run/credentials/written", SECRET, 0o460),
+        ("/group", SECRET, 0o440),
         ("/open", SECRET, 0o644),
         ("/empty", "\n", 0o600),
         ("/etc/ssl/redis-ca.pem", PEM, 0o644),

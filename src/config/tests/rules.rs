@@ -14,9 +14,14 @@ fn a45_secrets_come_from_literals_variables_and_files() {
     };
     assert_eq!(secret("'s3cret-s3cret-s3cret'"), SECRET);
     assert_eq!(secret("{ file = '/run/secrets/oidc' }"), SECRET);
+    // What systemd and Kubernetes make of root's secrets: the group reads, nobody else.
+    assert_eq!(secret("{ file = '/run/credentials/group' }"), SECRET);
     assert_eq!(secret("{ env = 'K' }").len(), 44);
     for (value, key, words) in [
         ("{ file = '/open' }", ".file", "which others may read (mode 0644)"),
+        ("{ file = '/group' }", ".file", "which others may read (mode 0440)"),
+        ("{ file = '/run/credentials/open' }", ".file", "which others may read (mode 0444)"),
+        ("{ file = '/run/credentials/written' }", ".file", "which others may read (mode 0460)"),
         ("{ file = '/nowhere' }", ".file", "cannot be read"),
         ("{ file = '/empty' }", ".file", "empty secret"),
         ("{ env = 'EMPTY' }", ".env", "leads to an empty secret"),
