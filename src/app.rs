@@ -7,10 +7,10 @@
 pub mod bounds;
 pub mod connect;
 
-use crate::config::Settings;
+use crate::config::{PageSettings, Settings};
 use crate::domain::time::Timestamp;
 use crate::gateway::{Gateway, Providers};
-use crate::inbound::{self, BrokenPage, CookieNames, Desk, EnvelopeKeys, Pages};
+use crate::inbound::{self, Branding, BrokenPage, CookieNames, Desk, EnvelopeKeys, Pages};
 use crate::oidc::OidcProvider;
 use crate::ports::{Clock, IdentityProvider, ProviderError, StoreError};
 use crate::store::{self, Keeper, Opened};
@@ -46,7 +46,7 @@ pub enum StartError {
     /// TLS towards upstreams cannot be set up.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// A built-in page is broken.
+    /// A template of a page is broken.
     #[error(transparent)]
     Page(#[from] BrokenPage),
     /// Something that the configuration guarantees is missing.
@@ -72,7 +72,10 @@ impl App {
     /// # Errors
     /// See [`StartError`].
     pub async fn build(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let Settings { server, session, providers, identity, routes, log: _, from_environment: _ } = settings;
+        let Settings { server, session, providers, identity, routes, pages, log: _, from_environment: _ } =
+            settings;
+        let PageSettings { folder: _, templates, name, logo, accent, footer } = pages;
+        let pages = Pages::new(Branding { name, logo, accent, footer, templates })?;
         let Opened { store, keys, keeper } = store::open(&session.store, session.keys).await?;
         let mut adapters: Vec<(_, Arc<dyn IdentityProvider>)> = Vec::new();
         for provider in providers {
@@ -100,7 +103,7 @@ impl App {
             cookies,
             envelope,
             identity,
-            pages: Pages::new()?,
+            pages,
         };
         Ok(Self {
             desk: web::Data::new(desk),

@@ -1,11 +1,12 @@
 //! One access line for each request.
 //!
-//! I own: the request id and the access line. I may call: `visit`, `facts`, `keyring` (for an id).
-//! I never write a path, a query, a cookie, a token, a code or a name: the route, the outcome and the id lead to
+//! I own: the request id and the access line. I may call: `visit`, `facts`, `language`, `keyring`
+//! (for an id). I never write a path, a query, a cookie, a token, a code or a name: the route, the outcome and the id lead to
 //! whatever else is needed (R60, R43).
 
 use super::Desk;
 use super::facts;
+use super::language::Language;
 use super::visit::{Note, Voice};
 use crate::keyring;
 use actix_web::body::BoxBody;
@@ -28,8 +29,11 @@ pub async fn access_line(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let desk = request.app_data::<web::Data<Desk>>().cloned();
     let request_id = request_id(&request, desk.as_ref().map(|desk| desk.get_ref()));
-    let voice =
-        Voice { wants_page: facts::wants_page(request.headers()), request_id: Arc::clone(&request_id) };
+    let voice = Voice {
+        wants_page: facts::wants_page(request.headers()),
+        language: Language::of(request.headers()),
+        request_id: Arc::clone(&request_id),
+    };
     request.extensions_mut().insert(voice);
     let mut line = Line {
         began: Instant::now(),
