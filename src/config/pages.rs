@@ -27,7 +27,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::optional(
         "accent",
         Kind::Text,
-        "The colour of buttons and links, as #rrggbb, made darker or lighter where it could not be read; without it, blue.",
+        "The colour of buttons and links, as #rrggbb; links get darker or lighter where it could not be read. Without it, blue.",
     ),
     Key::optional("footer", Kind::Text, "A line of plain text below every page; without it, none."),
 ];

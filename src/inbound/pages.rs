@@ -240,11 +240,12 @@ impl Pages {
     }
 }
 
-/// The rules that bring in a colour of the operator's: as it is where it can be read, else moved until it can.
+/// The rules that bring in a colour of the operator's: as it is below the words on a button, and for text and outlines
+/// moved until it can be read.
 fn accented(accent: Colour) -> String {
     let rule = |card: Colour| {
         let shade = accent.readable_on(card);
-        format!(":root{{--accent:{shade};--on:{}}}", shade.black_or_white())
+        format!(":root{{--accent:{shade};--fill:{accent};--on:{}}}", accent.black_or_white())
     };
     let [light, dark] = CARDS.map(rule);
     format!("{light}\n@media (prefers-color-scheme:dark){{{dark}}}\n")

@@ -317,7 +317,7 @@ fn two_routes_for_one_place_name_each_other() {
     let twin = "\n[[route]]\npath = '/wiki'\nupstream = 'http://other'\naccess = 'public'\n";
     let Err(problems) = read(&format!("{BASE}{twin}{twin}")) else { panic!("accepted") };
     let found: Vec<_> = problems.iter().map(|p| (p.key.as_str(), p.place.map(|at| at.line))).collect();
-    assert_eq!(found, [("route[1].path", Some(19)), ("route[2].path", Some(24))], "{problems}");
+    assert_eq!(found, [("route[1].path", Some(20)), ("route[2].path", Some(25))], "{problems}");
     let message = &problems.iter().next().unwrap().message;
     assert!(message.contains("/wiki/") && message.contains("/wiki\u{20}") || message.ends_with("/wiki"));
 }
