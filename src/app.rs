@@ -10,17 +10,22 @@ pub mod connect;
 use crate::config::{PageSettings, Settings};
 use crate::domain::time::Timestamp;
 use crate::gateway::{Gateway, Providers};
+use crate::inbound::admin::{self, Counter};
+use crate::inbound::health::{self, Watch};
 use crate::inbound::{self, Branding, BrokenPage, CookieNames, Desk, EnvelopeKeys, Pages};
 use crate::oidc::OidcProvider;
-use crate::ports::{Clock, IdentityProvider, ProviderError, StoreError};
-use crate::store::{self, Keeper, Opened};
+use crate::ports::{Clock, IdentityProvider, Ledger, ProviderError, StoreError};
+use crate::store::{self, Keeper, Measured, Opened};
+use crate::telemetry::metrics::Metrics;
 use crate::upstream::rules::HeaderRules;
 use crate::upstream::{TrustError, Upstreams};
+use actix_web::dev::{Server, ServerHandle};
 use actix_web::{HttpServer, web};
 use std::future::Future;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The clock of this machine: the only one in the house.
@@ -54,9 +59,31 @@ pub enum StartError {
     Missing(&'static str),
 }
 
+/// The listeners that a gateway serves on.
+pub struct Doors {
+    /// For browsers.
+    pub public: TcpListener,
+    /// For probes.
+    pub health: Option<TcpListener>,
+    /// For operators; needs `server.admin_token`.
+    pub admin: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Doors {
+    fn from(public: TcpListener) -> Self {
+        Self { public, health: None, admin: None }
+    }
+}
+
 /// A gateway, put together and ready to serve.
 pub struct App {
     desk: web::Data<Desk>,
+    watch: web::Data<Watch>,
+    draining: Arc<AtomicBool>,
+    counter: Option<web::Data<Counter>>,
+    listen: SocketAddr,
+    health_listen: Option<SocketAddr>,
+    admin_listen: Option<SocketAddr>,
     rules: Arc<HeaderRules>,
     workers: Option<usize>,
     header_timeout: Duration,
@@ -76,7 +103,9 @@ impl App {
             settings;
         let PageSettings { folder: _, templates, name, logo, accent, footer } = pages;
         let pages = Pages::new(Branding { name, logo, accent, footer, templates })?;
+        let ledger: Arc<dyn Ledger> = Arc::new(Metrics::new());
         let Opened { store, keys, keeper } = store::open(&session.store, session.keys).await?;
+        let store = Arc::new(Measured::new(store, Arc::clone(&ledger)));
         let mut adapters: Vec<(_, Arc<dyn IdentityProvider>)> = Vec::new();
         for provider in providers {
             let id = provider.id.clone();
@@ -95,9 +124,14 @@ impl App {
             routes,
             limits: session.limits,
             prefix: server.prefix,
+            ledger,
         };
+        let gateway = Arc::new(gateway);
+        let draining = Arc::new(AtomicBool::new(false));
+        let watch = Watch::new(Arc::clone(&gateway), Arc::clone(&draining));
+        let counter = server.admin.as_ref().map(|admin| Counter::new(Arc::clone(&gateway), &admin.token));
         let desk = Desk {
-            gateway: Arc::new(gateway),
+            gateway,
             origins: server.origins,
             trusted_proxies: server.trusted_proxies,
             cookies,
@@ -107,6 +141,12 @@ impl App {
         };
         Ok(Self {
             desk: web::Data::new(desk),
+            watch: web::Data::new(watch),
+            draining,
+            counter: counter.map(web::Data::new),
+            listen: server.listen,
+            health_listen: server.health_listen,
+            admin_listen: server.admin.map(|admin| admin.listen),
             rules: Arc::new(rules),
             workers: server.workers,
             header_timeout: server.header_timeout,
@@ -116,17 +156,50 @@ impl App {
         })
     }
 
-    /// Serves on `listener` until `shutdown` completes; then takes no new request, lets those in flight finish, and
-    /// returns at the latest after the drain time-out.
+    /// Opens the listeners that the configuration names.
     ///
     /// # Errors
-    /// When the listener cannot be used, or TLS towards upstreams cannot be set up.
+    /// When one of the addresses cannot be had; the text says which.
+    pub fn open_doors(&self) -> io::Result<Doors> {
+        let open = |address: SocketAddr| {
+            TcpListener::bind(address)
+                .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+        };
+        Ok(Doors {
+            public: open(self.listen)?,
+            health: self.health_listen.map(open).transpose()?,
+            admin: self.admin_listen.map(open).transpose()?,
+        })
+    }
+
+    /// Serves on `doors` until `shutdown` completes; then takes no new request, lets those in flight finish, and
+    /// returns at the latest after the drain time-out. Probes are answered until then, and told at once.
+    ///
+    /// # Errors
+    /// When a listener cannot be used, or TLS towards upstreams cannot be set up.
     pub async fn serve(
         self,
-        listener: TcpListener,
+        doors: impl Into<Doors>,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        let Self { desk, rules, workers, header_timeout, keep_alive, drain_timeout, keeper } = self;
+        let Doors { public, health, admin } = doors.into();
+        let Self { desk, rules, workers, header_timeout, keep_alive, drain_timeout, keeper, .. } = self;
+        let (watch, draining) = (self.watch, self.draining);
+        let mut side_doors: Vec<ServerHandle> = Vec::new();
+        if let Some(listener) = health {
+            let server = HttpServer::new(move || health::application(watch.clone()))
+                .client_request_timeout(header_timeout)
+                .workers(1)
+                .disable_signals();
+            side_doors.push(beside(server.listen(listener)?.run()));
+        }
+        if let (Some(listener), Some(counter)) = (admin, self.counter) {
+            let server = HttpServer::new(move || admin::application(counter.clone()))
+                .client_request_timeout(header_timeout)
+                .workers(1)
+                .disable_signals();
+            side_doors.push(beside(server.listen(listener)?.run()));
+        }
         let template = Upstreams::new(rules).map_err(io::Error::other)?;
         let template = Arc::new(template);
         let server =
@@ -135,14 +208,32 @@ impl App {
                 .keep_alive(keep_alive)
                 .shutdown_timeout(drain_timeout.as_secs().max(1))
                 .disable_signals()
-                .shutdown_signal(shutdown);
+                .shutdown_signal(async move {
+                    shutdown.await;
+                    // Probes know before the listener closes.
+                    draining.store(true, Ordering::SeqCst);
+                });
         let server = match workers {
             Some(count) => server.workers(count),
             None => server,
         };
-        let result = server.listen(listener)?.run().await;
+        let served = server.listen(public)?.run().await;
+        for door in side_doors {
+            door.stop(false).await;
+        }
         // The last request has been answered: what the store has not written yet, it writes now.
         drop(keeper);
-        result
+        served
     }
+}
+
+/// Lets a server run beside the public one.
+fn beside(server: Server) -> ServerHandle {
+    let handle = server.handle();
+    actix_web::rt::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "a listener beside the public one has failed");
+        }
+    });
+    handle
 }

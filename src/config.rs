@@ -94,6 +94,18 @@ pub struct ServerSettings {
     pub keep_alive: Duration,
     /// `drain_timeout`: how long requests in flight may go on after SIGTERM.
     pub drain_timeout: Duration,
+    /// `health_listen`: the door for probes, if there is one.
+    pub health_listen: Option<SocketAddr>,
+    /// `admin_listen` and `admin_token`: the door for operators, if there is one.
+    pub admin: Option<AdminSettings>,
+}
+
+/// The door for operators.
+pub struct AdminSettings {
+    /// `admin_listen`.
+    pub listen: SocketAddr,
+    /// `admin_token`.
+    pub token: SecretString,
 }
 
 /// Where sessions live and for how long.

@@ -13,7 +13,7 @@ mod folder;
 mod paper;
 mod tour;
 
-use crate::app::{App, StartError};
+use crate::app::{self, App, StartError};
 use crate::config::environment::Environment;
 use crate::config::problem::Problems;
 use crate::config::{self, LogSettings, Settings};
@@ -91,6 +91,7 @@ impl Demo {
         // Another host than the gateway's, as providers are: cookies know hosts, but no ports.
         let issuer = format!("http://127.0.0.1:{}", ports.idp);
         let (secret, password) = (keyring::new_text::<32>()?, password()?);
+        folder.write(configuration::ADMIN_TOKEN_FILE, keyring::new_text::<32>()?.as_bytes())?;
         let text = configuration::text(ports, &issuer, &home, &secret, folder.path());
         let settings = config::parse(CONFIG_FILE, &text, environment).map_err(DemoError::Configuration)?;
         let config = folder.path().join(CONFIG_FILE).display().to_string();
@@ -99,6 +100,8 @@ impl Demo {
             home: &home,
             issuer: &issuer,
             password: &password,
+            admin: &format!("http://127.0.0.1:{}", ports.admin),
+            token_file: &folder.path().join(configuration::ADMIN_TOKEN_FILE).display().to_string(),
             taken: (port != 0 && port != ports.gateway).then_some(port),
             config: kept.then_some(config.as_str()),
         });
@@ -144,7 +147,8 @@ impl Demo {
             .shutdown_timeout(PATIENCE)
             .shutdown_signal(over(stopped.clone()))
             .listen(doors.apps)?;
-        tokio::try_join!(gateway.serve(doors.gateway, over(stopped)), provider.run(), behind.run())?;
+        let public_and_admin = app::Doors { public: doors.gateway, health: None, admin: Some(doors.admin) };
+        tokio::try_join!(gateway.serve(public_and_admin, over(stopped)), provider.run(), behind.run())?;
         Ok(())
     }
 }

@@ -5,10 +5,12 @@
 //!
 //! A request comes in as facts and perhaps a ticket ([`crate::inbound`] has read them). It finds its route, its
 //! ticket is turned into a standing, policy decides, and the outcome goes back: a permit to forward, a login to
-//! begin, a challenge, a refusal. [`login`] begins and completes sign-ins; [`ending`] is the one door for ends.
+//! begin, a challenge, a refusal. [`login`] begins and completes sign-ins; [`ending`] is the one door for ends;
+//! [`operating`] answers operators.
 
 pub mod ending;
 pub mod login;
+pub mod operating;
 mod state;
 
 use crate::domain::identity::ProviderId;
@@ -20,8 +22,9 @@ use crate::domain::route::{Access, Route, RouteTable};
 use crate::domain::session::{Limits, LiveSession, Session, Standing, Ticket, WhyOver};
 use crate::domain::time::Timestamp;
 use crate::keyring::{CannotOpen, KeyRing, NoRandomness};
-use crate::ports::{Clock, IdentityProvider, ProviderError, SessionStore, StoreError};
+use crate::ports::{Clock, Entry, IdentityProvider, Ledger, ProviderError, SessionStore, StoreError};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// The gateway: what decides. One for the whole process.
 pub struct Gateway {
@@ -39,6 +42,8 @@ pub struct Gateway {
     pub limits: Limits,
     /// Where our own endpoints are.
     pub prefix: CanonicalPath,
+    /// What happens is entered here.
+    pub ledger: Arc<dyn Ledger>,
 }
 
 /// The identity providers by id, in the order of the configuration.
@@ -61,6 +66,11 @@ impl Providers {
             None => Some((&self.first.0, &self.first.1)),
             Some(id) => all.find(|(own, _)| own.as_str() == id).map(|(own, provider)| (own, provider)),
         }
+    }
+
+    /// All of them, the default one first.
+    pub fn iter(&self) -> impl Iterator<Item = (&ProviderId, &Arc<dyn IdentityProvider>)> {
+        std::iter::once(&self.first).chain(&self.others).map(|(id, provider)| (id, provider))
     }
 
     /// Whether callbacks must name their provider (R9).
@@ -116,6 +126,21 @@ pub enum GatewayError {
     /// A task that had to finish did not.
     #[error("a task that had to finish was lost")]
     TaskLost,
+}
+
+impl GatewayError {
+    /// The word for metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Store(_) => "store-unavailable",
+            Self::Provider(ProviderError::Unavailable(_)) => "provider-unavailable",
+            Self::Provider(ProviderError::Misconfigured(_)) => "provider-misconfigured",
+            Self::Provider(ProviderError::Refused(_)) => "code-refused",
+            Self::Provider(ProviderError::Rejected(_)) => "answer-rejected",
+            Self::NoSuchProvider => "no-such-provider",
+            Self::Randomness(_) | Self::Keys(_) | Self::TaskLost => "internal",
+        }
+    }
 }
 
 impl Gateway {
@@ -178,6 +203,13 @@ impl Gateway {
         let Some(ticket) = presented else {
             return Ok(Standing::Anonymous);
         };
+        let began = Instant::now();
+        let standing = self.standing_of(ticket, now).await;
+        self.ledger.enter(Entry::Checked(began.elapsed()));
+        standing
+    }
+
+    async fn standing_of(&self, ticket: &Ticket, now: Timestamp) -> Result<Standing, GatewayError> {
         let Some(live) = self.store.load(ticket, now).await? else {
             return Ok(Standing::Over(WhyOver::Unknown));
         };
@@ -203,9 +235,9 @@ impl Gateway {
 
     /// The record of a session that is over is of no use to anybody; if the store fails now, its TTL will do it.
     async fn remove_expired(&self, live: &LiveSession, why: WhyOver) {
-        match self.store.remove(&live.key).await {
-            Ok(true) => ending::audit(&self.keys, &live.session, why.code()),
-            Ok(false) => {}
+        let about = ending::About::from(live.session.as_ref());
+        match self.end_record(&live.key, Some(about), why.code()).await {
+            Ok(_) => {}
             Err(error) => tracing::warn!(%error, "an expired session could not be removed"),
         }
     }

@@ -5,13 +5,18 @@
 //!
 //! A request passes, from the outside in: `log::access_line` (its id and its one line), `threshold` (host, path,
 //! cookies, raw and exact), the cookie envelope (`envelope`), and then `dispatch`, which knows every endpoint.
+//!
+//! Two more doors, on addresses of their own, have none of these layers: [`health`] for probes and [`admin`] for
+//! operators.
 
+pub mod admin;
 mod answer;
 mod colour;
 mod cookie;
 mod envelope;
 mod error;
 mod facts;
+pub mod health;
 mod language;
 mod log;
 mod login;

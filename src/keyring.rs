@@ -85,6 +85,8 @@ pub enum Purpose {
     LogName,
     /// What binds a login to a browser, and its nonce and verifier.
     LoginSecrets,
+    /// The names of sessions for operators.
+    Handle,
 }
 
 impl Purpose {
@@ -97,6 +99,7 @@ impl Purpose {
             Self::Cookie => b"keycard/1 cookie",
             Self::LogName => b"keycard/1 log name",
             Self::LoginSecrets => b"keycard/1 login secrets",
+            Self::Handle => b"keycard/1 handle",
         }
     }
 }
@@ -268,6 +271,21 @@ impl KeyRing {
         let name = self.name(Purpose::LogName, &[issuer.as_bytes(), subject.as_bytes()]);
         name.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
+
+    /// The handle of a session: its name for operators, 128 bits in base64url. It is neither the ticket nor the key in
+    /// the store, and leads to neither.
+    pub fn handle(&self, key: &SessionKey) -> String {
+        to_handle(&self.name(Purpose::Handle, &[key.as_bytes()]))
+    }
+
+    /// Whether a handle is that of a session, under whichever key of the ring it was made.
+    pub fn is_handle_of(&self, handle: &str, key: &SessionKey) -> bool {
+        self.names(Purpose::Handle, &[key.as_bytes()]).iter().any(|name| to_handle(name) == handle)
+    }
+}
+
+fn to_handle(name: &[u8; 32]) -> String {
+    URL_SAFE_NO_PAD.encode(&name[..16])
 }
 
 /// The store's name for a ticket.
@@ -457,6 +475,16 @@ mod tests {
         for bad in ["", "short", &STANDARD.encode([1; 31]), &STANDARD.encode([1; 33]), &"!".repeat(44)] {
             assert!(MasterKey::parse(bad).is_none(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn handles_outlive_a_rotation_and_say_nothing() {
+        let session = session_key(&new_ticket().unwrap());
+        let handle = ring(&[1]).handle(&session);
+        assert_eq!(handle.len(), 22);
+        assert!(ring(&[2, 1]).is_handle_of(&handle, &session) && !ring(&[2]).is_handle_of(&handle, &session));
+        assert_ne!(ring(&[2, 1]).handle(&session), handle);
+        assert!(!URL_SAFE_NO_PAD.encode(session.as_bytes()).contains(&handle));
     }
 
     #[test]

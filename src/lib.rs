@@ -8,7 +8,7 @@
 //! 3. [`upstream`] takes the permit, cleans the headers both ways, and streams.
 //!
 //! [`oidc`] speaks to identity providers, [`keyring`] holds the keys, [`config`] knows what the house was told,
-//! [`app`] puts it all together. `ARCHITECTURE.md` draws the ladder that the imports follow.
+//! [`app`] puts it all together; [`cli`] speaks to it from another process. `ARCHITECTURE.md` draws the ladder that the imports follow.
 
 pub mod domain;
 
@@ -24,6 +24,8 @@ pub mod upstream;
 
 pub mod inbound;
 pub mod telemetry;
+
+pub mod cli;
 
 pub mod app;
 

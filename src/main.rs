@@ -1,7 +1,7 @@
 //! The edge of the process: arguments, exit codes, signals.
 //!
-//! I own: the command line. I may call: `config`, `telemetry`, `app`, `keyring` (for a new
-//! key), `demo` where it is built in. I never do the work.
+//! I own: the command line. I may call: `config`, `telemetry`, `app`, `cli`, `keyring` (for a new key), `demo` where it
+//! is built in. I never do the work.
 //!
 //! Exit codes: 0 done, 1 cannot start, serve or reach what is needed, 2 wrong arguments, 64 the configuration has
 //! mistakes.
@@ -10,19 +10,22 @@ use clap::{Parser, Subcommand};
 use keycard::app::bounds::bounds;
 use keycard::app::connect::connect;
 use keycard::app::{App, SystemClock};
+use keycard::cli::sessions::{self, Failure};
 use keycard::config::environment::{Environment as _, ProcessEnvironment};
 use keycard::config::{self, Settings};
 use keycard::keyring::MasterKey;
 use keycard::telemetry;
 use std::future::Future;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 /// The configuration has mistakes (`EX_USAGE` of sysexits).
 const BAD_CONFIG: u8 = 64;
+
+/// The arguments cannot work; what clap says for those that it can judge itself.
+const BAD_ARGUMENTS: u8 = 2;
 
 #[derive(Parser)]
 #[command(
@@ -66,6 +69,11 @@ enum Command {
         #[command(subcommand)]
         command: KeysCommand,
     },
+    /// The sessions of a running gateway, through its `server.admin_listen`.
+    Sessions {
+        #[command(subcommand)]
+        command: sessions::Command,
+    },
 }
 
 #[derive(Subcommand)]
@@ -105,6 +113,21 @@ fn main() -> ExitCode {
             }
             Err(error) => fail(&error),
         },
+        Command::Sessions { command } => operate(&command),
+    }
+}
+
+fn operate(command: &sessions::Command) -> ExitCode {
+    match actix_web::rt::System::new().block_on(sessions::run(command, &ProcessEnvironment)) {
+        Ok(answer) => {
+            say(&answer);
+            ExitCode::SUCCESS
+        }
+        Err(Failure::Failed(why)) => fail(&why),
+        Err(Failure::Usage(why)) => {
+            fail(&why);
+            ExitCode::from(BAD_ARGUMENTS)
+        }
     }
 }
 
@@ -173,15 +196,16 @@ fn demo(port: u16) -> ExitCode {
 }
 
 async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
-    let address = settings.server.listen;
+    let (address, health) = (settings.server.listen, settings.server.health_listen);
+    let admin = settings.server.admin.as_ref().map(|admin| admin.listen);
     let origins: Vec<String> =
         settings.server.origins.iter().map(|origin| origin.as_str().to_owned()).collect();
     let stop = stop_signal()?;
     let app = App::build(settings, Arc::new(SystemClock)).await?;
-    let listener =
-        TcpListener::bind(address).map_err(|error| format!("cannot listen on {address}: {error}"))?;
-    tracing::info!(%address, origins = origins.join(", "), "keycard is serving");
-    app.serve(listener, stop).await?;
+    let doors = app.open_doors()?;
+    let (health, admin) = (health.map(tracing::field::display), admin.map(tracing::field::display));
+    tracing::info!(%address, health, admin, origins = origins.join(", "), "keycard is serving");
+    app.serve(doors, stop).await?;
     tracing::info!("keycard has stopped");
     Ok(())
 }
@@ -207,7 +231,7 @@ fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     })
 }
 
-/// The answer of a command. Whoever stops reading it has read enough.
+/// The answer of a command. Whoever stops reading it has read enough (`keycard sessions list | head`).
 fn say(text: &str) {
     drop(writeln!(io::stdout(), "{text}"));
 }

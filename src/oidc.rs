@@ -216,6 +216,10 @@ impl OidcProvider {
 }
 
 impl IdentityProvider for OidcProvider {
+    fn is_known(&self) -> bool {
+        self.metadata.is_there()
+    }
+
     fn requested(&self) -> &Requested {
         &self.settings.requested
     }

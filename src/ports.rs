@@ -1,12 +1,12 @@
 //! Every socket in the wall: what the house asks of the world outside.
 //!
-//! I own: the traits [`Clock`], [`SessionStore`], [`IdentityProvider`] and their errors. I may call: `domain`.
+//! I own: the traits [`Clock`], [`SessionStore`], [`IdentityProvider`], [`Ledger`] and their errors. I may call: `domain`.
 //! I never say how: adapters hang on from outside, and no one here knows their names.
 
 use crate::domain::identity::{Identity, Issuer, Subject};
 use crate::domain::login::{LoginId, PendingLogin, ProvenCallback, Requested, ResponseRules};
 use crate::domain::secret::{Nonce, PkceVerifier, RawIdToken};
-use crate::domain::session::{LiveSession, Session, SessionKey, Ticket, TokenSet};
+use crate::domain::session::{LiveSession, Session, SessionKey, Summary, Ticket, TokenSet};
 use crate::domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 use std::time::Duration;
@@ -125,11 +125,45 @@ pub trait SessionStore: Send + Sync {
         keep: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
+    /// About `limit` sessions, from where `cursor` points or from the beginning, as their operator parts have them.
+    /// One that is there from the first page to the last is on at least one page; one may be on several.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. A single record that cannot be read is no error, but an entry without a summary.
+    fn list<'a>(
+        &'a self,
+        cursor: Option<&'a Cursor>,
+        limit: usize,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Listing, StoreError>>;
+
     /// Whether the store answers.
     ///
     /// # Errors
     /// See [`StoreError`].
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// Where a listing goes on. Only the store that made it can read it, so it may travel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(pub Vec<u8>);
+
+/// One page of a listing.
+pub struct Listing {
+    /// The sessions, in no particular order.
+    pub entries: Vec<Listed>,
+    /// Where the next page begins; `None` after the last one. An empty page may have a next one.
+    pub next: Option<Cursor>,
+}
+
+/// One session of a listing.
+pub struct Listed {
+    /// Its name in the store.
+    pub key: SessionKey,
+    /// Its last use, if that is still known.
+    pub last_seen: Option<Timestamp>,
+    /// What is known of it; `None` when the record does not open.
+    pub summary: Option<Summary>,
 }
 
 /// What a redeemed code brought.
@@ -165,6 +199,9 @@ pub enum ProviderError {
 
 /// An identity provider (OpenID Connect Core: OP), seen from its relying party.
 pub trait IdentityProvider: Send + Sync {
+    /// Whether acceptable metadata were had at least once. Asks nobody.
+    fn is_known(&self) -> bool;
+
     /// What every login at this provider asks for, whatever its visitor wishes.
     fn requested(&self) -> &Requested;
 
@@ -222,4 +259,59 @@ pub struct AuthorizationRequest<'a> {
     pub prompt: Option<&'a str>,
     /// `login_hint`, if asked for.
     pub login_hint: Option<&'a str>,
+}
+
+/// The ledger: counts and times of what happens, for the people who run the house.
+pub trait Ledger: Send + Sync {
+    /// Takes note of one event. Never fails, never waits.
+    fn enter(&self, entry: Entry<'_>);
+
+    /// Everything so far, in the text form of OpenMetrics.
+    fn read(&self) -> String;
+}
+
+/// An event for the ledger. Every word in it comes from the configuration or from this source, never from a request: the
+/// number of different ones is bounded, and none of them is a secret or a name of a person.
+#[derive(Clone, Copy)]
+pub enum Entry<'e> {
+    /// A request has come in.
+    Opened,
+    /// The last byte of its response has left, or never will.
+    Closed,
+    /// A response head is ready, or the client was gone before that.
+    Request {
+        /// The route or endpoint.
+        route: &'e str,
+        /// What became of it.
+        outcome: &'static str,
+        /// The status, if there was a head.
+        status: Option<u16>,
+    },
+    /// A step of a login.
+    Login {
+        /// The id of the provider.
+        provider: &'e str,
+        /// What became of it.
+        result: &'static str,
+    },
+    /// A session has ended, and why.
+    Ended(&'static str),
+    /// A ticket was turned into a standing in this time.
+    Checked(Duration),
+    /// An upstream has answered with a response head.
+    Upstream {
+        /// The route.
+        route: &'e str,
+        /// How long it took.
+        took: Duration,
+    },
+    /// The store was asked.
+    Store {
+        /// The method of [`SessionStore`].
+        command: &'static str,
+        /// How long it took.
+        took: Duration,
+        /// Whether it answered.
+        answered: bool,
+    },
 }

@@ -4,7 +4,10 @@
 //! I never let a backend see a session, a ticket or a name: it gets digests, keyed names and sealed bytes (R44).
 //!
 //! Two layers: `sealed` is the port, and seals and opens records; below it `memory`, `embedded`
-//! or `redis` keeps the bytes. One contract suite (`contract`) runs on all of them.
+//! or `redis` keeps the bytes. Around them, `measured` enters every command into the ledger.
+//! One contract suite (`contract`) runs on all of them.
+
+pub use self::measured::Measured;
 
 use self::embedded::Embedded;
 use self::memory::Memory;
@@ -15,7 +18,7 @@ use crate::domain::login::LoginId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::KeyRing;
-use crate::ports::{SessionStore, StoreError, Updated};
+use crate::ports::{Cursor, SessionStore, StoreError, Updated};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +26,7 @@ use std::time::Duration;
 #[cfg(test)]
 pub mod contract;
 mod embedded;
+mod measured;
 mod memory;
 mod record;
 mod redis;
@@ -109,6 +113,20 @@ struct Found {
     last_seen: Option<Timestamp>,
 }
 
+/// What an operator's listing needs of one session.
+struct Glance {
+    key: SessionKey,
+    /// As in [`Row`].
+    version: u64,
+    /// As in [`Row`]; empty for an entry that is not of our making.
+    operator: Vec<u8>,
+    /// As in [`Found`].
+    last_seen: Option<Timestamp>,
+}
+
+/// One page of a listing, and where the next one begins.
+type Page = (Vec<Glance>, Option<Cursor>);
+
 /// What a place for bytes owes. Every expiry is a point on the clock whose `now` is passed in; every entry has one.
 trait Backend: Send + Sync {
     /// Makes the index entries, then the record, then notes it as seen at `now`. Never overwrites: `false` when there
@@ -162,6 +180,17 @@ trait Backend: Send + Sync {
         now: Timestamp,
         keep: Duration,
     ) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// About `limit` records that have not expired, from `cursor` on (`None`: from the beginning), and where the next
+    /// page begins (`None`: there is none). A record that is there during the whole walk is on at least one page, however
+    /// many others come and go meanwhile. What the bytes of a cursor mean is the backend's own affair; foreign ones are
+    /// an error or another place, never a panic.
+    fn page<'a>(
+        &'a self,
+        cursor: Option<&'a Cursor>,
+        limit: usize,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Page, StoreError>>;
 
     /// Whether it answers.
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;

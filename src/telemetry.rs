@@ -1,7 +1,9 @@
 //! How the house speaks of itself.
 //!
-//! I own: the set-up of log lines. I may call: `config`. I never decide what is said: each room says what it did, and
+//! I own: the set-up of log lines, and the metrics (`metrics`). I may call: `config`, `ports`. I never decide what is said: each room says what it did, and
 //! none of them says a secret.
+
+pub mod metrics;
 
 use crate::config::{LogFormat, LogSettings};
 use std::io::{self, IsTerminal as _};

@@ -17,10 +17,25 @@ const PLAN: &[(&str, &[&str])] = &[
     ("store", &["config", "domain", "keyring", "ports"]),
     ("upstream", &["domain"]),
     ("inbound", &["domain", "gateway", "keyring", "ports", "upstream"]),
-    ("telemetry", &["config"]),
-    ("app", &["config", "domain", "gateway", "inbound", "keyring", "oidc", "ports", "store", "upstream"]),
+    ("telemetry", &["config", "ports"]),
+    ("cli", &["config"]),
+    (
+        "app",
+        &[
+            "config",
+            "domain",
+            "gateway",
+            "inbound",
+            "keyring",
+            "oidc",
+            "ports",
+            "store",
+            "telemetry",
+            "upstream",
+        ],
+    ),
     ("demo", &["app", "config", "keyring", "ports"]),
-    ("main", &["app", "config", "demo", "keyring", "telemetry"]),
+    ("main", &["app", "cli", "config", "demo", "keyring", "telemetry"]),
 ];
 
 /// What is used in some places only: the token, and the path prefixes under `src/` that may name it.
@@ -28,7 +43,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("actix_web", &["inbound", "app", "demo", "main"]),
     ("actix_session", &["inbound"]),
     ("openidconnect", &["oidc"]),
-    ("reqwest", &["oidc"]),
+    ("reqwest", &["cli", "oidc"]),
+    ("prometheus_client", &["telemetry/metrics"]),
     ("redis::", &["store/redis"]),
     ("redb", &["store/embedded"]),
     ("minijinja", &["config/pages", "demo", "inbound/pages"]),
@@ -37,8 +53,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("aws_lc_rs", &["demo/idp/", "keyring", "oidc", "main", "upstream/client"]),
     ("std::env", &["config", "demo/folder"]),
     ("SystemTime", &["app"]),
-    ("serde", &["config", "gateway/state", "inbound", "oidc", "store"]),
-    ("serde_json", &["config/schema", "demo", "gateway/state", "inbound", "oidc", "store"]),
+    ("serde", &["cli", "config", "gateway/state", "inbound", "oidc", "store"]),
+    ("serde_json", &["cli", "config/schema", "demo", "gateway/state", "inbound", "oidc", "store"]),
 ];
 
 const LONGEST_FILE: usize = 500;

@@ -30,6 +30,7 @@ mod it {
     mod login;
     mod misuse;
     mod open_redirects;
+    mod operating;
     mod provider_tls;
     mod proxying;
     mod slow_heads;

@@ -161,7 +161,7 @@ fn unreached(error: &StoreError) -> Failure {
 async fn rehearse(store: &dyn SessionStore, clock: &dyn Clock) -> Result<(), Failure> {
     let remedy = "the store answers, but does not let Keycard do its work: it needs read and write on \
                   `~<store_prefix>*` and +ping +select +hmget +hget +hset +exists +get +set +del +pexpire +pttl +zadd \
-                  +zrem +zremrangebyscore +zrangebyscore +evalsha +script|load; and it must not be a replica or full";
+                  +zrem +zremrangebyscore +zrangebyscore +scan +evalsha +script|load; and it must not be a replica or full";
     let failed = |why: String| Failure { why, remedy: remedy.to_owned() };
     rehearsal(store, clock).await.map_err(|error| match error {
         Stumble::Store(error) => failed(error.to_string()),
@@ -227,6 +227,7 @@ async fn rehearsal(store: &dyn SessionStore, clock: &dyn Clock) -> Result<(), St
         let Some(live) = store.load(&ticket, now).await? else { return Err(Stumble::Forgotten) };
         store.touch(&key, now, REHEARSAL).await?;
         let updated = store.update(&ticket, &session, live.version, now).await?;
+        store.list(None, 1, now).await?;
         let listed = store.of_subject(&session.identity.issuer, &subject, now).await?;
         match updated {
             Updated::Done(_) if listed.contains(&key) => Ok(()),

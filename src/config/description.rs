@@ -10,7 +10,7 @@ use crate::domain::csrf::CsrfMode;
 use crate::domain::login::LOGIN_TIMEOUT;
 use crate::domain::route::{Access, Relay, Route, UpstreamAddress};
 use secrecy::ExposeSecret as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use url::Url;
 
 pub(super) fn write(settings: &Settings, fixed: &[Bound]) -> String {
@@ -70,9 +70,13 @@ fn server(settings: &Settings) -> Vec<Row> {
         LogFormat::Human => "human",
         LogFormat::Json => "json",
     };
+    let door =
+        |address: Option<SocketAddr>| address.map_or("nowhere".to_owned(), |address| address.to_string());
     vec![
         row(["origins", &origins]),
         row(["listens on", &server.listen.to_string()]),
+        row(["probes and metrics on", &door(server.health_listen)]),
+        row(["operators on", &door(server.admin.as_ref().map(|admin| admin.listen))]),
         row(["own endpoints", &format!("{}/", server.prefix.as_str())]),
         row(["believes X-Forwarded-* of", &proxies]),
         row(["sessions in", &format!("{}, sealed with {keys}", session.store.place())]),
@@ -246,6 +250,12 @@ fn warnings(settings: &Settings) -> Vec<Row> {
             rows.push(row(["the connection to the store is not encrypted: rediss:// would be"]));
         }
         StoreSettings::Redis(_) | StoreSettings::Embedded(_) => {}
+    }
+    if let Some(admin) = settings.server.admin.as_ref().filter(|admin| !admin.listen.ip().is_loopback()) {
+        let address = admin.listen;
+        rows.push(vec![format!(
+            "admin_listen = \"{address}\": the token and the sessions travel in clear there"
+        )]);
     }
     for route in settings.routes.iter() {
         if route.csrf == CsrfMode::Off && route.access != Access::Public {

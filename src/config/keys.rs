@@ -140,7 +140,7 @@ const SECTIONS: &[Key] = &[
 ];
 
 /// The keys whose values are never shown.
-pub(super) const SECRET_KEYS: &[&str] = &["client_secret", "keys", "store", "http_proxy"];
+pub(super) const SECRET_KEYS: &[&str] = &["client_secret", "keys", "store", "http_proxy", "admin_token"];
 
 /// The keys of one table.
 pub(super) fn table(name: &str) -> &'static [Key] {

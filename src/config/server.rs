@@ -1,13 +1,15 @@
 //! `[server]`.
 //!
-//! I own: the keys of that section, and [`Premises`]. I may call: `cursor`. I never bind a socket.
+//! I own: the keys of that section, and [`Premises`]. I may call: `cursor`, `secret`. I never bind a socket.
 
-use crate::config::ServerSettings;
 use crate::config::cursor::{Entry, Reported, Section};
 use crate::config::keys::{Key, Kind};
+use crate::config::secret::secret;
+use crate::config::{AdminSettings, ServerSettings};
 use crate::domain::origin::{Origin, Origins};
 use crate::domain::path::CanonicalPath;
 use ipnet::IpNet;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -60,6 +62,22 @@ pub(super) const KEYS: &[Key] = &[
         r#""30s""#,
         "How long requests in flight may go on after SIGTERM.",
     ),
+    Key::optional(
+        "health_listen",
+        Kind::Text,
+        "Address and port for probes and metrics: /livez, /readyz, /metrics. Nothing secret; without it, none.",
+    ),
+    Key::optional(
+        "admin_listen",
+        Kind::Text,
+        "Address and port for operators: `keycard sessions` speaks to it, in clear, so keep it to this machine or a \
+         network of its own; needs `admin_token`. Without it, none.",
+    ),
+    Key::optional(
+        "admin_token",
+        Kind::SECRET,
+        "The token that operators show, at least 32 characters; without `admin_listen`, none.",
+    ),
 ];
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -68,6 +86,8 @@ const DEFAULT_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(75);
 const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_WORKERS: usize = 1024;
+const SHORTEST_ADMIN_TOKEN: usize = 32;
+const NEW_TOKEN: &str = "make one with `openssl rand -base64 32`";
 
 /// What other sections must know of this one to be judged; what is wrong here is not held against them.
 pub(super) struct Premises {
@@ -82,10 +102,7 @@ pub(super) struct Premises {
 pub(super) fn read(mut section: Section<'_>) -> (Result<ServerSettings, Reported>, Premises) {
     let dev = section.or("dev", false, |entry| entry.boolean());
     let lenient = dev.unwrap_or(true);
-    let listen = section.or("listen", DEFAULT_LISTEN, |entry| {
-        let remedy = "write \"127.0.0.1:8080\", \"0.0.0.0:8080\" or \"[::]:8080\"";
-        entry.parsed(|text| text.parse().ok(), "is not an address with a port", remedy)
-    });
+    let listen = section.or("listen", DEFAULT_LISTEN, |entry| address(entry, 8080));
     let origins = section
         .must(
             "public_url",
@@ -105,7 +122,11 @@ pub(super) fn read(mut section: Section<'_>) -> (Result<ServerSettings, Reported
     let header_timeout = section.or("header_timeout", DEFAULT_HEADER_TIMEOUT, Entry::time_limit);
     let keep_alive = section.or("keep_alive", DEFAULT_KEEP_ALIVE, Entry::time_limit);
     let drain_timeout = section.or("drain_timeout", DEFAULT_DRAIN_TIMEOUT, Entry::duration);
+    let health_listen = section.may("health_listen", |entry| address(entry, 9090));
+    let admin_listen = section.may("admin_listen", |entry| address(entry, 9091));
+    let admin_token = section.may("admin_token", |entry| admin_token(entry, lenient));
     section.finish();
+    let admin = judge_admin(&section, admin_listen, admin_token);
 
     let premises = Premises {
         dev: lenient,
@@ -123,9 +144,51 @@ pub(super) fn read(mut section: Section<'_>) -> (Result<ServerSettings, Reported
             header_timeout: header_timeout?,
             keep_alive: keep_alive?,
             drain_timeout: drain_timeout?,
+            health_listen: health_listen?,
+            admin: admin?,
         })
     };
     (settings(), premises)
+}
+
+fn address(entry: &Entry<'_>, port: u16) -> Result<SocketAddr, Reported> {
+    let remedy = format!("write \"127.0.0.1:{port}\", \"0.0.0.0:{port}\" or \"[::]:{port}\"");
+    entry.parsed(|text| text.parse().ok(), "is not an address with a port", &remedy)
+}
+
+fn admin_token(entry: &Entry<'_>, dev: bool) -> Result<SecretString, Reported> {
+    let token = secret(entry, dev)?;
+    let text = token.expose_secret();
+    if text.len() < SHORTEST_ADMIN_TOKEN && !dev {
+        return Err(entry.wrong(format_args!("is shorter than {SHORTEST_ADMIN_TOKEN} characters"), NEW_TOKEN));
+    }
+    // It travels in a header.
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(entry.wrong("has characters that no header carries", NEW_TOKEN));
+    }
+    Ok(token)
+}
+
+/// Who reaches the door for operators without a token could end every session.
+fn judge_admin(
+    section: &Section<'_>,
+    listen: Result<Option<SocketAddr>, Reported>,
+    token: Result<Option<SecretString>, Reported>,
+) -> Result<Option<AdminSettings>, Reported> {
+    match (listen?, token?) {
+        (None, None) => Ok(None),
+        (Some(listen), Some(token)) => Ok(Some(AdminSettings { listen, token })),
+        (Some(_), None) => Err(section.wrong(
+            "admin_listen",
+            "has no `admin_token`: whoever reached it could end every session",
+            format!("{NEW_TOKEN}, keep it in a file, and write admin_token = {{ file = \"…\" }}"),
+        )),
+        (None, Some(_)) => Err(section.wrong(
+            "admin_token",
+            "is never used: there is no `admin_listen`",
+            "write admin_listen = \"127.0.0.1:9091\", or remove this key",
+        )),
+    }
 }
 
 fn origin(entry: &Entry<'_>) -> Result<Origin, Reported> {

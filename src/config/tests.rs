@@ -70,6 +70,7 @@ fn environment() -> FakeEnvironment {
     for (path, text, mode) in [
         ("/run/secrets/keycard.key", key.as_str(), 0o400),
         ("/run/secrets/oidc", "s3cret-s3cret-s3cret\n", 0o600),
+        ("/run/secrets/admin", "s3cret-s3cret-s3cret-s3cret-s3cret", 0o600),
         ("/open", SECRET, 0o644),
         ("/empty", "\n", 0o600),
         ("/etc/keycard/pages/forbidden.html", "<p>{{ page.title }}", 0o644),

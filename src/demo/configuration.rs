@@ -15,6 +15,9 @@ pub(super) const SURVIVES_RESTART: bool = !matches!(STORE.as_bytes(), b"memory")
 /// The id of the gateway at the demo's provider.
 pub(super) const CLIENT_ID: &str = "keycard-demo";
 
+/// The name of the file in the demo's folder with the token for operators.
+pub(super) const ADMIN_TOKEN_FILE: &str = "admin-token";
+
 /// The file, ready for `config::parse` and, without a change, for `keycard serve`.
 pub(super) fn text(ports: Ports, issuer: &str, home: &str, client_secret: &str, folder: &Path) -> String {
     let apps = format!("http://127.0.0.1:{}", ports.apps);
@@ -24,6 +27,7 @@ pub(super) fn text(ports: Ports, issuer: &str, home: &str, client_secret: &str, 
     } else {
         String::new()
     };
+    let admin_token = folder.join(ADMIN_TOKEN_FILE);
     format!(
         r#"# The gateway of `keycard demo`, written at its start. Not a word of it is special.
 
@@ -32,6 +36,9 @@ listen = "127.0.0.1:{gateway}"
 public_url = "{home}"
 workers = 2
 drain_timeout = "1s"
+# For `keycard sessions`.
+admin_listen = "127.0.0.1:{admin}"
+admin_token = {{ file = '{admin_token}' }}
 
 [session]
 store = "{STORE}"
@@ -77,5 +84,7 @@ format = "human"
 level = "warn"
 "#,
         gateway = ports.gateway,
+        admin = ports.admin,
+        admin_token = admin_token.display(),
     )
 }

@@ -8,11 +8,13 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 /// How many ports after the wanted one are tried.
 const TRIES: u16 = 50;
 
-/// The three sockets, open.
+/// The four sockets, open.
 pub(super) struct Doors {
     pub(super) gateway: TcpListener,
     pub(super) idp: TcpListener,
     pub(super) apps: TcpListener,
+    /// Of the gateway, for operators.
+    pub(super) admin: TcpListener,
 }
 
 /// Which ports they got.
@@ -21,6 +23,7 @@ pub(super) struct Ports {
     pub(super) gateway: u16,
     pub(super) idp: u16,
     pub(super) apps: u16,
+    pub(super) admin: u16,
 }
 
 impl Doors {
@@ -28,9 +31,10 @@ impl Doors {
     pub(super) fn open(wanted: u16) -> io::Result<(Self, Ports)> {
         let gateway = first_free(wanted)?;
         let idp = first_free(if wanted == 0 { 0 } else { port(&gateway)?.saturating_add(1) })?;
-        let apps = first_free(0)?;
-        let ports = Ports { gateway: port(&gateway)?, idp: port(&idp)?, apps: port(&apps)? };
-        Ok((Self { gateway, idp, apps }, ports))
+        let (apps, admin) = (first_free(0)?, first_free(0)?);
+        let ports =
+            Ports { gateway: port(&gateway)?, idp: port(&idp)?, apps: port(&apps)?, admin: port(&admin)? };
+        Ok((Self { gateway, idp, apps, admin }, ports))
     }
 }
 

@@ -10,14 +10,14 @@ use std::fmt::Write as _;
 struct Step {
     /// What to do.
     what: &'static str,
-    /// What to see; `{home}` and `{password}` are filled in.
+    /// What to see; `{home}`, `{password}`, `{admin}` and `{token_file}` are filled in.
     see: &'static [&'static str],
     /// Whether the house can do it yet.
     there: bool,
 }
 
 /// The admin listener, with `keycard sessions end`.
-const ADMIN_LISTENER: bool = false;
+const ADMIN_LISTENER: bool = true;
 
 /// The tour. A step whose part is still being built stands in its place and is not shown.
 const TOUR: &[Step] = &[
@@ -54,8 +54,8 @@ const TOUR: &[Step] = &[
         there: true,
     },
     Step {
-        what: "In a second terminal, end Ben's session: keycard sessions end --user ben",
-        see: &["The page notices."],
+        what: "In a second terminal, end Ben's session. His page notices.",
+        see: &["keycard sessions end --user ben --url {admin} \\", "  --token-file '{token_file}'"],
         there: ADMIN_LISTENER,
     },
     Step {
@@ -71,6 +71,10 @@ pub(super) struct Run<'r> {
     pub(super) home: &'r str,
     pub(super) issuer: &'r str,
     pub(super) password: &'r str,
+    /// Where the gateway's operators are served.
+    pub(super) admin: &'r str,
+    /// What they show there.
+    pub(super) token_file: &'r str,
     /// The port that was asked for, if another one had to do.
     pub(super) taken: Option<u16>,
     pub(super) config: Option<&'r str>,
@@ -85,7 +89,16 @@ pub(super) fn text(run: &Run<'_>) -> String {
 }
 
 fn write(text: &mut String, run: &Run<'_>) -> std::fmt::Result {
-    let filled = |line: &str| line.replace("{home}", run.home).replace("{password}", run.password);
+    let filled = |line: &str| {
+        [
+            ("{home}", run.home),
+            ("{password}", run.password),
+            ("{admin}", run.admin),
+            ("{token_file}", run.token_file),
+        ]
+        .iter()
+        .fold(line.to_owned(), |line, (name, value)| line.replace(name, value))
+    };
     writeln!(text, "Keycard demo: an identity provider, three apps and the gateway, in one process.\n")?;
     if let Some(port) = run.taken {
         writeln!(text, "  Port {port} is taken; this is another one.\n")?;
@@ -123,11 +136,15 @@ mod tests {
             home: "http://localhost:8081",
             issuer: "http://127.0.0.1:8082",
             password: "abcd-efgh",
+            admin: "http://127.0.0.1:65535",
+            token_file: "/home/somebody/.local/share/keycard-demo/8081/admin-token",
             taken: Some(8080),
             config: Some("/home/somebody/.local/share/keycard-demo/8081/keycard.toml"),
         };
         let text = text(&run);
         assert!(text.contains("Port 8080 is taken"));
+        let command = "keycard sessions end --user ben --url http://127.0.0.1:65535 \\\n       --token-file '/home/somebody/";
+        assert!(text.contains(command), "{text}");
         assert!(text.contains("  1. Open http://localhost:8081 and sign in as Anna Berg"));
         assert!(!text.contains(['{', '}', '\u{1b}']), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");

@@ -11,6 +11,8 @@ pub enum Ending {
     Replaced,
     /// Another person signed in at the same browser.
     PersonChanged,
+    /// An operator ended it.
+    ByOperator,
 }
 
 impl Ending {
@@ -20,6 +22,7 @@ impl Ending {
             Self::ByUser => "by-user",
             Self::Replaced => "replaced",
             Self::PersonChanged => "person-changed",
+            Self::ByOperator => "by-operator",
         }
     }
 }

@@ -159,6 +159,23 @@ pub enum LoginRefusal {
     NoAnswer,
 }
 
+impl LoginRefusal {
+    /// The word for metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Duplicate => "duplicate",
+            Self::NotOurs => "not-ours",
+            Self::Elsewhere => "elsewhere",
+            Self::Expired => "expired",
+            Self::Unbound => "unbound",
+            Self::AlreadyUsed => "already-used",
+            Self::WrongIssuer => "wrong-issuer",
+            Self::Denied(_) => "denied",
+            Self::NoAnswer => "no-answer",
+        }
+    }
+}
+
 impl PendingLogin {
     /// First step: is this the browser that began the login, and is it still in time? (R4, R6, A1)
     ///

@@ -1,9 +1,9 @@
 //! Sessions: what a ticket leads to, and for how long.
 //!
-//! I own: [`Ticket`], [`SessionKey`], [`Session`], [`Limits`], [`Standing`]. I may call: `identity`, `secret`, `time`.
+//! I own: [`Ticket`], [`SessionKey`], [`Session`], [`Summary`], [`Limits`], [`Standing`]. I may call: `identity`, `secret`, `time`.
 //! I never judge a limit by anything but the data and the `now` that is passed in (R47).
 
-use super::identity::{Identity, ProviderId};
+use super::identity::{Identity, Issuer, ProviderId, Subject};
 use super::secret::{AccessToken, RawIdToken, RefreshToken};
 use super::time::Timestamp;
 use std::sync::Arc;
@@ -122,6 +122,31 @@ pub struct Session {
     pub supersedes: Option<SessionKey>,
 }
 
+/// What an operator may know of a session without its ticket: who, since when, from where. No token is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Who vouched for the person.
+    pub issuer: Issuer,
+    /// The person, as the provider knows them.
+    pub subject: Subject,
+    /// The person, as apps know them.
+    pub user_id: String,
+    /// The display name.
+    pub name: Option<String>,
+    /// The e-mail address.
+    pub email: Option<String>,
+    /// The provider.
+    pub provider: ProviderId,
+    /// As in [`Session`].
+    pub started: Timestamp,
+    /// As in [`Session`].
+    pub ends: Timestamp,
+    /// As in [`Session`].
+    pub place: SignInPlace,
+    /// As in [`Session`]: it ends along with this one.
+    pub supersedes: Option<SessionKey>,
+}
+
 /// How long sessions live: `session.idle_timeout` and `session.lifetime`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -136,6 +161,27 @@ impl Limits {
     /// interval, never early.
     pub fn touch_interval(&self) -> Duration {
         self.idle / 20
+    }
+
+    /// Judges both limits (R47).
+    ///
+    /// # Errors
+    /// Which limit is over.
+    pub fn judge(
+        &self,
+        started: Timestamp,
+        ends: Timestamp,
+        last_seen: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), WhyOver> {
+        // Whichever is shorter: a configuration that shortens lifetimes reaches sessions that exist already.
+        if now >= ends.min(started.plus(self.lifetime)) {
+            return Err(WhyOver::Lifetime);
+        }
+        if now >= self.idle_until(last_seen) {
+            return Err(WhyOver::Idle);
+        }
+        Ok(())
     }
 
     /// The moment at which silence ends a session. Throttled touches make the stored value late by up to one
@@ -186,15 +232,7 @@ impl LiveSession {
     /// # Errors
     /// Which limit is over.
     pub fn judge(&self, limits: &Limits, now: Timestamp) -> Result<(), WhyOver> {
-        // Whichever is shorter: a configuration that shortens lifetimes reaches sessions that exist already.
-        let ends = self.session.ends.min(self.session.started.plus(limits.lifetime));
-        if now >= ends {
-            return Err(WhyOver::Lifetime);
-        }
-        if now >= limits.idle_until(self.last_seen) {
-            return Err(WhyOver::Idle);
-        }
-        Ok(())
+        limits.judge(self.session.started, self.session.ends, self.last_seen, now)
     }
 }
 

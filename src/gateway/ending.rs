@@ -6,10 +6,10 @@
 use super::{Gateway, GatewayError};
 use crate::domain::ending::Ending;
 use crate::domain::origin::Origin;
-use crate::domain::session::{Session, Ticket};
+use crate::domain::session::{Session, SessionKey, Summary, Ticket};
 use crate::domain::time::Timestamp;
-use crate::keyring::{KeyRing, new_text, session_key};
-use crate::ports::{StoreError, Updated};
+use crate::keyring::{new_text, session_key};
+use crate::ports::{Entry, StoreError, Updated};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -31,6 +31,41 @@ pub enum Hint {
     InRedirect,
     /// Not where a script would read the answer.
     Withheld,
+}
+
+/// What the audit line says of a session, and what ends with it.
+#[derive(Clone, Copy)]
+pub(super) struct About<'s> {
+    issuer: &'s str,
+    subject: &'s str,
+    provider: &'s str,
+    started: Timestamp,
+    /// Ends with it, without a line of its own: that was written when it was replaced.
+    supersedes: Option<&'s SessionKey>,
+}
+
+impl<'s> From<&'s Session> for About<'s> {
+    fn from(session: &'s Session) -> Self {
+        Self {
+            issuer: session.identity.issuer.as_str(),
+            subject: session.identity.subject.as_str(),
+            provider: session.provider.as_str(),
+            started: session.started,
+            supersedes: session.supersedes.as_ref(),
+        }
+    }
+}
+
+impl<'s> From<&'s Summary> for About<'s> {
+    fn from(summary: &'s Summary) -> Self {
+        Self {
+            issuer: summary.issuer.as_str(),
+            subject: summary.subject.as_str(),
+            provider: summary.provider.as_str(),
+            started: summary.started,
+            supersedes: summary.supersedes.as_ref(),
+        }
+    }
 }
 
 impl Gateway {
@@ -67,13 +102,39 @@ impl Gateway {
     /// # Errors
     /// [`GatewayError::Store`].
     pub async fn end(&self, ticket: &Ticket, session: &Session, ending: Ending) -> Result<(), GatewayError> {
-        if let Some(predecessor) = &session.supersedes {
+        self.end_record(&session_key(ticket), Some(About::from(session)), ending.code()).await?;
+        Ok(())
+    }
+
+    /// The door itself: removes a record; whether there was one. `about` is for the audit line, where it is known.
+    pub(super) async fn end_record(
+        &self,
+        key: &SessionKey,
+        about: Option<About<'_>>,
+        reason: &'static str,
+    ) -> Result<bool, StoreError> {
+        if let Some(predecessor) = about.and_then(|about| about.supersedes) {
             self.store.remove(predecessor).await?;
         }
-        if self.store.remove(&session_key(ticket)).await? {
-            audit(&self.keys, session, ending.code());
+        let was_there = self.store.remove(key).await?;
+        if was_there {
+            self.audit(about, reason);
         }
-        Ok(())
+        Ok(was_there)
+    }
+
+    /// The audit line of an ending: who (under a pseudonym), why, and how old the session was.
+    fn audit(&self, about: Option<About<'_>>, reason: &'static str) {
+        self.ledger.enter(Entry::Ended(reason));
+        tracing::info!(
+            target: "keycard::audit",
+            event = "session-ended",
+            reason,
+            user = about.map(|about| self.keys.log_name(about.issuer, about.subject)),
+            provider = about.map(|about| about.provider),
+            started = about.map(|about| about.started.unix_seconds()),
+            "session ended"
+        );
     }
 
     /// Ends the session that a login has just replaced: at once if the person is another one; a moment later if it
@@ -100,7 +161,9 @@ impl Gateway {
         let mut last_moments = Session::clone(&live.session);
         last_moments.ends = last_moments.ends.min(now.plus(SUPERSEDED_FOR));
         match self.store.update(old, &last_moments, live.version, now).await? {
-            Updated::Done(_) | Updated::Gone => audit(&self.keys, &live.session, Ending::Replaced.code()),
+            Updated::Done(_) | Updated::Gone => {
+                self.audit(Some(About::from(live.session.as_ref())), Ending::Replaced.code());
+            }
             // Somebody is writing to it at this moment; what is certain is that it must not live on.
             Updated::Conflict => self.end(old, &live.session, Ending::Replaced).await?,
         }
@@ -131,18 +194,4 @@ impl Gateway {
             }
         }
     }
-}
-
-/// The audit line of an ending: who (under a pseudonym), why, and how old the session was.
-pub(super) fn audit(keys: &KeyRing, session: &Session, reason: &str) {
-    let identity = &session.identity;
-    tracing::info!(
-        target: "keycard::audit",
-        event = "session-ended",
-        reason,
-        user = keys.log_name(identity.issuer.as_str(), identity.subject.as_str()),
-        provider = session.provider.as_str(),
-        started = session.started.unix_seconds(),
-        "session ended"
-    );
 }

@@ -16,7 +16,7 @@ use crate::domain::secret::Binding;
 use crate::domain::session::{Session, SessionKey, SignInPlace, Standing, Ticket};
 use crate::domain::time::Timestamp;
 use crate::keyring::{new_binding, new_login_id, new_sid, new_ticket, session_key};
-use crate::ports::{AuthorizationRequest, IdentityProvider, SignedIn};
+use crate::ports::{AuthorizationRequest, Entry, IdentityProvider, SignedIn};
 use std::sync::Arc;
 use url::Url;
 
@@ -85,7 +85,13 @@ impl Gateway {
     /// # Errors
     /// [`GatewayError::NoSuchProvider`], or [`GatewayError::Provider`] when there are no metadata to be had.
     pub async fn begin_login(&self, wish: LoginWish, held: &Held) -> Result<LoginBegun, GatewayError> {
-        self.begin(wish, held, 0).await
+        // Only the ids of configured providers reach the ledger, whatever a request names.
+        let found = self.providers.find(wish.provider.as_deref());
+        let provider = found.map_or("none", |(id, _)| id.as_str());
+        let begun = self.begin(wish, held, 0).await;
+        let result = begun.as_ref().map_or_else(GatewayError::code, |_| "begun");
+        self.ledger.enter(Entry::Login { provider, result });
+        begun
     }
 
     async fn begin(&self, wish: LoginWish, held: &Held, attempt: u8) -> Result<LoginBegun, GatewayError> {
@@ -130,6 +136,24 @@ impl Gateway {
     /// [`GatewayError`] when the store or the provider failed; refusals of the callback itself are
     /// [`LoginEnd::Failed`].
     pub async fn complete_login(self: &Arc<Self>, callback: Callback) -> Result<LoginEnd, GatewayError> {
+        let found = match &callback.provider {
+            None if self.providers.are_several() => None,
+            named => self.providers.find(named.as_ref().map(ProviderId::as_str)),
+        };
+        let provider = found.map_or("none", |(id, _)| id.as_str());
+        let end = self.complete(callback).await;
+        let result = match &end {
+            Ok(LoginEnd::SignedIn(..)) => "signed-in",
+            Ok(LoginEnd::Already(_)) => "already-signed-in",
+            Ok(LoginEnd::Again(_)) => "begun-again",
+            Ok(LoginEnd::Failed(refusal, _)) => refusal.code(),
+            Err(error) => error.code(),
+        };
+        self.ledger.enter(Entry::Login { provider, result });
+        end
+    }
+
+    async fn complete(self: &Arc<Self>, callback: Callback) -> Result<LoginEnd, GatewayError> {
         let now = self.clock.now();
         let Callback { origin, provider, params, held, place } = callback;
         let opened = params.state().and_then(|state| state::open(&self.keys, state));
@@ -248,12 +272,11 @@ impl Gateway {
         if let Some(old) = presented {
             self.end_replaced(old, new, now).await?;
         }
-        let other = login.started_from.filter(|key| presented.map(session_key) != Some(*key));
-        if let Some(key) = other
-            && self.store.remove(&key).await?
-        {
-            let reason = Ending::Replaced.code();
-            tracing::info!(target: "keycard::audit", event = "session-ended", reason, "session ended");
+        match login.started_from {
+            Some(key) if presented.map(session_key) != Some(key) => {
+                self.end_record(&key, None, Ending::Replaced.code()).await?;
+            }
+            _ => {}
         }
         Ok(())
     }

@@ -72,7 +72,6 @@ impl Fault {
         } else {
             // What programs read is English, whatever their user speaks.
             let words = self.wording.spoken(Language::English);
-            let detail = format!("{} {}", words.text, words.advice);
             json(
                 self.status,
                 "application/problem+json",
@@ -80,7 +79,7 @@ impl Fault {
                     r#type: format!("urn:keycard:problem:{}", self.code),
                     title: words.title,
                     status: self.status.as_u16(),
-                    detail: (!is_challenge).then(|| detail.trim_end().to_owned()),
+                    detail: (!is_challenge).then(|| words.detail()),
                     login_url,
                     correlation_id: &voice.request_id,
                 },

@@ -68,6 +68,16 @@ pub fn method(allowed: &'static str) -> Fault {
     Fault { allow: Some(allowed), ..fault(StatusCode::METHOD_NOT_ALLOWED, "method", words::METHOD) }
 }
 
+/// At the operators' door, without its token or with another one: one answer for both.
+pub fn no_admin_token() -> Fault {
+    fault(StatusCode::UNAUTHORIZED, "unauthorized", words::UNAUTHORIZED)
+}
+
+/// At the operators' door, with parameters that do not say exactly which sessions are meant.
+pub fn bad_admin_request() -> Fault {
+    fault(StatusCode::BAD_REQUEST, "bad-admin-request", words::BAD_ADMIN_REQUEST)
+}
+
 /// `GET login` by a script.
 pub fn not_a_navigation() -> Fault {
     fault(StatusCode::BAD_REQUEST, "not-a-navigation", words::NOT_A_NAVIGATION)

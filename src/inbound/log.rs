@@ -1,7 +1,8 @@
-//! One access line for each request.
+//! One access line for each request, and one entry in the ledger.
 //!
-//! I own: the request id and the access line. I may call: `visit`, `facts`, `language`, `keyring`
-//! (for an id). I never write a path, a query, a cookie, a token, a code or a name: the route, the outcome and the id lead to
+//! I own: the request id, the access line and the count of open requests. I may call: `visit`, `facts`, `ports` (the
+//! ledger), `language`, `keyring` (for an id).
+//! I never write a path, a query, a cookie, a token, a code or a name: the route, the outcome and the id lead to
 //! whatever else is needed (R60, R43).
 
 use super::Desk;
@@ -9,13 +10,17 @@ use super::facts;
 use super::language::Language;
 use super::visit::{Note, Voice};
 use crate::keyring;
-use actix_web::body::BoxBody;
+use crate::ports::{Entry, Ledger};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
+use bytes::Bytes;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 /// The outermost layer: gives the request its id, and writes its line when the response head is ready, or when the
@@ -28,6 +33,7 @@ pub async fn access_line(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let desk = request.app_data::<web::Data<Desk>>().cloned();
+    let open = desk.as_ref().map(|desk| Open::new(Arc::clone(&desk.gateway.ledger)));
     let request_id = request_id(&request, desk.as_ref().map(|desk| desk.get_ref()));
     let voice = Voice {
         wants_page: facts::wants_page(request.headers()),
@@ -41,6 +47,8 @@ pub async fn access_line(
         method: request.method().clone(),
         status: None,
         note: Note { outcome: "client-gone", ..Note::default() },
+        ledger: desk.as_ref().map(|desk| Arc::clone(&desk.gateway.ledger)),
+        open,
     };
     let mut response = next.call(request).await?;
     if let Ok(value) = HeaderValue::from_str(&line.request_id) {
@@ -48,16 +56,61 @@ pub async fn access_line(
     }
     line.status = Some(response.status().as_u16());
     line.note = response.response().extensions().get::<Note>().cloned().unwrap_or_default();
-    Ok(response)
+    // From here on the body keeps the request open.
+    let open = line.open.take();
+    Ok(response.map_body(|_, body| BoxBody::new(Counted { body, _open: open })))
 }
 
-/// A line in the making. It is written when it is dropped, so that no request goes by without one.
+/// Keeps a request in the count of open ones until it is dropped.
+struct Open(Arc<dyn Ledger>);
+
+impl Open {
+    fn new(ledger: Arc<dyn Ledger>) -> Self {
+        ledger.enter(Entry::Opened);
+        Self(ledger)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.enter(Entry::Closed);
+    }
+}
+
+/// A body that counts as open until it has been sent or dropped; otherwise just as it was.
+struct Counted {
+    body: BoxBody,
+    _open: Option<Open>,
+}
+
+impl MessageBody for Counted {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+
+    fn try_into_bytes(self) -> Result<Bytes, Self> {
+        let Self { body, _open } = self;
+        body.try_into_bytes().map_err(|body| Self { body, _open })
+    }
+}
+
+/// A line in the making, and the entry in the ledger. Both are written when it is dropped, so that no request goes by
+/// without them.
 struct Line {
     began: Instant,
     request_id: Arc<str>,
     method: Method,
     status: Option<u16>,
     note: Note,
+    ledger: Option<Arc<dyn Ledger>>,
+    /// Until the body has it.
+    open: Option<Open>,
 }
 
 impl Drop for Line {
@@ -75,6 +128,10 @@ impl Drop for Line {
             ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             "request"
         );
+        if let Some(ledger) = &self.ledger {
+            let route = if note.route.is_empty() { "none" } else { note.route.as_str() };
+            ledger.enter(Entry::Request { route, outcome: note.outcome, status: self.status });
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::domain::return_to::ReturnTo;
 use crate::domain::route::Route;
 use crate::domain::session::{Session, Ticket};
 use crate::gateway::Outcome;
+use crate::ports::Entry;
 use crate::upstream::Upstreams;
 use crate::upstream::body::{BodySender, UpstreamBody};
 use crate::upstream::headers::{ForwardedFacts, PeerTrust, UpstreamHead};
@@ -26,6 +27,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use url::form_urlencoded;
 
 /// Asks the gateway what shall happen, and lets it happen.
@@ -126,7 +128,12 @@ async fn pass(
     let route = permit.route().name.clone();
     let head = head(request, visit, desk);
     let (body, being_answered) = bridge(request, payload);
-    let response = match upstreams.send(permit, head, body).await {
+    let began = Instant::now();
+    let answer = upstreams.send(permit, head, body).await;
+    if answer.is_ok() {
+        desk.gateway.ledger.enter(Entry::Upstream { route: &route, took: began.elapsed() });
+    }
+    let response = match answer {
         Ok(reply) => {
             noted(respond(reply, request.version()), Note { route, outcome: "forwarded", ..Note::default() })
         }

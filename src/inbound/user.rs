@@ -92,7 +92,7 @@ fn body<'b>(live: &'b LiveSession, desk: &Desk) -> Body<'b> {
 }
 
 /// RFC 3339 in UTC, to the second.
-fn rfc3339(time: Timestamp) -> String {
+pub(super) fn rfc3339(time: Timestamp) -> String {
     i64::try_from(time.unix_millis())
         .ok()
         .and_then(DateTime::from_timestamp_millis)

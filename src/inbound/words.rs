@@ -33,6 +33,13 @@ pub struct Words {
     pub advice: &'static str,
 }
 
+impl Words {
+    /// The `detail` of a problem.
+    pub fn detail(&self) -> String {
+        format!("{} {}", self.text, self.advice).trim().to_owned()
+    }
+}
+
 /// A page's words in every language.
 pub type Wording = InEvery<Words>;
 
@@ -137,6 +144,16 @@ pages! {
     SIGN_IN_REQUIRED
         en "Sign-in required", "", "";
         de "Anmeldung nötig", "", "";
+    /// The operators' door, shut.
+    UNAUTHORIZED
+        en "Not authorised", "", "";
+        de "Nicht berechtigt", "", "";
+    /// The operators' door, unclear.
+    BAD_ADMIN_REQUEST
+        en "Unclear which sessions are meant",
+            "Name the sessions by exactly one of `user=…`, `handle=…` and `all=true`; a list also takes none of them, and `limit=1…1000` and `cursor=…`.", "";
+        de "Unklar, welche Sitzungen gemeint sind",
+            "Nenne die Sitzungen durch genau eines von `user=…`, `handle=…` und `all=true`; eine Liste geht auch ohne, und mit `limit=1…1000` und `cursor=…`.", "";
     /// No role.
     FORBIDDEN
         en "Not allowed", "You are signed in, but your account is not allowed to open this page.",

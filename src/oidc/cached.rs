@@ -139,6 +139,11 @@ impl<T> Cached<T> {
         Ok(Some(self.keep(fetch().await?, clock.now())))
     }
 
+    /// Whether there is a document, old or new.
+    pub(crate) fn is_there(&self) -> bool {
+        self.kept().is_some()
+    }
+
     fn kept(&self) -> Option<Kept<T>> {
         self.kept.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -17,8 +17,8 @@ use crate::domain::login::LoginId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::KeyRing;
-use crate::ports::{StoreError, Updated};
-use crate::store::{Backend, Found, IndexName, Row};
+use crate::ports::{Cursor, StoreError, Updated};
+use crate::store::{Backend, Found, IndexName, Page, Row};
 use futures_util::future::BoxFuture;
 use redb::Database;
 use std::sync::Arc;
@@ -170,6 +170,16 @@ impl Backend for Embedded {
         keep: Duration,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move { is_done(self.write(Write::Take(login, now, now.plus(keep))).await) })
+    }
+
+    fn page<'a>(
+        &'a self,
+        cursor: Option<&'a Cursor>,
+        limit: usize,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Page, StoreError>> {
+        let cursor = cursor.cloned();
+        Box::pin(self.read(move |database| tables::page(database, cursor.as_ref(), limit, now)))
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -7,8 +7,8 @@
 use crate::domain::login::LoginId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
-use crate::ports::{StoreError, Updated};
-use crate::store::{Backend, Found, IndexName, Row};
+use crate::ports::{Cursor, StoreError, Updated};
+use crate::store::{Backend, Found, Glance, IndexName, Page, Row};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -141,6 +141,26 @@ impl Shelves {
         found
     }
 
+    /// In the order of the keys; a cursor is the last key of the page before. All keys are looked at for each page: a
+    /// store in memory is small.
+    fn page(&self, cursor: Option<&Cursor>, limit: usize, now: Timestamp) -> Page {
+        let after =
+            |key: &SessionKey| cursor.is_none_or(|cursor| key.as_bytes().as_slice() > cursor.0.as_slice());
+        let live = self.rows.iter().filter(|(key, row)| now < row.expires && after(key));
+        let mut live: Vec<(&SessionKey, &Row)> = live.collect();
+        live.sort_unstable_by_key(|(key, _)| *key.as_bytes());
+        let more = live.len() > limit;
+        live.truncate(limit);
+        let next = live.last().filter(|_| more).map(|(key, _)| Cursor(key.as_bytes().to_vec()));
+        let glance = |(key, row): (&SessionKey, &Row)| Glance {
+            key: *key,
+            version: row.version,
+            operator: row.operator.clone(),
+            last_seen: self.seen.get(key).filter(|seen| now < seen.until).map(|seen| seen.at),
+        };
+        (live.into_iter().map(glance).collect(), next)
+    }
+
     fn take(&mut self, login: LoginId, now: Timestamp, until: Timestamp) -> bool {
         self.sweep(now);
         if self.taken.get(&login).is_some_and(|until| now < *until) {
@@ -214,6 +234,15 @@ impl Backend for Memory {
         keep: Duration,
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
         async move { Ok(self.shelves().take(login, now, now.plus(keep))) }.boxed()
+    }
+
+    fn page<'a>(
+        &'a self,
+        cursor: Option<&'a Cursor>,
+        limit: usize,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Page, StoreError>> {
+        async move { Ok(self.shelves().page(cursor, limit, now)) }.boxed()
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {

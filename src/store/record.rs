@@ -11,7 +11,7 @@
 use crate::domain::claim::{ClaimValue, Claims};
 use crate::domain::identity::{Identity, Issuer, ProviderId, Subject};
 use crate::domain::secret::{AccessToken, RawIdToken, RefreshToken};
-use crate::domain::session::{Session, SessionKey, Sid, SignInPlace, TokenSet};
+use crate::domain::session::{Session, SessionKey, Sid, SignInPlace, Summary, TokenSet};
 use crate::domain::time::Timestamp;
 use crate::ports::StoreError;
 use base64::Engine as _;
@@ -206,6 +206,29 @@ pub fn decode(private: &[u8], operator: &[u8]) -> Result<Session, StoreError> {
             Some(text) => Some(session_key(&text)?),
             None => None,
         },
+    })
+}
+
+/// What an operator may know, from the operator part alone.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_summary(operator: &[u8]) -> Result<Summary, StoreError> {
+    let operator: Operator<'_> = from_bytes(operator)?;
+    Ok(Summary {
+        issuer: Issuer::new(operator.issuer),
+        subject: Subject::parse(&operator.subject).ok_or(NOT_OURS)?,
+        user_id: operator.user_id.into_owned(),
+        name: operator.name.map(Cow::into_owned),
+        email: operator.email.map(Cow::into_owned),
+        provider: ProviderId::parse(&operator.provider).ok_or(NOT_OURS)?,
+        started: Timestamp::from_unix_millis(operator.started),
+        ends: Timestamp::from_unix_millis(operator.ends),
+        place: SignInPlace {
+            address: operator.address.into_owned(),
+            user_agent: operator.user_agent.into_owned(),
+        },
+        supersedes: operator.supersedes.as_deref().map(session_key).transpose()?,
     })
 }
 

@@ -13,7 +13,7 @@
 //! - `l:<login id>`: a login that was taken.
 //!
 //! Each script touches one key. An ACL user needs, on `~<prefix>*`: `+ping +hmget +hget +hset +exists +get +set +del
-//! +pexpire +pttl +zadd +zrem +zremrangebyscore +zrangebyscore +evalsha +script|load`, and `+select` where the URL names
+//! +scan +pexpire +pttl +zadd +zrem +zremrangebyscore +zrangebyscore +evalsha +script|load`, and `+select` where the URL names
 //! a database other than 0.
 
 use crate::config::RedisSettings;
@@ -21,10 +21,10 @@ use crate::domain::login::LoginId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::new_text;
-use crate::ports::{StoreError, Updated};
+use crate::ports::{Cursor, StoreError, Updated};
 use crate::store::redis::connection::{Connection, IfBroken, Request};
 use crate::store::redis::scripts::Scripts;
-use crate::store::{Backend, Found, IndexName, Row};
+use crate::store::{Backend, Found, Glance, IndexName, Page, Row};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::{BoxFuture, try_join_all};
@@ -42,6 +42,8 @@ mod tests;
 const LONGEST: u64 = 1 << 52;
 
 const DAMAGED: StoreError = StoreError::Unreadable("its entry in Redis is not of our making");
+
+const NO_CURSOR: StoreError = StoreError::Unreadable("the cursor of a listing is not of our making");
 
 /// A backend in Redis.
 pub struct Redis {
@@ -105,6 +107,35 @@ impl Redis {
         {
             tracing::warn!(cause = %error, "index entries of an ended session stay until they expire");
         }
+    }
+
+    /// What a listing needs of one record; `None` when it is gone. One that is not of our making shows nothing.
+    async fn glance(&self, key: SessionKey) -> Result<Option<Glance>, StoreError> {
+        type Fields = (Option<Vec<u8>>, Option<Vec<u8>>);
+        let mut commands = pipe();
+        commands.cmd("HMGET").arg(self.record(&key)).arg("v").arg("o");
+        commands.get(self.last_seen(&key));
+        let unreadable = Glance { key, version: 0, operator: Vec::new(), last_seen: None };
+        let answer = self.connection.ask(Request::Pipeline(&commands), IfBroken::AskAgain).await;
+        let (fields, last_seen): (Fields, Option<Vec<u8>>) = match answer {
+            Err(StoreError::Unreadable(_)) => return Ok(Some(unreadable)),
+            answer => answer?,
+        };
+        let last_seen = last_seen.and_then(|text| number(&text).ok()).map(Timestamp::from_unix_millis);
+        Ok(match fields {
+            (None, None) => None,
+            (Some(version), Some(operator)) => match number(&version) {
+                Ok(version) => Some(Glance { key, version, operator, last_seen }),
+                Err(_) => Some(unreadable),
+            },
+            _ => Some(unreadable),
+        })
+    }
+
+    /// The session key in the name of a record.
+    fn key_in(&self, name: &[u8]) -> Option<SessionKey> {
+        let name = name.strip_prefix(self.prefix.as_bytes())?.strip_prefix(b"s:")?;
+        Some(SessionKey::from_digest(URL_SAFE_NO_PAD.decode(name).ok()?.try_into().ok()?))
     }
 
     async fn note_seen(&self, key: &SessionKey, now: Timestamp, keep: u64) -> Result<(), StoreError> {
@@ -263,6 +294,30 @@ impl Backend for Redis {
             let mut call = self.scripts.take.key(self.named('l', &login.0));
             call.arg(mark.as_str()).arg(millis_until(now.plus(keep), now));
             self.connection.ask(Request::Script(&call), IfBroken::AskAgain).await
+        })
+    }
+
+    /// A cursor is SCAN's own, as text. SCAN promises what the port does: what is there during the whole walk is found,
+    /// and may be found twice.
+    fn page<'a>(
+        &'a self,
+        cursor: Option<&'a Cursor>,
+        limit: usize,
+        _now: Timestamp,
+    ) -> BoxFuture<'a, Result<Page, StoreError>> {
+        Box::pin(async move {
+            let from = match cursor {
+                None => 0,
+                Some(cursor) => number(&cursor.0).map_err(|_| NO_CURSOR)?,
+            };
+            let mut command = cmd("SCAN");
+            // The prefix has no character that means something in a pattern: the configuration sees to that.
+            command.arg(from).arg("MATCH").arg(format!("{}s:*", self.prefix)).arg("COUNT").arg(limit);
+            let (next, names): (u64, Vec<Vec<u8>>) =
+                self.connection.ask(Request::Command(&command), IfBroken::AskAgain).await?;
+            let glances = names.iter().filter_map(|name| self.key_in(name)).map(|key| self.glance(key));
+            let glances = try_join_all(glances).await?.into_iter().flatten().collect();
+            Ok((glances, (next != 0).then(|| Cursor(next.to_string().into_bytes()))))
         })
     }
 

@@ -11,11 +11,11 @@
 
 use crate::domain::identity::{Issuer, Subject};
 use crate::domain::login::LoginId;
-use crate::domain::session::{LiveSession, Session, SessionKey, Ticket};
+use crate::domain::session::{LiveSession, Session, SessionKey, Summary, Ticket};
 use crate::domain::time::Timestamp;
 use crate::keyring::{CannotOpen, KeyRing, NoRandomness, Purpose, session_key};
-use crate::ports::{SessionStore, StoreError, Updated};
-use crate::store::{Backend, IndexName, Row, record};
+use crate::ports::{Cursor, Listed, Listing, SessionStore, StoreError, Updated};
+use crate::store::{Backend, Glance, IndexName, Row, record};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +76,14 @@ impl Sealed {
             indexes.push(self.keys.name(Purpose::Index, &provider_sid_parts(&identity.issuer, sid)));
         }
         Ok((key, Row { version, private, operator, indexes, expires: session.ends }))
+    }
+
+    /// What the operator part says; `None` when it does not open or is of another version of this program.
+    fn summary(&self, glance: &Glance) -> Option<Summary> {
+        let part = Part::Operator;
+        let context = part.context(&glance.key, glance.version);
+        let opened = self.keys.open(part.purpose(), glance.key.as_bytes(), &context, &glance.operator);
+        record::decode_summary(&opened.ok()?.1).ok()
     }
 
     async fn members(&self, parts: &[&[u8]], now: Timestamp) -> Result<Vec<SessionKey>, StoreError> {
@@ -193,6 +201,23 @@ impl SessionStore for Sealed {
         keep: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.backend.take_once(login, now, keep)
+    }
+
+    fn list<'a>(
+        &'a self,
+        cursor: Option<&'a Cursor>,
+        limit: usize,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Listing, StoreError>> {
+        Box::pin(async move {
+            let (glances, next) = self.backend.page(cursor, limit.max(1), now).await?;
+            let listed = |glance: Glance| Listed {
+                key: glance.key,
+                last_seen: glance.last_seen,
+                summary: self.summary(&glance),
+            };
+            Ok(Listing { entries: glances.into_iter().map(listed).collect(), next })
+        })
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {

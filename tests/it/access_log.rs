@@ -5,7 +5,7 @@
 
 use super::house::browser::{Browser, EVIL, Page};
 use super::house::evidence;
-use super::house::raw::{Answer, Connection, send};
+use super::house::raw::{self, Answer, Connection, send};
 use super::house::server::After;
 use super::house::setting::Setting;
 use serde_json::{Value, json};
@@ -257,7 +257,10 @@ fn r60_a_person_has_one_pseudonym_and_nobody_shares_it() {
 
 #[test]
 fn r60_who_does_not_wait_for_an_answer_has_a_line_too() {
-    let setting = Setting::with(|plan| plan.server_extra("trusted_proxies = [\"127.0.0.1\"]"));
+    let setting = Setting::with(|plan| {
+        plan.operating = true;
+        plan.server_extra("trusted_proxies = [\"127.0.0.1\"]");
+    });
     let (arrived, has_arrived) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     let (arrived, released) = (Mutex::new(arrived), Mutex::new(released));
@@ -284,4 +287,15 @@ fn r60_who_does_not_wait_for_an_answer_has_a_line_too() {
     assert_eq!((&fields["method"], &fields["outcome"]), (&json!("GET"), &json!("client-gone")), "{line}");
     assert!(fields.get("status").is_none() && fields["ms"].is_u64(), "{line}");
     assert_says_nothing(&line);
+    // The ledger has it as well, and does not count it as open for ever.
+    let metrics = [
+        "keycard_requests_total{route=\"none\",outcome=\"client-gone\",status_class=\"none\"} 1",
+        "keycard_open_requests 0",
+    ];
+    let head = "GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n";
+    let counted = (0..20_000).any(|_| {
+        let text = raw::send(setting.gateway.health.unwrap(), head.as_bytes()).expect("no answer").text();
+        metrics.iter().all(|line| text.lines().any(|found| found == *line))
+    });
+    assert!(counted, "the metrics never say so");
 }

@@ -157,6 +157,31 @@ fn r44_without_a_store_it_is_the_embedded_one_with_a_key_of_its_own() {
 }
 
 #[test]
+fn the_door_for_operators_needs_a_token() {
+    let listen = ("server", "admin_listen = '127.0.0.1:9091'");
+    let shown = refused(&[listen], "server.admin_listen", "has no `admin_token`");
+    assert!(shown.contains("openssl rand -base64 32"), "{shown}");
+    let token = |value: &str| format!("admin_token = {value}");
+    let good = token("{ file = '/run/secrets/admin' }");
+    assert!(accepted(&[listen, ("server", &good)]).server.admin.is_some());
+    refused(&[("server", &good)], "server.admin_token", "never used");
+    for (value, key, words) in [
+        ("'s3cret-s3cret-s3cret'", "", "shorter than 32"),
+        ("'s3cret s3cret s3cret s3cret s3cret'", "", "no header"),
+        ("{ file = '/open' }", ".file", "which others may read"),
+    ] {
+        refused(&[listen, ("server", &token(value))], &format!("server.admin_token{key}"), words);
+    }
+    let wide = [("server", "admin_listen = '0.0.0.0:9091'"), ("server", good.as_str())];
+    assert!(describe(&accepted(&wide), &[]).contains("travel in clear there"));
+    assert!(!describe(&accepted(&[listen, wide[1]]), &[]).contains("travel in clear there"));
+    for line in ["health_listen = '9090'", "admin_listen = 'localhost:9091'"] {
+        let key = line.split(' ').next().unwrap();
+        refused(&[("server", line)], &format!("server.{key}"), "not an address");
+    }
+}
+
+#[test]
 fn stores_that_do_not_exist_yet_are_named_as_such() {
     for later in ["redis+sentinel://a", "redis+cluster://a"] {
         let line = format!("store = '{later}'");

@@ -10,9 +10,10 @@ use crate::domain::login::LoginId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::KeyId;
-use crate::ports::Updated;
-use crate::store::{Found, IndexName, Row};
+use crate::ports::{Cursor, Updated};
+use crate::store::{Found, Glance, IndexName, Page, Row};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, Table, TableDefinition, WriteTransaction};
+use std::ops::Bound;
 
 type Digest = &'static [u8; 32];
 /// Version, expiry, index names one after the other, the private part, the operator part.
@@ -74,9 +75,7 @@ pub(super) fn fetch(
         version,
         private: private.to_vec(),
         operator: operator.to_vec(),
-        last_seen: seen
-            .filter(|(_, until)| now.unix_millis() < *until)
-            .map(|(at, _)| Timestamp::from_unix_millis(at)),
+        last_seen: last_seen(seen, now),
     }))
 }
 
@@ -99,6 +98,42 @@ pub(super) fn members(
         }
     }
     Ok(found)
+}
+
+/// Reads at most `limit` rows in the order of their keys. A cursor is the last key of the page before; one that is no key
+/// leads to the end. What has expired counts as read, so that no page reads more than its part of the table.
+pub(super) fn page(
+    database: &Database,
+    cursor: Option<&Cursor>,
+    limit: usize,
+    now: Timestamp,
+) -> Result<Page, redb::Error> {
+    let after = match cursor.map(|cursor| <&[u8; 32]>::try_from(cursor.0.as_slice())) {
+        None => Bound::Unbounded,
+        Some(Ok(key)) => Bound::Excluded(key),
+        Some(Err(_)) => return Ok((Vec::new(), None)),
+    };
+    let transaction = database.begin_read()?;
+    let (sessions, seen) = (transaction.open_table(SESSIONS)?, transaction.open_table(SEEN)?);
+    let mut rows = sessions.range::<&[u8; 32]>((after, Bound::Unbounded))?;
+    let (mut glances, mut last) = (Vec::new(), None);
+    for row in rows.by_ref().take(limit) {
+        let (key, row) = row?;
+        let key = SessionKey::from_digest(*key.value());
+        last = Some(Cursor(key.as_bytes().to_vec()));
+        let (version, expires, _, _, operator) = row.value();
+        if expires <= now.unix_millis() {
+            continue;
+        }
+        let last_seen = last_seen(seen.get(key.as_bytes())?.map(|seen| seen.value()), now);
+        glances.push(Glance { key, version, operator: operator.to_vec(), last_seen });
+    }
+    let more = rows.next().transpose()?.is_some();
+    Ok((glances, last.filter(|_| more)))
+}
+
+fn last_seen(seen: Option<(u64, u64)>, now: Timestamp) -> Option<Timestamp> {
+    seen.filter(|(_, until)| now.unix_millis() < *until).map(|(at, _)| Timestamp::from_unix_millis(at))
 }
 
 /// The tables of one write transaction.

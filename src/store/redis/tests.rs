@@ -269,7 +269,7 @@ async fn a34_foreign_values_and_refusals_are_errors_and_never_a_miss() {
 #[tokio::test]
 async fn r43_a_user_with_a_password_works_and_a_refused_one_is_not_told_in_errors() {
     let server = Server::start(None);
-    let rights = "+ping +hmget +hget +hset +exists +get +set +del +pexpire +pttl +zadd +zrem +zremrangebyscore \
+    let rights = "+ping +hmget +hget +hset +exists +get +set +del +scan +pexpire +pttl +zadd +zrem +zremrangebyscore \
                   +zrangebyscore +evalsha +script|load";
     let set_user = |password: &str| {
         let mut command = cmd("ACL");

@@ -7,6 +7,7 @@ use super::browser::Browser;
 use super::clock::ManualClock;
 use super::evidence;
 use super::provider::{CLIENT_ID, CLIENT_SECRET, Provider};
+use keycard::app::Doors;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +19,9 @@ use std::time::Duration;
 /// cookie under test is the real one.
 pub const ORIGIN: &str = "https://apps.example.test";
 
+/// What opens the door for operators.
+pub const ADMIN_TOKEN: &str = "Qm7xT2vK9pLw4RzN8sYd6HcJ3bFgUe5a";
+
 /// A configuration in the making.
 #[derive(Clone, Default)]
 pub struct Plan {
@@ -25,6 +29,8 @@ pub struct Plan {
     pub public_url: String,
     /// `session.store`; empty is `memory`.
     pub store: String,
+    /// Whether there are doors for probes and operators.
+    pub operating: bool,
     server: String,
     session: String,
     identity: String,
@@ -116,24 +122,42 @@ impl Plan {
             "http://localhost" => format!("http://localhost:{}", address.port()),
             other => other.to_owned(),
         };
-        let config = self.text(address, &origin);
+        let (mut plan, mut doors) = (self.clone(), Doors::from(listener));
+        let (mut health, mut admin) = (None, None);
+        if self.operating {
+            let open = || TcpListener::bind("127.0.0.1:0").unwrap();
+            (doors.health, doors.admin) = (Some(open()), Some(open()));
+            let address = |door: &Option<TcpListener>| door.as_ref().map(|door| door.local_addr().unwrap());
+            (health, admin) = (address(&doors.health), address(&doors.admin));
+            plan.server_extra(&format!(
+                "health_listen = \"{}\"\nadmin_listen = \"{}\"\nadmin_token = \"{ADMIN_TOKEN}\"",
+                health.unwrap(),
+                admin.unwrap()
+            ));
+        }
+        let config = plan.text(address, &origin);
         evidence::begin();
+        evidence::secret("client_secret", ADMIN_TOKEN);
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let (ready, is_ready) = mpsc::channel();
         let (text, clock) = (config.clone(), clock.clone());
-        let thread = thread::spawn(move || run(&text, clock, listener, stopped, &ready));
+        let thread = thread::spawn(move || run(&text, clock, doors, stopped, &ready));
         match is_ready.recv() {
             Ok(Ok(())) => {}
             Ok(Err(why)) => return Err(format!("{why}\n{config}")),
             Err(_) => return Err(format!("its thread ended before it was ready\n{config}")),
         }
-        Ok(TestGateway { address, origin, config, stop: Some(stop), thread: Some(thread) })
+        Ok(TestGateway { address, health, admin, origin, config, stop: Some(stop), thread: Some(thread) })
     }
 }
 
 /// A gateway that runs until it is stopped or dropped.
 pub struct TestGateway {
     pub address: SocketAddr,
+    /// The door for probes, in an operating plan.
+    pub health: Option<SocketAddr>,
+    /// The door for operators, in an operating plan.
+    pub admin: Option<SocketAddr>,
     pub origin: String,
     config: String,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
@@ -218,7 +242,7 @@ impl keycard::config::environment::Environment for NoEnvironment {
 fn run(
     config: &str,
     clock: ManualClock,
-    listener: TcpListener,
+    doors: Doors,
     stopped: tokio::sync::oneshot::Receiver<()>,
     ready: &mpsc::Sender<Result<(), String>>,
 ) {
@@ -231,7 +255,7 @@ fn run(
             Ok(app) => {
                 // The listener is open already: whoever connects from now on waits in its queue.
                 ready.send(Ok(())).unwrap();
-                app.serve(listener, async move { drop(stopped.await) }).await.unwrap();
+                app.serve(doors, async move { drop(stopped.await) }).await.unwrap();
             }
             Err(why) => ready.send(Err(why.to_string())).unwrap(),
         }

@@ -1,0 +1,149 @@
+//! What an operator asks: who is signed in, and that they no longer be.
+//!
+//! I own: [`Gateway::sessions`] and [`Gateway::end_sessions`]. I may call: `domain`, `ports`, `keyring`, and
+//! `gateway::ending` for every end. I never show a ticket, a token or a key of the store: a session's name here is its
+//! handle.
+
+use super::ending::About;
+use super::{Gateway, GatewayError};
+use crate::domain::ending::Ending;
+use crate::domain::session::{Summary, WhyOver};
+use crate::domain::time::Timestamp;
+use crate::ports::{Cursor, Listed};
+
+/// How many records are asked for at once.
+const PAGE: usize = 200;
+
+/// Which sessions are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selection<'s> {
+    /// All of them.
+    All,
+    /// Those of a person: exactly this user id, subject or e-mail address.
+    User(&'s str),
+    /// The one with this handle.
+    Handle(&'s str),
+}
+
+impl Selection<'_> {
+    /// The word for logs: what was meant by it stays out of them (R60).
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::User(_) => "user",
+            Self::Handle(_) => "handle",
+        }
+    }
+}
+
+/// A session as an operator sees it.
+pub struct SessionView {
+    /// Its name for operators.
+    pub handle: String,
+    /// Its last use.
+    pub last_seen: Timestamp,
+    /// Who, since when, from where.
+    pub summary: Summary,
+}
+
+/// Some of the sessions that were asked for.
+pub struct SessionViews {
+    /// The sessions; all of them are in force.
+    pub sessions: Vec<SessionView>,
+    /// How many records were come by that do not open: damaged, or sealed with a key that is gone.
+    pub unreadable: usize,
+    /// Where to go on; `None` when these were the last.
+    pub next: Option<Cursor>,
+}
+
+impl Gateway {
+    /// About `limit` sessions of a selection, if there are so many, from `cursor` on. Reads through all records:
+    /// what an operator looks for is sealed.
+    ///
+    /// # Errors
+    /// [`GatewayError::Store`].
+    pub async fn sessions(
+        &self,
+        selection: Selection<'_>,
+        cursor: Option<Cursor>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<SessionViews, GatewayError> {
+        let mut views = SessionViews { sessions: Vec::new(), unreadable: 0, next: cursor };
+        // A page is shown whole, or what is cut off would be lost; a few out of many are looked for in big steps.
+        let step = if selection == Selection::All { PAGE.min(limit) } else { PAGE };
+        loop {
+            let page = self.store.list(views.next.as_ref(), step, now).await?;
+            for listed in page.entries.into_iter().filter(|listed| self.is_meant(selection, listed)) {
+                match listed.summary {
+                    None => views.unreadable += 1,
+                    Some(summary) => {
+                        let last_seen = listed.last_seen.unwrap_or(summary.started);
+                        let handle = self.keys.handle(&listed.key);
+                        let is_over = self.judge(&summary, last_seen, now).is_err();
+                        // A store may show one session on two pages.
+                        if !is_over && views.sessions.iter().all(|view| view.handle != handle) {
+                            views.sessions.push(SessionView { handle, last_seen, summary });
+                        }
+                    }
+                }
+            }
+            views.next = page.next;
+            if views.next.is_none() || views.sessions.len() >= limit {
+                return Ok(views);
+            }
+        }
+    }
+
+    /// Ends the sessions of a selection; how many there were. Those that do not open are ended with all, or by handle.
+    /// A login that is completed meanwhile may escape.
+    ///
+    /// # Errors
+    /// [`GatewayError::Store`]: some of them may have ended by then.
+    pub async fn end_sessions(
+        &self,
+        selection: Selection<'_>,
+        now: Timestamp,
+    ) -> Result<usize, GatewayError> {
+        let (mut ended, mut cursor) = (0, None);
+        loop {
+            let page = self.store.list(cursor.as_ref(), PAGE, now).await?;
+            for listed in page.entries.iter().filter(|listed| self.is_meant(selection, listed)) {
+                let Some(summary) = &listed.summary else {
+                    ended +=
+                        usize::from(self.end_record(&listed.key, None, Ending::ByOperator.code()).await?);
+                    continue;
+                };
+                let about = Some(About::from(summary));
+                match self.judge(summary, listed.last_seen.unwrap_or(summary.started), now) {
+                    Ok(()) => {
+                        let was_there =
+                            self.end_record(&listed.key, about, Ending::ByOperator.code()).await?;
+                        ended += usize::from(was_there);
+                    }
+                    // It was over before the operator came; only its record was left.
+                    Err(why) => drop(self.end_record(&listed.key, about, why.code()).await?),
+                }
+            }
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(ended),
+            }
+        }
+    }
+
+    fn judge(&self, summary: &Summary, last_seen: Timestamp, now: Timestamp) -> Result<(), WhyOver> {
+        self.limits.judge(summary.started, summary.ends, last_seen, now)
+    }
+
+    fn is_meant(&self, selection: Selection<'_>, listed: &Listed) -> bool {
+        match selection {
+            Selection::All => true,
+            Selection::Handle(handle) => self.keys.is_handle_of(handle, &listed.key),
+            Selection::User(user) => listed.summary.as_ref().is_some_and(|summary| {
+                let names = [summary.user_id.as_str(), summary.subject.as_str()];
+                names.contains(&user) || summary.email.as_deref() == Some(user)
+            }),
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! The door for operators: which sessions there are, and ending them, on an address of its own.
+//!
+//! I own: [`Counter`], the token check, and the form of `/admin/sessions`. I may call: `gateway`, `keyring` (for
+//! digests). I never answer without the token, never say what was wrong with one, never show a ticket or a key of the
+//! store, and leave one audit line for each act.
+
+use super::answer::{Fault, json};
+use super::language::Language;
+use super::user::rfc3339;
+use super::{error, facts};
+use crate::gateway::operating::{Selection, SessionView};
+use crate::gateway::{Gateway, GatewayError};
+use crate::keyring::{new_text, sha256};
+use crate::ports::Cursor;
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{App, Error, HttpRequest, HttpResponse, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use std::sync::Arc;
+use subtle::ConstantTimeEq as _;
+use url::form_urlencoded;
+
+/// How many sessions are listed unless asked otherwise, and at most.
+const USUAL_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1000;
+
+/// The operators' counter.
+pub struct Counter {
+    gateway: Arc<Gateway>,
+    /// The digest of the token: of equal length whatever is presented, so that a comparison tells nothing.
+    token: [u8; 32],
+}
+
+impl Counter {
+    /// Opens it to whoever has `token`.
+    pub fn new(gateway: Arc<Gateway>, token: &SecretString) -> Self {
+        Self { gateway, token: sha256(token.expose_secret().as_bytes()) }
+    }
+
+    fn admits(&self, request: &HttpRequest) -> bool {
+        let header = facts::one(request.headers(), "authorization").unwrap_or_default();
+        let (scheme, token) = header.split_once(' ').unwrap_or_default();
+        let same = sha256(token.trim_start_matches(' ').as_bytes()).ct_eq(&self.token);
+        scheme.eq_ignore_ascii_case("Bearer") & bool::from(same)
+    }
+}
+
+/// The application for operators.
+pub fn application(
+    counter: web::Data<Counter>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    App::new().app_data(counter).default_service(web::to(dispatch))
+}
+
+async fn dispatch(request: HttpRequest, counter: web::Data<Counter>) -> HttpResponse {
+    let mut act = Act::new(&request);
+    // Before anything else: a stranger does not learn what there is.
+    if !counter.admits(&request) {
+        return act.refuse(error::no_admin_token());
+    }
+    if request.path() != "/admin/sessions" {
+        return act.refuse(error::no_such_endpoint());
+    }
+    let Some(asked) = Asked::read(request.query_string()) else {
+        return act.refuse(error::bad_admin_request());
+    };
+    act.selection = asked.selection().map_or("none", Selection::code);
+    match *request.method() {
+        Method::GET => list(act, &asked, &counter.gateway).await,
+        Method::DELETE => end(act, &asked, &counter.gateway).await,
+        _ => {
+            let mut response = act.refuse(error::method("GET, DELETE"));
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, DELETE"));
+            response
+        }
+    }
+}
+
+/// The parameters.
+#[derive(Default)]
+struct Asked {
+    user: Option<String>,
+    handle: Option<String>,
+    all: bool,
+    limit: Option<usize>,
+    cursor: Option<Cursor>,
+}
+
+impl Asked {
+    /// `None` when one is unknown, occurs twice, or is not what it should be: an operator who mistypes must not end
+    /// more than was meant.
+    fn read(query: &str) -> Option<Self> {
+        let mut asked = Self::default();
+        let mut seen = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if seen.contains(&name) || value.is_empty() {
+                return None;
+            }
+            match &*name {
+                "user" => asked.user = Some(value.into_owned()),
+                "handle" => asked.handle = Some(value.into_owned()),
+                "all" if value == "true" => asked.all = true,
+                "limit" => {
+                    let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+                    asked.limit = Some(limit?);
+                }
+                "cursor" => asked.cursor = Some(Cursor(URL_SAFE_NO_PAD.decode(&*value).ok()?)),
+                _ => return None,
+            }
+            seen.push(name);
+        }
+        let selectors = [asked.user.is_some(), asked.handle.is_some(), asked.all];
+        (selectors.iter().filter(|given| **given).count() <= 1).then_some(asked)
+    }
+
+    /// What was selected, if anything was.
+    fn selection(&self) -> Option<Selection<'_>> {
+        match (&self.user, &self.handle) {
+            (Some(user), _) => Some(Selection::User(user)),
+            (_, Some(handle)) => Some(Selection::Handle(handle)),
+            (None, None) => self.all.then_some(Selection::All),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct List<'l> {
+    sessions: Vec<Line<'l>>,
+    /// Records that do not open: damaged, or sealed with a key that is gone.
+    unreadable: usize,
+    /// For `cursor`, when there is more.
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Line<'l> {
+    handle: &'l str,
+    user: Person<'l>,
+    provider: &'l str,
+    started: String,
+    ends: String,
+    last_seen: String,
+    address: &'l str,
+    user_agent: &'l str,
+}
+
+#[derive(Serialize)]
+struct Person<'l> {
+    id: &'l str,
+    subject: &'l str,
+    issuer: &'l str,
+    name: Option<&'l str>,
+    email: Option<&'l str>,
+}
+
+async fn list(act: Act, asked: &Asked, gateway: &Gateway) -> HttpResponse {
+    let now = gateway.clock.now();
+    let limit = asked.limit.unwrap_or(USUAL_LIMIT);
+    let selection = asked.selection().unwrap_or(Selection::All);
+    let views = match gateway.sessions(selection, asked.cursor.clone(), limit, now).await {
+        Ok(views) => views,
+        Err(error) => return act.fail(&error),
+    };
+    let body = List {
+        sessions: views.sessions.iter().map(line).collect(),
+        unreadable: views.unreadable,
+        next: views.next.map(|cursor| URL_SAFE_NO_PAD.encode(cursor.0)),
+    };
+    act.note("sessions-listed", views.sessions.len());
+    json(StatusCode::OK, "application/json", &body)
+}
+
+fn line(view: &SessionView) -> Line<'_> {
+    let summary = &view.summary;
+    Line {
+        handle: &view.handle,
+        user: Person {
+            id: &summary.user_id,
+            subject: summary.subject.as_str(),
+            issuer: summary.issuer.as_str(),
+            name: summary.name.as_deref(),
+            email: summary.email.as_deref(),
+        },
+        provider: summary.provider.as_str(),
+        started: rfc3339(summary.started),
+        ends: rfc3339(summary.ends),
+        last_seen: rfc3339(view.last_seen),
+        address: &summary.place.address,
+        user_agent: &summary.place.user_agent,
+    }
+}
+
+#[derive(Serialize)]
+struct Ended {
+    ended: usize,
+}
+
+async fn end(act: Act, asked: &Asked, gateway: &Gateway) -> HttpResponse {
+    let Some(selection) = asked.selection().filter(|_| asked.limit.is_none() && asked.cursor.is_none())
+    else {
+        return act.refuse(error::bad_admin_request());
+    };
+    match gateway.end_sessions(selection, gateway.clock.now()).await {
+        Ok(ended) => {
+            act.note("sessions-ended", ended);
+            json(StatusCode::OK, "application/json", &Ended { ended })
+        }
+        Err(error) => act.fail(&error),
+    }
+}
+
+/// One request of an operator, and what its audit line says.
+struct Act {
+    id: String,
+    caller: String,
+    method: String,
+    selection: &'static str,
+}
+
+#[derive(Serialize)]
+struct Problem<'p> {
+    r#type: String,
+    title: &'p str,
+    status: u16,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    detail: String,
+    correlation_id: &'p str,
+}
+
+impl Act {
+    fn new(request: &HttpRequest) -> Self {
+        Self {
+            id: new_text::<12>().map_or_else(|_| "unavailable".to_owned(), |id| id.as_str().to_owned()),
+            caller: request.peer_addr().map_or_else(String::new, |address| address.ip().to_string()),
+            method: match *request.method() {
+                Method::GET | Method::DELETE => request.method().to_string(),
+                _ => "other".to_owned(),
+            },
+            selection: "none",
+        }
+    }
+
+    fn note(&self, act: &'static str, sessions: usize) {
+        tracing::info!(
+            target: "keycard::audit",
+            event = "admin",
+            act,
+            selection = self.selection,
+            sessions,
+            caller = self.caller,
+            id = self.id,
+            "operator"
+        );
+    }
+
+    fn fail(self, failure: &GatewayError) -> HttpResponse {
+        self.refuse(error::gateway(failure))
+    }
+
+    /// Says no, in the same form as at the public door.
+    fn refuse(self, fault: Fault) -> HttpResponse {
+        tracing::warn!(
+            target: "keycard::audit",
+            event = "admin",
+            act = "refused",
+            method = self.method,
+            selection = self.selection,
+            outcome = fault.code,
+            cause = (!fault.cause.is_empty()).then_some(fault.cause),
+            caller = self.caller,
+            id = self.id,
+            "operator"
+        );
+        let words = fault.wording.spoken(Language::English);
+        let problem = Problem {
+            r#type: format!("urn:keycard:problem:{}", fault.code),
+            title: words.title,
+            status: fault.status.as_u16(),
+            detail: words.detail(),
+            correlation_id: &self.id,
+        };
+        let mut response = json(fault.status, "application/problem+json", &problem);
+        if fault.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer realm=\"keycard\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(seconds) = fault.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_mean_exactly_one_thing_or_nothing() {
+        for (query, expected) in [
+            ("", Some(None)),
+            ("user=alice%40example.com", Some(Some(Selection::User("alice@example.com")))),
+            ("handle=abc&limit=1000", Some(Some(Selection::Handle("abc")))),
+            ("all=true", Some(Some(Selection::All))),
+            ("all=1", None),
+            ("all=", None),
+            ("user=", None),
+            ("user=a&user=b", None),
+            ("user=a&all=true", None),
+            ("users=a", None),
+            ("limit=0", None),
+            ("limit=1001", None),
+            ("cursor=%ff", None),
+        ] {
+            let asked = Asked::read(query);
+            assert_eq!(asked.as_ref().map(Asked::selection), expected, "{query}");
+        }
+    }
+}

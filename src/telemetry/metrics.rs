@@ -1,0 +1,227 @@
+//! The ledger as metrics, in the text form of OpenMetrics.
+//!
+//! I own: [`Metrics`], every name and label of a metric, and the crate prometheus-client. I may call: `ports`. I never
+//! take a label from a request: the words come from the configuration and from the source, so their number is bounded.
+
+use crate::ports::{Entry, Ledger};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Counts and times since the start of the process.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    open: Gauge,
+    logins: Family<LoginLabels, Counter>,
+    ended: Family<EndingLabels, Counter>,
+    checks: Histogram,
+    upstream: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    store: Family<CommandLabels, Histogram, fn() -> Histogram>,
+    store_errors: Family<CommandLabels, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    outcome: &'static str,
+    status_class: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LoginLabels {
+    provider: String,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndingLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CommandLabels {
+    command: &'static str,
+}
+
+impl Metrics {
+    /// Everything at zero.
+    pub fn new() -> Self {
+        let mut all = Self {
+            registry: Registry::with_prefix("keycard"),
+            requests: Family::default(),
+            open: Gauge::default(),
+            logins: Family::default(),
+            ended: Family::default(),
+            checks: short_times(),
+            upstream: Family::new_with_constructor(long_times),
+            store: Family::new_with_constructor(short_times),
+            store_errors: Family::default(),
+        };
+        all.register();
+        all
+    }
+
+    /// A help text gets its full stop from the crate.
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The program that runs", build);
+        registry.register(
+            "requests",
+            "Requests by route, outcome and class of status",
+            self.requests.clone(),
+        );
+        registry.register(
+            "open_requests",
+            "Requests that are not answered to the end yet",
+            self.open.clone(),
+        );
+        registry.register("logins", "Steps of logins by provider and result", self.logins.clone());
+        registry.register("sessions_ended", "Sessions that have ended, by reason", self.ended.clone());
+        let (checks, upstream, store) = (self.checks.clone(), self.upstream.clone(), self.store.clone());
+        let seconds = || Unit::Seconds;
+        let text = "Time to find out who stands behind a ticket";
+        registry.register_with_unit("session_check", text, seconds(), checks);
+        let text = "Time until an upstream's response head is there";
+        registry.register_with_unit("upstream", text, seconds(), upstream);
+        registry.register_with_unit("store", "Time of commands to the session store", seconds(), store);
+        let text = "Commands that the session store did not answer, or not with what we write";
+        registry.register("store_errors", text, self.store_errors.clone());
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Ledger for Metrics {
+    fn enter(&self, entry: Entry<'_>) {
+        match entry {
+            Entry::Opened => {
+                self.open.inc();
+            }
+            Entry::Closed => {
+                self.open.dec();
+            }
+            Entry::Request { route, outcome, status } => {
+                let labels = RequestLabels {
+                    route: route.to_owned(),
+                    outcome: if outcome.is_empty() { "none" } else { outcome },
+                    status_class: status.map_or("none", status_class),
+                };
+                self.requests.get_or_create(&labels).inc();
+            }
+            Entry::Login { provider, result } => {
+                let labels = LoginLabels { provider: provider.to_owned(), result };
+                self.logins.get_or_create(&labels).inc();
+            }
+            Entry::Ended(reason) => {
+                self.ended.get_or_create(&EndingLabels { reason }).inc();
+            }
+            Entry::Checked(took) => self.checks.observe(took.as_secs_f64()),
+            Entry::Upstream { route, took } => {
+                let labels = RouteLabels { route: route.to_owned() };
+                self.upstream.get_or_create(&labels).observe(took.as_secs_f64());
+            }
+            Entry::Store { command, took, answered } => {
+                let labels = CommandLabels { command };
+                self.store.get_or_create(&labels).observe(took.as_secs_f64());
+                if !answered {
+                    self.store_errors.get_or_create(&labels).inc();
+                }
+            }
+        }
+    }
+
+    fn read(&self) -> String {
+        let mut text = String::new();
+        // Writing into a string fails only where one of our own metrics is malformed; half a text would mislead.
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(_) => "# EOF\n".to_owned(),
+        }
+    }
+}
+
+fn status_class(status: u16) -> &'static str {
+    match status / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
+    }
+}
+
+/// From a look into memory to a store that is about to time out.
+fn short_times() -> Histogram {
+    Histogram::new([
+        0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0,
+    ])
+}
+
+/// From a file on the next machine to the longest report.
+fn long_times() -> Histogram {
+    Histogram::new([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_text_is_openmetrics_and_has_every_name() {
+        let metrics = Metrics::new();
+        let took = Duration::from_millis(3);
+        for entry in [
+            Entry::Opened,
+            Entry::Opened,
+            Entry::Closed,
+            Entry::Request { route: "/wiki/", outcome: "forwarded", status: Some(204) },
+            Entry::Login { provider: "corp", result: "signed-in" },
+            Entry::Ended("by-user"),
+            Entry::Checked(took),
+            Entry::Upstream { route: "/wiki/", took },
+            Entry::Store { command: "load", took, answered: false },
+        ] {
+            metrics.enter(entry);
+        }
+        let text = metrics.read();
+        for line in [
+            &format!("keycard_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")),
+            "keycard_open_requests 1",
+            "keycard_requests_total{route=\"/wiki/\",outcome=\"forwarded\",status_class=\"2xx\"} 1",
+            "keycard_logins_total{provider=\"corp\",result=\"signed-in\"} 1",
+            "keycard_sessions_ended_total{reason=\"by-user\"} 1",
+            "keycard_session_check_seconds_count 1",
+            "keycard_upstream_seconds_bucket{le=\"0.005\",route=\"/wiki/\"} 1",
+            "keycard_store_seconds_count{command=\"load\"} 1",
+            "keycard_store_errors_total{command=\"load\"} 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+
+    #[test]
+    fn words_that_need_it_are_escaped() {
+        let metrics = Metrics::new();
+        metrics.enter(Entry::Request { route: "a\"b\\c\n", outcome: "", status: Some(599) });
+        let expected = "{route=\"a\\\"b\\\\c\\n\",outcome=\"none\",status_class=\"5xx\"} 1";
+        assert!(metrics.read().contains(expected), "{}", metrics.read());
+    }
+}
