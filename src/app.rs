@@ -7,12 +7,12 @@
 pub mod bounds;
 pub mod connect;
 
-use crate::config::Settings;
+use crate::config::{PageSettings, Settings};
 use crate::domain::time::Timestamp;
 use crate::gateway::{Gateway, Providers};
 use crate::inbound::admin::{self, Counter};
 use crate::inbound::health::{self, Watch};
-use crate::inbound::{self, BrokenPage, CookieNames, Desk, EnvelopeKeys, Pages};
+use crate::inbound::{self, Branding, BrokenPage, CookieNames, Desk, EnvelopeKeys, Pages};
 use crate::oidc::OidcProvider;
 use crate::ports::{Clock, IdentityProvider, Ledger, ProviderError, StoreError};
 use crate::store::{self, Keeper, Measured, Opened};
@@ -51,7 +51,7 @@ pub enum StartError {
     /// TLS towards upstreams cannot be set up.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// A built-in page is broken.
+    /// A template of a page is broken.
     #[error(transparent)]
     Page(#[from] BrokenPage),
     /// Something that the configuration guarantees is missing.
@@ -99,7 +99,10 @@ impl App {
     /// # Errors
     /// See [`StartError`].
     pub async fn build(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let Settings { server, session, providers, identity, routes, log: _, from_environment: _ } = settings;
+        let Settings { server, session, providers, identity, routes, pages, log: _, from_environment: _ } =
+            settings;
+        let PageSettings { folder: _, templates, name, logo, accent, footer } = pages;
+        let pages = Pages::new(Branding { name, logo, accent, footer, templates })?;
         let ledger: Arc<dyn Ledger> = Arc::new(Metrics::new());
         let Opened { store, keys, keeper } = store::open(&session.store, session.keys).await?;
         let store = Arc::new(Measured::new(store, Arc::clone(&ledger)));
@@ -134,7 +137,7 @@ impl App {
             cookies,
             envelope,
             identity,
-            pages: Pages::new()?,
+            pages,
         };
         Ok(Self {
             desk: web::Data::new(desk),

@@ -21,6 +21,7 @@ mod keys;
 mod log;
 mod mask;
 mod overlay;
+mod pages;
 mod provider;
 mod route;
 mod schema;
@@ -65,6 +66,8 @@ pub struct Settings {
     pub identity: IdentityRule,
     /// `[[route]]`.
     pub routes: RouteTable,
+    /// `[pages]`.
+    pub pages: PageSettings,
     /// `[log]`.
     pub log: LogSettings,
     /// The names of the environment variables that took part as keys.
@@ -198,6 +201,23 @@ pub enum ClientAuth {
     SecretPost,
 }
 
+/// The look of our own pages.
+#[derive(Debug, Default)]
+pub struct PageSettings {
+    /// `folder`.
+    pub folder: Option<PathBuf>,
+    /// The templates and the style in it, by their names.
+    pub templates: Vec<(String, String)>,
+    /// `name`.
+    pub name: Option<String>,
+    /// `logo`: a path.
+    pub logo: Option<String>,
+    /// `accent`: red, green and blue.
+    pub accent: Option<[u8; 3]>,
+    /// `footer`.
+    pub footer: Option<String>,
+}
+
 /// Logging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogSettings {
@@ -298,6 +318,7 @@ fn resolve(mut file: Section<'_>) -> Result<Settings, Reported> {
     let identity = identity::read(file.section("identity"));
     let ids = providers.as_ref().ok().map(|all| all.iter().map(|one| one.id.clone()).collect());
     let routes = route::read_all(&mut file, &premises, ids);
+    let pages = pages::read(file.section("pages"));
     let log = log::read(file.section("log"));
     file.finish();
     let routes = routes?;
@@ -308,6 +329,7 @@ fn resolve(mut file: Section<'_>) -> Result<Settings, Reported> {
         providers: providers?,
         identity,
         routes,
+        pages: pages?,
         log: log?,
         from_environment: Vec::new(),
     })

@@ -11,22 +11,26 @@
 
 pub mod admin;
 mod answer;
+mod colour;
 mod cookie;
 mod envelope;
 mod error;
 mod facts;
 pub mod health;
+mod language;
 mod log;
 mod login;
 mod logout;
+mod pages;
 mod proxy;
 mod unread;
 mod user;
 mod visit;
+mod words;
 
-pub use answer::{BrokenPage, Pages};
 pub use cookie::CookieNames;
 pub use envelope::EnvelopeKeys;
+pub use pages::{Branding, BrokenPage, Pages};
 
 use crate::domain::identity::{IdentityRule, ProviderId};
 use crate::domain::origin::Origins;
@@ -207,7 +211,7 @@ async fn dispatch(
         Endpoint::Callback(provider) if get => login::complete(provider, &session, &visit, &desk).await,
         Endpoint::Logout if get => logout::by_get(ticket, &session, &visit, &desk).await,
         Endpoint::Logout if post => logout::by_post(ticket, &session, &visit, &desk).await,
-        Endpoint::SignedOut if get => logout::signed_out(&desk),
+        Endpoint::SignedOut if get => logout::signed_out(&visit, &desk),
         Endpoint::User if get => user::show(ticket, &visit, &desk).await,
         Endpoint::Unknown => error::no_such_endpoint().respond(&desk.pages, &visit.voice, "endpoint", None),
         Endpoint::Logout => error::method("GET, POST").respond(&desk.pages, &visit.voice, "endpoint", None),

@@ -47,6 +47,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("prometheus_client", &["telemetry/metrics"]),
     ("redis::", &["store/redis"]),
     ("redb", &["store/embedded"]),
+    ("minijinja", &["config/pages", "demo", "inbound/pages"]),
     ("hyper", &["upstream"]),
     ("hyper_util", &["upstream"]),
     ("aws_lc_rs", &["demo/idp/", "keyring", "oidc", "main", "upstream/client"]),

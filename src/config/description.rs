@@ -61,6 +61,11 @@ fn server(settings: &Settings) -> Vec<Row> {
         KeySource::Given(keys) if keys.len() == 1 => "1 key".to_owned(),
         KeySource::Given(keys) => format!("{} keys", keys.len()),
     };
+    let own = settings.pages.templates.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+    let templates = match &settings.pages.folder {
+        Some(folder) => format!("{} of {}", own.join(", "), folder.display()),
+        None => "built in".to_owned(),
+    };
     let format = match settings.log.format {
         LogFormat::Human => "human",
         LogFormat::Json => "json",
@@ -75,6 +80,7 @@ fn server(settings: &Settings) -> Vec<Row> {
         row(["own endpoints", &format!("{}/", server.prefix.as_str())]),
         row(["believes X-Forwarded-* of", &proxies]),
         row(["sessions in", &format!("{}, sealed with {keys}", session.store.place())]),
+        row(["pages", &templates]),
         row(["log", &format!("{format}, {}", settings.log.level.to_string().to_lowercase())]),
         row(["keys from the environment", &list(settings.from_environment.clone(), "none")]),
     ]

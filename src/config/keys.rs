@@ -6,7 +6,7 @@
 //! There is one table. The cursor takes its keys from it, the overlay the names of its variables, and `keycard schema`
 //! all of it; tests hold `config/keycard.example.toml` and the readers of the sections against it.
 
-use crate::config::{identity, log, provider, route, secret, server, session};
+use crate::config::{identity, log, pages, provider, route, secret, server, session};
 
 /// One key.
 pub(super) struct Key {
@@ -111,6 +111,7 @@ pub(super) const KEYS: &[(&str, &[Key])] = &[
     ("provider", provider::KEYS),
     ("identity", identity::KEYS),
     ("route", route::KEYS),
+    ("pages", pages::KEYS),
     ("log", log::KEYS),
     ("secret", secret::KEYS),
     ("access", route::ACCESS_KEYS),
@@ -134,6 +135,7 @@ const SECTIONS: &[Key] = &[
         Kind::Tables(&Kind::Table("route")),
         "One section for each app; the longest path that matches wins.",
     ),
+    Key::optional("pages", Kind::Table("pages"), "The look of Keycard's own pages."),
     Key::optional("log", Kind::Table("log"), "What is logged."),
 ];
 

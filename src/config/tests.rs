@@ -33,6 +33,7 @@ client_secret = "s3cret-s3cret-s3cret"
 path = "/wiki/"
 upstream = "http://wiki:80"
 access = "signed-in"
+[pages]
 [log]
 "#;
 
@@ -80,6 +81,9 @@ fn environment() -> FakeEnvironment {
         ("/group", SECRET, 0o440),
         ("/open", SECRET, 0o644),
         ("/empty", "\n", 0o600),
+        ("/etc/keycard/pages/forbidden.html", "<p>{{ page.title }}", 0o644),
+        ("/broken/page.html", "<p>\n{% if %}", 0o644),
+        ("/broken/style.css", "p{}\n</style >", 0o644),
         ("/etc/ssl/redis-ca.pem", PEM, 0o644),
         ("/etc/ssl/corp-ca.pem", PEM, 0o644),
     ] {

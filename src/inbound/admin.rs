@@ -5,6 +5,7 @@
 //! store, and leave one audit line for each act.
 
 use super::answer::{Fault, json};
+use super::language::Language;
 use super::user::rfc3339;
 use super::{error, facts};
 use crate::gateway::operating::{Selection, SessionView};
@@ -234,8 +235,8 @@ struct Problem<'p> {
     r#type: String,
     title: &'p str,
     status: u16,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    detail: &'p str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    detail: String,
     correlation_id: &'p str,
 }
 
@@ -283,11 +284,12 @@ impl Act {
             id = self.id,
             "operator"
         );
+        let words = fault.wording.spoken(Language::English);
         let problem = Problem {
             r#type: format!("urn:keycard:problem:{}", fault.code),
-            title: fault.title,
+            title: words.title,
             status: fault.status.as_u16(),
-            detail: fault.text,
+            detail: words.detail(),
             correlation_id: &self.id,
         };
         let mut response = json(fault.status, "application/problem+json", &problem);

@@ -1,108 +1,16 @@
 //! The responses that are ours.
 //!
-//! I own: pages, problem JSON and redirects, with the headers that all of them carry. I may call: `visit`, `keyring`
-//! (for the hash of the style). I never repeat what a stranger sent, and never tell them what went wrong inside.
+//! I own: refusals as pages and as problem JSON, redirects, and the headers that all of them carry. I may call: `pages`,
+//! `words`, `visit`. I never repeat what a stranger sent, and never tell them what went wrong inside.
 
+use super::language::Language;
+use super::pages::{Kind, Link, Page, Pages};
 use super::visit::{Note, Voice};
-use crate::keyring::sha256;
+use super::words::{self, Wording};
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use minijinja::{Environment, Value, context};
 use serde::Serialize;
-
-const STYLE: &str = include_str!("pages/style.css");
-const PAGE: &str = include_str!("pages/page.html");
-
-/// The pages, ready to be filled in.
-pub struct Pages {
-    templates: Environment<'static>,
-    policy: HeaderValue,
-}
-
-/// What a page says.
-#[derive(Default)]
-pub struct Page<'p> {
-    /// The heading.
-    pub title: &'p str,
-    /// What happened and what to do, in plain words.
-    pub text: &'p str,
-    /// A way on, if there is one.
-    pub link: Option<Link<'p>>,
-    /// The action of the page's one button, a POST, if there is one.
-    pub button: Option<Link<'p>>,
-    /// The correlation id, on errors.
-    pub correlation_id: Option<&'p str>,
-}
-
-/// A labelled target of our own origin.
-pub struct Link<'p> {
-    /// Where it leads.
-    pub href: &'p str,
-    /// What it says.
-    pub label: &'p str,
-}
-
-impl Page<'_> {
-    fn to_context(&self) -> Value {
-        let link = |link: &Option<Link<'_>>| {
-            link.as_ref().map(|link| context! { href => link.href, label => link.label })
-        };
-        context! {
-            title => self.title,
-            text => self.text,
-            link => link(&self.link),
-            button => link(&self.button),
-            correlation_id => self.correlation_id,
-        }
-    }
-}
-
-/// Why the built-in pages could not be prepared: a defect of this build.
-#[derive(Debug, thiserror::Error)]
-#[error("a built-in page is broken: {0}")]
-pub struct BrokenPage(String);
-
-impl Pages {
-    /// Reads the built-in pages.
-    ///
-    /// # Errors
-    /// [`BrokenPage`].
-    pub fn new() -> Result<Self, BrokenPage> {
-        let broken = |error: &dyn std::fmt::Display| BrokenPage(error.to_string());
-        let mut templates = Environment::new();
-        templates.add_template("page.html", PAGE).map_err(|error| broken(&error))?;
-        let hash = STANDARD.encode(sha256(STYLE.as_bytes()));
-        // No form-action: browsers apply it to the redirect that follows the sign-out form, which leads to the provider.
-        let policy = format!(
-            "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'; img-src 'self'"
-        );
-        let policy = HeaderValue::from_str(&policy).map_err(|error| broken(&error))?;
-        Ok(Self { templates, policy })
-    }
-
-    /// A page.
-    pub fn page(&self, status: StatusCode, page: &Page<'_>) -> HttpResponse {
-        let rendered = self
-            .templates
-            .get_template("page.html")
-            .and_then(|template| template.render(context! { page => page.to_context(), style => STYLE }));
-        let mut response = match rendered {
-            Ok(html) => HttpResponse::build(status).content_type("text/html; charset=utf-8").body(html),
-            Err(error) => {
-                tracing::error!(%error, "a page could not be rendered");
-                HttpResponse::build(status)
-                    .content_type("text/plain; charset=utf-8")
-                    .body(page.title.to_owned())
-            }
-        };
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
-        harden(&mut response);
-        response
-    }
-}
 
 /// Says no: what to tell the stranger, what to tell the log.
 pub struct Fault {
@@ -110,16 +18,35 @@ pub struct Fault {
     pub status: StatusCode,
     /// The last part of the problem's `type`, and the outcome in the log.
     pub code: &'static str,
-    /// A short title, the same for every occurrence (RFC 9457 section 3.1.3).
-    pub title: &'static str,
-    /// What it means for a person, and what to do.
-    pub text: &'static str,
+    /// What it means for a person, and what to do; the title is the same for every occurrence (RFC 9457 section 3.1.3).
+    pub wording: &'static Wording,
+    /// What kind of page tells of it.
+    pub kind: Kind,
+    /// How a person goes on from there.
+    pub way: Way,
     /// Seconds after which trying again makes sense.
     pub retry_after: Option<u32>,
     /// The methods that the address has (RFC 9110 section 15.5.6).
     pub allow: Option<&'static str>,
     /// For the log only.
     pub cause: String,
+}
+
+/// How a person goes on after a refusal.
+pub enum Way {
+    /// To `/`.
+    FrontPage,
+    /// The same address once more: a reference without anything leads to it, and nothing of it has to be repeated.
+    Retry,
+    /// To the sign-in at this path.
+    SignIn(String),
+    /// Out, and in again as somebody else. That works with any provider.
+    OtherAccount {
+        /// Who is signed in.
+        who: String,
+        /// The path that ends the session.
+        sign_out: String,
+    },
 }
 
 /// A problem document (RFC 9457).
@@ -129,7 +56,7 @@ struct Problem<'p> {
     title: &'p str,
     status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'p str>,
+    detail: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     login_url: Option<&'p str>,
     correlation_id: &'p str,
@@ -141,24 +68,18 @@ impl Fault {
     pub fn respond(self, pages: &Pages, voice: &Voice, route: &str, login_url: Option<&str>) -> HttpResponse {
         let is_challenge = self.status == StatusCode::UNAUTHORIZED;
         let mut response = if voice.wants_page && !is_challenge {
-            let link = Link { href: "/", label: "Go to the front page" };
-            let page = Page {
-                title: self.title,
-                text: self.text,
-                link: Some(link),
-                button: None,
-                correlation_id: Some(&voice.request_id),
-            };
-            pages.page(self.status, &page)
+            pages.page(self.status, &self.page(&voice.request_id), voice.language)
         } else {
+            // What programs read is English, whatever their user speaks.
+            let words = self.wording.spoken(Language::English);
             json(
                 self.status,
                 "application/problem+json",
                 &Problem {
                     r#type: format!("urn:keycard:problem:{}", self.code),
-                    title: self.title,
+                    title: words.title,
                     status: self.status.as_u16(),
-                    detail: (!is_challenge).then_some(self.text),
+                    detail: (!is_challenge).then(|| words.detail()),
                     login_url,
                     correlation_id: &voice.request_id,
                 },
@@ -177,6 +98,20 @@ impl Fault {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
         }
         noted(response, Note { route: route.to_owned(), outcome: self.code, cause: self.cause, user: None })
+    }
+
+    fn page<'p>(&'p self, correlation_id: &'p str) -> Page<'p> {
+        let link = |href, label| Some(Link { href, label });
+        let (button, link, account) = match &self.way {
+            Way::FrontPage => (None, link("/", words::FRONT_PAGE), None),
+            Way::Retry => (None, link("", words::RETRY), None),
+            Way::SignIn(path) => (None, link(path, words::SIGN_IN_AGAIN), None),
+            Way::OtherAccount { who, sign_out } => {
+                (link(sign_out, words::OTHER_ACCOUNT), link("/", words::FRONT_PAGE), Some(who.as_str()))
+            }
+        };
+        let correlation_id = Some(correlation_id);
+        Page { kind: self.kind, wording: self.wording, button, link, account, correlation_id }
     }
 }
 
@@ -209,7 +144,7 @@ pub fn noted(mut response: HttpResponse, note: Note) -> HttpResponse {
 }
 
 /// What every response of ours carries (R58, R68).
-fn harden(response: &mut HttpResponse) {
+pub fn harden(response: &mut HttpResponse) {
     for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),
         (header::VARY, "Cookie, Origin, Sec-Fetch-Site, Sec-Fetch-Mode, Accept"),
@@ -221,24 +156,5 @@ fn harden(response: &mut HttpResponse) {
         (header::X_FRAME_OPTIONS, "DENY"),
     ] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn r10_pages_escape_whatever_they_are_given() {
-        let pages = Pages::new().unwrap();
-        let page = Page { title: "<script>x</script>", text: "a & b", ..Page::default() };
-        let response = pages.page(StatusCode::BAD_REQUEST, &page);
-        let policy =
-            response.headers().get(header::CONTENT_SECURITY_POLICY).unwrap().to_str().unwrap().to_owned();
-        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"));
-        assert_eq!(response.headers().get(header::CACHE_CONTROL).unwrap(), "no-store");
-        let body = actix_web::body::MessageBody::try_into_bytes(response.into_body()).unwrap();
-        let text = String::from_utf8(body.to_vec()).unwrap();
-        assert!(text.contains("&lt;script&gt;") && !text.contains("<script>"));
     }
 }

@@ -1,12 +1,13 @@
 //! One access line for each request, and one entry in the ledger.
 //!
 //! I own: the request id, the access line and the count of open requests. I may call: `visit`, `facts`, `ports` (the
-//! ledger), `keyring` (for an id).
+//! ledger), `language`, `keyring` (for an id).
 //! I never write a path, a query, a cookie, a token, a code or a name: the route, the outcome and the id lead to
 //! whatever else is needed (R60, R43).
 
 use super::Desk;
 use super::facts;
+use super::language::Language;
 use super::visit::{Note, Voice};
 use crate::keyring;
 use crate::ports::{Entry, Ledger};
@@ -34,8 +35,11 @@ pub async fn access_line(
     let desk = request.app_data::<web::Data<Desk>>().cloned();
     let open = desk.as_ref().map(|desk| Open::new(Arc::clone(&desk.gateway.ledger)));
     let request_id = request_id(&request, desk.as_ref().map(|desk| desk.get_ref()));
-    let voice =
-        Voice { wants_page: facts::wants_page(request.headers()), request_id: Arc::clone(&request_id) };
+    let voice = Voice {
+        wants_page: facts::wants_page(request.headers()),
+        language: Language::of(request.headers()),
+        request_id: Arc::clone(&request_id),
+    };
     request.extensions_mut().insert(voice);
     let mut line = Line {
         began: Instant::now(),

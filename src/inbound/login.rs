@@ -3,7 +3,7 @@
 //! I own: the parameters of a sign-in and the responses of both endpoints. I may call: `domain`, `gateway`.
 //! I never redirect anywhere but to the provider or to a same-origin path (R12), and never repeat a parameter.
 
-use super::answer::{Link, Page, noted, redirect};
+use super::answer::{Fault, Way, noted, redirect};
 use super::visit::{Note, Visit};
 use super::{Desk, envelope, error};
 use crate::domain::identity::ProviderId;
@@ -27,7 +27,7 @@ const MAX_ACR_VALUES: usize = 256;
 
 /// `GET login`: a navigation that leads to the provider.
 pub async fn begin(ticket: Option<Ticket>, visit: &Visit, desk: &Desk) -> HttpResponse {
-    let fault = |fault: super::answer::Fault| fault.respond(&desk.pages, &visit.voice, "login", None);
+    let fault = |fault: Fault| fault.respond(&desk.pages, &visit.voice, "login", None);
     if visit.facts.kind != RequestKind::Navigation {
         return fault(error::not_a_navigation());
     }
@@ -130,33 +130,30 @@ pub async fn complete(
         Ok(LoginEnd::Already(return_to)) => there(&return_to, "already-signed-in"),
         Ok(LoginEnd::Again(begun)) => to_provider(begun, "begun-again", desk),
         Ok(LoginEnd::Failed(refusal, return_to)) => failed(&refusal, return_to.as_ref(), visit, desk),
-        Err(error) => error::gateway(&error).respond(&desk.pages, &visit.voice, "callback", None),
+        Err(error) => {
+            // The answer of the provider is used up: what helps is another sign-in.
+            let fault = Fault { way: Way::SignIn(sign_in(desk)), ..error::gateway(&error) };
+            fault.respond(&desk.pages, &visit.voice, "callback", None)
+        }
     }
 }
 
 /// The page after a failed login: what happened in plain words, and a way to try again that the person must take
 /// themselves, so that nothing loops (R10).
 fn failed(refusal: &LoginRefusal, return_to: Option<&ReturnTo>, visit: &Visit, desk: &Desk) -> HttpResponse {
-    let fault = error::login(refusal);
-    if !visit.voice.wants_page {
-        return fault.respond(&desk.pages, &visit.voice, "callback", None);
-    }
     let again = return_to.map_or_else(
-        || format!("{}/login", desk.gateway.prefix.as_str()),
+        || sign_in(desk),
         |target| {
             let query = form_urlencoded::Serializer::new(String::new())
                 .append_pair("return_to", &target.to_location())
                 .finish();
-            format!("{}/login?{query}", desk.gateway.prefix.as_str())
+            format!("{}?{query}", sign_in(desk))
         },
     );
-    let page = Page {
-        title: fault.title,
-        text: fault.text,
-        link: Some(Link { href: &again, label: "Sign in again" }),
-        button: None,
-        correlation_id: Some(&visit.voice.request_id),
-    };
-    let note = Note { route: "callback".into(), outcome: fault.code, cause: fault.cause, user: None };
-    noted(desk.pages.page(fault.status, &page), note)
+    let fault = Fault { way: Way::SignIn(again), ..error::login(refusal) };
+    fault.respond(&desk.pages, &visit.voice, "callback", None)
+}
+
+fn sign_in(desk: &Desk) -> String {
+    format!("{}/login", desk.gateway.prefix.as_str())
 }

@@ -3,9 +3,10 @@
 //! I own: the sign-out as a person or a script meets it. I may call: `domain`, `gateway`. I never end a session on a
 //! request that a foreign page could have made (R63, A25), and never say "signed out" when the store did not confirm it.
 
-use super::answer::{Link, Page, json, noted, redirect};
+use super::answer::{json, noted, redirect};
+use super::pages::{Kind, Link, Page};
 use super::visit::{Note, Visit};
-use super::{Desk, envelope, error};
+use super::{Desk, envelope, error, words};
 use crate::domain::csrf::{self, CsrfMode};
 use crate::domain::session::{Standing, Ticket};
 use crate::gateway::GatewayError;
@@ -37,14 +38,15 @@ pub async fn by_get(ticket: Option<Ticket>, session: &Session, visit: &Visit, de
     }
     let action = format!("{}/logout", desk.gateway.prefix.as_str());
     let page = Page {
-        title: "Sign out?",
-        text: "You will be signed out of every app behind this address.",
-        button: Some(Link { href: &action, label: "Sign out" }),
-        link: Some(Link { href: "/", label: "Stay signed in" }),
+        kind: Kind::SignOut,
+        wording: words::ASK_TO_SIGN_OUT,
+        button: Some(Link { href: &action, label: words::SIGN_OUT }),
+        link: Some(Link { href: "/", label: words::STAY }),
+        account: None,
         correlation_id: None,
     };
     let note = Note { route: "logout".into(), outcome: "asked", ..Note::default() };
-    noted(desk.pages.page(StatusCode::OK, &page), note)
+    noted(desk.pages.page(StatusCode::OK, &page, visit.voice.language), note)
 }
 
 /// `POST logout`: ends the session, if the request comes from our own origin.
@@ -102,14 +104,15 @@ fn signed_out_path(desk: &Desk) -> String {
 
 /// `GET signed-out`: where the provider sends the browser back. Whatever `state` comes along, right, wrong or none,
 /// the session here was over before the browser left, and the page is the same (R86).
-pub fn signed_out(desk: &Desk) -> HttpResponse {
+pub fn signed_out(visit: &Visit, desk: &Desk) -> HttpResponse {
     let note = Note { route: "signed-out".into(), outcome: "shown", ..Note::default() };
     let page = Page {
-        title: "You are signed out",
-        text: "You can close this window, or sign in again.",
-        link: Some(Link { href: "/", label: "Sign in again" }),
+        kind: Kind::SignedOut,
+        wording: words::SIGNED_OUT,
         button: None,
+        link: Some(Link { href: "/", label: words::SIGN_IN_AGAIN }),
+        account: None,
         correlation_id: None,
     };
-    noted(desk.pages.page(StatusCode::OK, &page), note)
+    noted(desk.pages.page(StatusCode::OK, &page, visit.voice.language), note)
 }

@@ -4,7 +4,7 @@
 //! rendering of every [`Outcome`]. I may call: `domain`, `gateway`, `upstream`. I never forward without a permit, never
 //! buffer a body whole, and never end a broken body as if it were complete.
 
-use super::answer::{Fault, noted, redirect};
+use super::answer::{Fault, Way, noted, redirect};
 use super::visit::{Note, Visit};
 use super::{Desk, error, facts, unread};
 use crate::domain::policy::{Permit, Refusal, WhySignIn};
@@ -57,12 +57,27 @@ pub async fn forward(
         Outcome::Challenge(why) => challenge(why, route, visit, desk),
         Outcome::Preflight => preflight(route),
         Outcome::Refused(Refusal::Csrf(refusal)) => refused(error::csrf(&refusal)),
-        Outcome::Refused(Refusal::MissingRole) => refused(error::missing_role()),
+        Outcome::Refused(Refusal::MissingRole) => refused(forbidden(verdict.session.as_deref(), desk)),
         Outcome::Refused(Refusal::TokensExpireAtOnce) => refused(error::tokens_expire_at_once()),
         Outcome::NoRoute => refused(error::no_route()),
     };
     let response = unread::hold(response, body.into_inner());
     signed(response, verdict.session.as_deref(), desk)
+}
+
+/// Says which account is not enough, and how to take another one.
+fn forbidden(session: Option<&Session>, desk: &Desk) -> Fault {
+    let fault = error::missing_role();
+    let Some(session) = session else { return fault };
+    let identity = &session.identity;
+    // Two accounts of one person often have one name.
+    let account = identity.email.as_ref().unwrap_or(&identity.user_id);
+    let who = match &identity.name {
+        Some(name) if name != account => format!("{name} ({account})"),
+        _ => account.clone(),
+    };
+    let sign_out = format!("{}/logout", desk.gateway.prefix.as_str());
+    Fault { way: Way::OtherAccount { who, sign_out }, ..fault }
 }
 
 /// Adds to the note of a response who was there.

@@ -1,8 +1,9 @@
 //! One request at the desk: what the door has read of it.
 //!
-//! I own: [`Visit`] and the [`Note`] that a response carries back for the access line. I may call: `domain`.
-//! I never hold the session's ticket: it stays in the envelope.
+//! I own: [`Visit`] and the [`Note`] that a response carries back for the access line. I may call: `domain`,
+//! `language`. I never hold the session's ticket: it stays in the envelope.
 
+use super::language::Language;
 use crate::domain::request::RequestFacts;
 use crate::domain::secret::Binding;
 use crate::domain::session::SignInPlace;
@@ -35,6 +36,8 @@ impl Visit {
 pub struct Voice {
     /// A page rather than JSON.
     pub wants_page: bool,
+    /// The language of pages.
+    pub language: Language,
     /// The correlation id: in the log line, in the error, and in `X-Request-Id` for the upstream.
     pub request_id: Arc<str>,
 }

@@ -124,8 +124,8 @@ class Child {
 
 const status = async (url) => (await fetch(url, { redirect: 'manual' })).status;
 
-/** Redis, provider, app and gateway, all answering. */
-export async function open() {
+/** Redis, provider, app and gateway, all answering. `more` gives further lines of the gateway's configuration. */
+export async function open(more = () => '') {
   for (const [what, file] of [['the gateway (cargo build)', KEYCARD], ['Chromium', CHROMIUM]]) {
     if (!existsSync(file)) throw new Error(`${what} is not there: ${file}`);
   }
@@ -141,7 +141,7 @@ export async function open() {
     clientSecret: randomBytes(24).toString('base64url'),
   };
   writeFileSync(house.record, '');
-  writeFileSync(house.config, configuration(house), { mode: 0o600 });
+  writeFileSync(house.config, configuration(house) + more(house), { mode: 0o600 });
 
   try {
     await openAll(house);

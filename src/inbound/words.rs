@@ -1,0 +1,321 @@
+//! What pages say, in every language.
+//!
+//! I own: title, cause and advice of every page, and the words on buttons and links. I may call: `language`. I never
+//! hold a placeholder: what differs from request to request stands beside these texts, not in them.
+//!
+//! A text is written in all languages in one place. One that is missing somewhere does not compile.
+
+use super::language::Language;
+
+/// A text in every language.
+pub struct InEvery<T> {
+    english: T,
+    german: T,
+}
+
+impl<T> InEvery<T> {
+    /// The text in this language.
+    pub const fn spoken(&self, language: Language) -> &T {
+        match language {
+            Language::English => &self.english,
+            Language::German => &self.german,
+        }
+    }
+}
+
+/// What one page says.
+pub struct Words {
+    /// The heading, and the `title` of a problem.
+    pub title: &'static str,
+    /// What happened, in plain words.
+    pub text: &'static str,
+    /// What to do; empty when the text says it, or the way on does.
+    pub advice: &'static str,
+}
+
+impl Words {
+    /// The `detail` of a problem.
+    pub fn detail(&self) -> String {
+        format!("{} {}", self.text, self.advice).trim().to_owned()
+    }
+}
+
+/// A page's words in every language.
+pub type Wording = InEvery<Words>;
+
+/// A label in every language.
+pub type Label = InEvery<&'static str>;
+
+macro_rules! pages {
+    ($($(#[$about:meta])* $name:ident
+        en $en_title:literal, $en_text:literal, $en_advice:expr;
+        de $de_title:literal, $de_text:literal, $de_advice:expr;)*) => {
+        $($(#[$about])* pub const $name: &Wording = &InEvery {
+            english: Words { title: $en_title, text: $en_text, advice: $en_advice },
+            german: Words { title: $de_title, text: $de_text, advice: $de_advice },
+        };)*
+        #[cfg(test)]
+        const PAGES: &[(&str, &Wording)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+macro_rules! labels {
+    ($($(#[$about:meta])* $name:ident en $en:literal; de $de:literal;)*) => {
+        $($(#[$about])* pub const $name: &Label = &InEvery { english: $en, german: $de };)*
+        #[cfg(test)]
+        const LABELS: &[(&str, &Label)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+const LATER: &str = "Please try again in a moment. If it goes on, tell the people who run this service.";
+const SPAETER: &str =
+    "Bitte versuche es gleich noch einmal. Wenn es so bleibt, sag den Betreibern dieses Dienstes Bescheid.";
+
+labels! {
+    /// Leads to `/`.
+    FRONT_PAGE en "Go to the front page"; de "Zur Startseite";
+    /// The same address once more.
+    RETRY en "Try again"; de "Noch einmal versuchen";
+    /// Begins a sign-in.
+    SIGN_IN_AGAIN en "Sign in again"; de "Neu anmelden";
+    /// Ends the session.
+    SIGN_OUT en "Sign out"; de "Abmelden";
+    /// Leaves the session as it is.
+    STAY en "Stay signed in"; de "Angemeldet bleiben";
+    /// Ends the session, so that somebody else can sign in.
+    OTHER_ACCOUNT en "Sign out and use another account"; de "Abmelden und ein anderes Konto nehmen";
+    /// Stands before a name.
+    SIGNED_IN_AS en "You are signed in as"; de "Du bist angemeldet als";
+    /// Stands before the correlation id.
+    HELP en "If you ask for help, give this number:"; de "Wenn du um Hilfe bittest, nenne diese Nummer:";
+}
+
+pages! {
+    /// `GET logout`.
+    ASK_TO_SIGN_OUT
+        en "Sign out?", "You will be signed out of every app behind this address.", "";
+        de "Abmelden?", "Du wirst von allen Anwendungen hinter dieser Adresse abgemeldet.", "";
+    /// `GET signed-out`.
+    SIGNED_OUT
+        en "You are signed out", "You can close this window, or sign in again.", "";
+        de "Du bist abgemeldet", "Du kannst dieses Fenster schließen oder dich neu anmelden.", "";
+
+    /// A request that cannot be understood in one way only.
+    BAD_REQUEST
+        en "Bad request", "The address or the form of this request is not acceptable here.", "";
+        de "Ungültige Anfrage", "Adresse oder Form dieser Anfrage sind hier nicht zulässig.", "";
+    /// A host that is not ours.
+    UNKNOWN_HOST
+        en "Unknown host", "This host name is not served here.", "Check `public_url` if you run this service.";
+        de "Unbekannter Hostname", "Unter diesem Hostnamen ist hier nichts zu finden.",
+            "Prüfe `public_url`, wenn du diesen Dienst betreibst.";
+    /// TRACE and CONNECT.
+    REFUSED_METHOD
+        en "Method not allowed", "The address or the form of this request is not acceptable here.", "";
+        de "Methode nicht erlaubt", "Adresse oder Form dieser Anfrage sind hier nicht zulässig.", "";
+    /// Two cookies of one name.
+    DUPLICATE_COOKIE
+        en "Duplicate cookie", "Your browser sent one of our cookies twice.",
+            "It has been removed; please load the page again.";
+        de "Doppeltes Cookie", "Dein Browser hat eines unserer Cookies zweimal geschickt.",
+            "Es wurde entfernt; bitte lade die Seite neu.";
+    /// A connection without an address.
+    NO_PEER
+        en "Bad request", "It is not known where this request came from.", LATER;
+        de "Ungültige Anfrage", "Es ist nicht bekannt, woher diese Anfrage kam.", SPAETER;
+    /// Nothing there.
+    NOT_FOUND
+        en "Not found", "There is nothing at this address.", "";
+        de "Nicht gefunden", "Unter dieser Adresse gibt es nichts.", "";
+    /// A method that an endpoint does not have.
+    METHOD
+        en "Method not allowed", "This address is not used that way.", "";
+        de "Methode nicht erlaubt", "Diese Adresse wird anders benutzt.", "";
+    /// A sign-in that was fetched.
+    NOT_A_NAVIGATION
+        en "Signing in is a navigation", "Signing in is a navigation: send the browser to this address instead of fetching it.", "";
+        de "Anmelden braucht den Browser", "Zum Anmelden muss der Browser selbst diese Adresse öffnen; ein Skript kann sie nicht abrufen.", "";
+    /// A sign-in with bad parameters.
+    BAD_LOGIN_REQUEST
+        en "This link is damaged", "The link that led here is damaged.", "Please go back and try again.";
+        de "Dieser Link ist beschädigt", "Der Link, der hierher geführt hat, ist beschädigt.",
+            "Bitte geh zurück und versuche es noch einmal.";
+    /// The 401; never a page.
+    SIGN_IN_REQUIRED
+        en "Sign-in required", "", "";
+        de "Anmeldung nötig", "", "";
+    /// The operators' door, shut.
+    UNAUTHORIZED
+        en "Not authorised", "", "";
+        de "Nicht berechtigt", "", "";
+    /// The operators' door, unclear.
+    BAD_ADMIN_REQUEST
+        en "Unclear which sessions are meant",
+            "Name the sessions by exactly one of `user=…`, `handle=…` and `all=true`; a list also takes none of them, and `limit=1…1000` and `cursor=…`.", "";
+        de "Unklar, welche Sitzungen gemeint sind",
+            "Nenne die Sitzungen durch genau eines von `user=…`, `handle=…` und `all=true`; eine Liste geht auch ohne, und mit `limit=1…1000` und `cursor=…`.", "";
+    /// No role.
+    FORBIDDEN
+        en "Not allowed", "You are signed in, but your account is not allowed to open this page.",
+            "If you have another account, sign out and use that one. Otherwise ask the people who run this service.";
+        de "Kein Zugang", "Du bist angemeldet, aber dein Konto darf diese Seite nicht öffnen.",
+            "Wenn du noch ein anderes Konto hast, melde dich ab und nimm jenes. Sonst frag die Betreiber dieses Dienstes.";
+    /// Tokens that are of no use.
+    TOKENS_EXPIRE_AT_ONCE
+        en "The identity provider's tokens have expired already",
+            "You are signed in, but what the identity provider issued for this app was over when it arrived. Signing in again would not help.", LATER;
+        de "Die Token des Anmeldedienstes sind schon abgelaufen",
+            "Du bist angemeldet, aber was der Anmeldedienst für diese Anwendung ausgestellt hat, war bei der Ankunft schon abgelaufen. Neu anmelden würde nicht helfen.", SPAETER;
+    /// Forged, says where it comes from.
+    CSRF_FOREIGN
+        en "Refused: possible cross-site request", "This request seems to come from another site.",
+            "Open the page itself and try again there.";
+        de "Abgelehnt: möglicherweise von einer fremden Seite", "Diese Anfrage scheint von einer anderen Website zu kommen.",
+            "Öffne die Seite selbst und versuche es dort noch einmal.";
+    /// Forged, perhaps: says nothing.
+    CSRF_NO_EVIDENCE
+        en "Refused: possible cross-site request", "Nothing in this request says where it came from.",
+            "A program that is no browser may send `X-CSRF: 1`.";
+        de "Abgelehnt: möglicherweise von einer fremden Seite", "Nichts an dieser Anfrage sagt, woher sie kam.",
+            "Ein Programm, das kein Browser ist, darf `X-CSRF: 1` schicken.";
+    /// `strict`.
+    CSRF_NO_HEADER
+        en "Refused: possible cross-site request", "Requests that are not navigations need the header `X-CSRF: 1` here.", "";
+        de "Abgelehnt: möglicherweise von einer fremden Seite", "Anfragen von Skripten brauchen hier den Header `X-CSRF: 1`.", "";
+    /// A defect.
+    INTERNAL
+        en "Something went wrong", "This is our mistake, not yours.", LATER;
+        de "Etwas ist schiefgegangen", "Der Fehler liegt bei uns, nicht bei dir.", SPAETER;
+
+    /// A callback without sense.
+    BAD_CALLBACK
+        en "This sign-in link is not valid", "It may be damaged, or it was not made for you.", "Nobody has been signed in.";
+        de "Dieser Anmeldelink ist nicht gültig", "Vielleicht ist er beschädigt, oder er war nicht für dich bestimmt.",
+            "Niemand wurde angemeldet.";
+    /// Mix-up.
+    WRONG_PROVIDER
+        en "The answer came from the wrong place",
+            "The answer to your sign-in did not come from where you were sent.", "Nobody has been signed in.";
+        de "Die Antwort kam von der falschen Stelle",
+            "Die Antwort auf deine Anmeldung kam nicht von dort, wohin du geschickt wurdest.", "Niemand wurde angemeldet.";
+    /// Too late.
+    LOGIN_EXPIRED
+        en "The sign-in took too long", "For your safety a sign-in is valid for ten minutes only.", "";
+        de "Die Anmeldung hat zu lange gedauert", "Zu deiner Sicherheit gilt eine Anmeldung nur zehn Minuten.", "";
+    /// A loop that was stopped: the cookie did not come back.
+    COOKIE_LOST
+        en "The sign-in could not be completed", "Your browser did not send back the cookie that belongs to this sign-in.",
+            "Are cookies blocked, or was the link opened in another browser?";
+        de "Die Anmeldung konnte nicht abgeschlossen werden",
+            "Dein Browser hat das Cookie nicht zurückgeschickt, das zu dieser Anmeldung gehört.",
+            "Sind Cookies blockiert, oder wurde der Link in einem anderen Browser geöffnet?";
+    /// A loop that was stopped: used up.
+    LOGIN_USED
+        en "This sign-in was already completed", "Each sign-in works once, and this one was used several times.",
+            "Your browser may not be keeping our cookies.";
+        de "Diese Anmeldung wurde schon abgeschlossen", "Jede Anmeldung gilt einmal, und diese wurde mehrmals benutzt.",
+            "Vielleicht behält dein Browser unsere Cookies nicht.";
+    /// `access_denied`.
+    ACCESS_DENIED
+        en "The sign-in was refused", "The identity provider did not let you in, or you cancelled.", "";
+        de "Die Anmeldung wurde abgelehnt", "Der Anmeldedienst hat dich nicht eingelassen, oder du hast abgebrochen.", "";
+    /// `server_error`.
+    PROVIDER_ERROR
+        en "The identity provider has a problem", "It says that it cannot sign anybody in at the moment.", LATER;
+        de "Der Anmeldedienst hat ein Problem", "Er meldet, dass er gerade niemanden anmelden kann.", SPAETER;
+    /// Any other error.
+    PROVIDER_STOPPED
+        en "The identity provider did not complete the sign-in", "It sent you back without signing you in.",
+            "Please try again. If it goes on, tell the people who run this service.";
+        de "Der Anmeldedienst hat die Anmeldung nicht abgeschlossen", "Er hat dich zurückgeschickt, ohne dich anzumelden.",
+            "Bitte versuche es noch einmal. Wenn es so bleibt, sag den Betreibern dieses Dienstes Bescheid.";
+
+    /// The store.
+    STORE_UNAVAILABLE
+        en "Sessions cannot be read at the moment", "Whether you are signed in cannot be found out right now. You have not been signed out.", LATER;
+        de "Sitzungen sind gerade nicht lesbar", "Ob du angemeldet bist, lässt sich im Moment nicht feststellen. Du wurdest nicht abgemeldet.", SPAETER;
+    /// The provider's network.
+    PROVIDER_UNAVAILABLE
+        en "The identity provider cannot be reached", "The service that signs people in does not answer.", LATER;
+        de "Der Anmeldedienst ist nicht erreichbar", "Der Dienst, der Menschen anmeldet, antwortet nicht.", SPAETER;
+    /// The provider's metadata.
+    PROVIDER_MISCONFIGURED
+        en "The identity provider cannot be used at the moment", "The service that signs people in is not set up as it should be.", LATER;
+        de "Der Anmeldedienst ist gerade nicht benutzbar", "Der Dienst, der Menschen anmeldet, ist nicht richtig eingerichtet.", SPAETER;
+    /// The token endpoint said no.
+    PROVIDER_REFUSED
+        en "The identity provider refused the sign-in", "It did not confirm who you are.",
+            "Nobody has been signed in. Please try again.";
+        de "Der Anmeldedienst hat die Anmeldung abgelehnt", "Er hat nicht bestätigt, wer du bist.",
+            "Niemand wurde angemeldet. Bitte versuche es noch einmal.";
+    /// The token was not acceptable.
+    PROVIDER_REJECTED
+        en "The identity provider's answer was not acceptable", "What it said about you could not be verified.",
+            "Nobody has been signed in. Please try again.";
+        de "Die Antwort des Anmeldedienstes war nicht annehmbar", "Was er über dich gesagt hat, ließ sich nicht überprüfen.",
+            "Niemand wurde angemeldet. Bitte versuche es noch einmal.";
+
+    /// The app does not answer.
+    UPSTREAM_UNREACHABLE
+        en "The app behind this page cannot be reached", "It may be restarting.", LATER;
+        de "Die Anwendung hinter dieser Seite ist nicht erreichbar", "Vielleicht startet sie gerade neu.", SPAETER;
+    /// The app answers nonsense.
+    UPSTREAM_BAD_RESPONSE
+        en "The app behind this page gave a broken answer", "What it sent could not be understood.", LATER;
+        de "Die Anwendung hinter dieser Seite hat fehlerhaft geantwortet", "Ihre Antwort war nicht zu verstehen.", SPAETER;
+    /// The app is too slow.
+    UPSTREAM_TIMEOUT
+        en "The app behind this page takes too long", "It has not answered in time.", LATER;
+        de "Die Anwendung hinter dieser Seite braucht zu lange", "Sie hat nicht rechtzeitig geantwortet.", SPAETER;
+    /// 413.
+    TOO_LARGE
+        en "Too large", "What you sent is larger than this app accepts.", "";
+        de "Zu groß", "Was du geschickt hast, ist größer, als diese Anwendung es annimmt.", "";
+    /// 408.
+    STALLED
+        en "Request timed out", "The request stopped before it was complete.", "";
+        de "Zeit abgelaufen", "Die Anfrage blieb stehen, bevor sie vollständig war.", "";
+    /// Cannot be passed on.
+    UNFORWARDABLE
+        en "Bad request", "This request cannot be passed on as it is.", "";
+        de "Ungültige Anfrage", "Diese Anfrage kann so nicht weitergegeben werden.", "";
+    /// The client went away.
+    INCOMPLETE
+        en "Incomplete request", "The request ended before it was complete.", "";
+        de "Unvollständige Anfrage", "Die Anfrage endete, bevor sie vollständig war.", "";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_is_there_in_every_language_and_says_the_same_things() {
+        let is_text = |text: &str| !text.is_empty() && text.trim() == text && !text.contains("  ");
+        for (name, wording) in PAGES {
+            let english = wording.spoken(Language::English);
+            for language in Language::ALL {
+                let words = wording.spoken(language);
+                assert!(is_text(words.title) && words.title.len() < 80, "{name} {language:?}");
+                assert!(!words.title.ends_with('.'), "{name} {language:?}");
+                for (own, original) in [(words.text, english.text), (words.advice, english.advice)] {
+                    assert_eq!(own.is_empty(), original.is_empty(), "{name} {language:?}");
+                    assert!(
+                        own.is_empty() || is_text(own) && own.ends_with(['.', '?']),
+                        "{name} {language:?}"
+                    );
+                    // Names of headers and keys are not translated.
+                    let quoted = |text: &str| {
+                        text.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+                    };
+                    assert_eq!(quoted(own), quoted(original), "{name} {language:?}");
+                }
+                assert!(language == Language::English || words.title != english.title, "{name} {language:?}");
+            }
+        }
+        for (name, label) in LABELS {
+            assert!(Language::ALL.into_iter().all(|language| is_text(label.spoken(language))), "{name}");
+            assert_ne!(label.spoken(Language::English), label.spoken(Language::German), "{name}");
+        }
+    }
+}
