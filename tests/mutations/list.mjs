@@ -146,9 +146,9 @@ export const mutations = [
     name: 'pages-do-not-escape',
     rules: ['R10'],
     file: 'src/inbound/pages/page.html',
-    find: '<h1>{{ page.title }}</h1>',
-    replace: '<h1>{{ page.title|safe }}</h1>',
-    test: lib('inbound::answer::tests::r10_pages_escape_whatever_they_are_given'),
+    find: '<h1 id="title">{{ page.title }}</h1>',
+    replace: '<h1 id="title">{{ page.title|safe }}</h1>',
+    test: lib('inbound::pages::tests::r10_pages_escape_whatever_they_are_given'),
   },
   {
     name: 'callback-leaves-a-referrer',
