@@ -146,8 +146,8 @@ export const mutations = [
     name: 'pages-do-not-escape',
     rules: ['R10'],
     file: 'src/inbound/pages/page.html',
-    find: '<h1 id="title">{{ page.title }}</h1>',
-    replace: '<h1 id="title">{{ page.title|safe }}</h1>',
+    find: '<strong>{{ page.account.value }}</strong>',
+    replace: '<strong>{{ page.account.value|safe }}</strong>',
     test: lib('inbound::pages::tests::r10_pages_escape_whatever_they_are_given'),
   },
   {
