@@ -138,11 +138,18 @@ async fn try_store(settings: StoreSettings, keys: KeySource, clock: Arc<dyn Cloc
     // A ping that has to connect, breaks and is asked again takes four time-outs; as much again for the rehearsal.
     let bound = match &settings {
         StoreSettings::Memory => Duration::from_secs(1),
-        // Opening reads the whole file once, and makes it where there is none.
-        StoreSettings::Embedded(_) => Duration::from_secs(60),
+        StoreSettings::Embedded(_) => Duration::from_secs(1),
         StoreSettings::Redis(RedisSettings { timeout, .. }) => timeout.saturating_mul(8),
     };
     let attempt = async {
+        // A check must not make the store, whose owner it would become, nor ask for it while a gateway holds it.
+        if let StoreSettings::Embedded(embedded) = &settings {
+            return Ok(match embedded.path.try_exists() {
+                Ok(true) => "its directory is there; it was not opened".to_owned(),
+                Ok(false) => "its directory is made at the first start, if this user may".to_owned(),
+                Err(error) => return Err(hidden(&error)),
+            });
+        }
         let opened = store::open(&settings, keys).await.map_err(|error| unreached(&error))?;
         opened.store.ping().await.map_err(|error| unreached(&error))?;
         rehearse(opened.store.as_ref(), clock.as_ref()).await?;
@@ -151,9 +158,14 @@ async fn try_store(settings: StoreSettings, keys: KeySource, clock: Arc<dyn Cloc
     within("store".to_owned(), place, bound, attempt).await
 }
 
+fn hidden(error: &std::io::Error) -> Failure {
+    let remedy = "let the user that Keycard runs as reach `session.store_path`";
+    Failure { why: error.to_string(), remedy: remedy.to_owned() }
+}
+
 fn unreached(error: &StoreError) -> Failure {
     let remedy = "check host, port, user and password of `session.store`; TLS wants rediss:// and, for a CA of your \
-                  own, `store_ca_file`; the embedded store belongs to one process at a time";
+                  own, `store_ca_file`";
     Failure { why: error.to_string(), remedy: remedy.to_owned() }
 }
 

@@ -231,6 +231,11 @@ fn issuer(entry: &Entry<'_>, dev: bool) -> Result<Issuer, Reported> {
         url.has_host() && bare && text.trim() == text
     });
     let Some(url) = url else { return Err(entry.wrong("is not an issuer URL", shape)) };
+    if let Some(issuer) = text.strip_suffix("/.well-known/openid-configuration") {
+        let remedy =
+            format!("leave that part out: issuer = \"{issuer}\", or as the document's own `issuer` has it");
+        return Err(entry.wrong("is the address of the discovery document, not the issuer", remedy));
+    }
     let origin = Origin::parse(&url.origin().ascii_serialization());
     match origin {
         Some(origin) if origin.is_secure() || origin.is_loopback() || dev => Ok(Issuer::new(text)),

@@ -107,7 +107,7 @@ pub(super) fn long_secret(entry: &Entry<'_>, shortest: usize, dev: bool) -> Resu
     if secret.expose_secret().len() < shortest && !dev {
         return Err(entry.wrong(
             format_args!("is shorter than {shortest} characters"),
-            "let the provider issue a longer one, or make one with `openssl rand -base64 32`",
+            "let the provider issue a longer one, or make one with `keycard keys new`",
         ));
     }
     Ok(secret)

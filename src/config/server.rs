@@ -87,7 +87,7 @@ const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(75);
 const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_WORKERS: usize = 1024;
 const SHORTEST_ADMIN_TOKEN: usize = 32;
-const NEW_TOKEN: &str = "make one with `openssl rand -base64 32`";
+const NEW_TOKEN: &str = "make one with `keycard keys new`";
 
 /// What other sections must know of this one to be judged; what is wrong here is not held against them.
 pub(super) struct Premises {

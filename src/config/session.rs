@@ -47,13 +47,13 @@ pub(super) const KEYS: &[Key] = &[
     Key::optional(
         "keys",
         Kind::List(&Kind::SECRET),
-        r#"Secrets of 32 bytes in base64 (`openssl rand -base64 32`): the first seals sessions, all of them open. Required with Redis; without it, "embedded" makes one at its first start and keeps it in `store_path` as `session.key` (back it up with the store), and "memory" makes one up at each start."#,
+        r#"Secrets of 32 bytes in base64 (`keycard keys new`): the first seals sessions, all of them open. Required with Redis; without it, "embedded" makes one at its first start and keeps it in `store_path` as `session.key` (back it up with the store), and "memory" makes one up at each start."#,
     ),
     Key::with_default(
         "idle_timeout",
         Kind::Duration,
         r#""30m""#,
-        "The longest silence before a session ends.",
+        "The longest silence before a session ends; it may end up to a twentieth later, never earlier.",
     ),
     Key::with_default("lifetime", Kind::Duration, r#""10h""#, "The longest life of a session, however busy."),
 ];
@@ -66,7 +66,7 @@ const DEFAULT_STORE_PATH: &str = "/var/lib/keycard";
 const LOCAL_STORE_PATH: &str = "keycard-data";
 const DEFAULT_STORE_PREFIX: &str = "keycard:";
 const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_millis(500);
-const NEW_KEY: &str = "make one with `openssl rand -base64 32`";
+const NEW_KEY: &str = "make one with `keycard keys new`";
 const STORES: &str = "write store = \"embedded\" for a single gateway, \"redis://host:6379/0\" for several, or \"memory\" to forget";
 
 /// What `store` says.

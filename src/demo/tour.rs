@@ -44,7 +44,7 @@ const TOUR: &[Step] = &[
         there: true,
     },
     Step {
-        what: "Call the API as Anna: 200. Sign out, come back as Ben Cruz, a student: 403.",
+        what: "Call the API as Anna: 200. Sign out, at the provider as well, and come back as Ben Cruz, a student: 403.",
         see: &["The API gets a bearer token from the gateway. The page never sees it."],
         there: true,
     },

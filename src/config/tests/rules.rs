@@ -62,7 +62,7 @@ fn a45_dev_lets_through_what_it_says_and_nothing_more() {
 fn a45_keys_are_32_bytes_in_base64() {
     for bad in ["'AAAA'", "'not base64 at all'", "{ env = 'KEYCARD_STORE' }"] {
         let shown = refused(&[("session", &format!("keys = [{bad}]"))], "session.keys[0]", "32 bytes");
-        assert!(shown.contains("openssl rand -base64 32"), "{shown}");
+        assert!(shown.contains("keycard keys new"), "{shown}");
     }
     refused(&[("session", "keys = []")], "session.keys", "is empty");
     refused(&[("session", "store = 'redis://redis'")], "session.keys", "is missing");
@@ -165,7 +165,7 @@ fn r44_without_a_store_it_is_the_embedded_one_with_a_key_of_its_own() {
 fn the_door_for_operators_needs_a_token() {
     let listen = ("server", "admin_listen = '127.0.0.1:9091'");
     let shown = refused(&[listen], "server.admin_listen", "has no `admin_token`");
-    assert!(shown.contains("openssl rand -base64 32"), "{shown}");
+    assert!(shown.contains("keycard keys new"), "{shown}");
     let token = |value: &str| format!("admin_token = {value}");
     let good = token("{ file = '/run/secrets/admin' }");
     assert!(accepted(&[listen, ("server", &good)]).server.admin.is_some());
@@ -228,6 +228,7 @@ fn r21_issuers_are_https_or_on_this_machine_and_kept_exactly() {
         ("http://idp.example.com", "plain http"),
         ("idp.example.com", "not an issuer"),
         ("https://idp.example.com?x", "not an issuer"),
+        ("https://idp.example.com/a/.well-known/openid-configuration", "discovery document"),
         ("https://idp.example.com#x", "not an issuer"),
         ("https://u:s3cret@idp.example.com", "not an issuer"),
         ("https://*.example.com", "not an issuer"),
