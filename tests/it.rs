@@ -20,6 +20,7 @@ mod it {
     mod cookies;
     mod coverage;
     mod csrf;
+    mod documents;
     mod endpoints;
     mod house;
     mod house_self;
