@@ -7,13 +7,18 @@
 //! and one salt, so that no two uses share a key. The first key of the ring seals; all of them open. A sealed value
 //! begins with the id of its key, which is itself derived and says nothing about the key.
 
+mod random;
+
+pub use random::{NoRandomness, new_binding, new_login_id, new_sid, new_text, new_ticket};
+
 use crate::domain::login::{BindingMark, LoginId};
 use crate::domain::secret::{Binding, Nonce, PkceVerifier};
-use crate::domain::session::{SessionKey, Sid, Ticket};
+use crate::domain::session::{SessionKey, Ticket};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce as GcmNonce, UnboundKey};
-use aws_lc_rs::{digest, hkdf, hmac, rand};
+use aws_lc_rs::{digest, hkdf, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use random::random;
 use zeroize::Zeroizing;
 
 const KEY_ID_LENGTH: usize = 4;
@@ -114,11 +119,6 @@ pub enum CannotOpen {
     #[error("its key is not in `session.keys`")]
     UnknownKey,
 }
-
-/// The operating system gave no random numbers.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the operating system gave no random numbers")]
-pub struct NoRandomness;
 
 struct RingKey {
     id: KeyId,
@@ -298,53 +298,6 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
     out
-}
-
-/// A new ticket: 256 random bits (R49).
-///
-/// # Errors
-/// Without random numbers.
-pub fn new_ticket() -> Result<Ticket, NoRandomness> {
-    Ticket::parse(&new_text::<32>()?).ok_or(NoRandomness)
-}
-
-/// A new value for the binding cookie: 256 random bits.
-///
-/// # Errors
-/// Without random numbers.
-pub fn new_binding() -> Result<Binding, NoRandomness> {
-    Ok(Binding::new(new_text::<32>()?.as_str()))
-}
-
-/// A new public session name: 128 random bits.
-///
-/// # Errors
-/// Without random numbers.
-pub fn new_sid() -> Result<Sid, NoRandomness> {
-    Ok(Sid::new(new_text::<16>()?.as_str()))
-}
-
-/// A new login name: 128 random bits (R4).
-///
-/// # Errors
-/// Without random numbers.
-pub fn new_login_id() -> Result<LoginId, NoRandomness> {
-    random().map(LoginId)
-}
-
-/// Random text of `N` bytes in base64url, for names that only have to differ.
-///
-/// # Errors
-/// Without random numbers.
-pub fn new_text<const N: usize>() -> Result<Zeroizing<String>, NoRandomness> {
-    let bytes: Zeroizing<[u8; N]> = Zeroizing::new(random()?);
-    Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())))
-}
-
-fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
-    let mut bytes = [0; N];
-    rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
-    Ok(bytes)
 }
 
 fn key_id(master: &MasterKey) -> KeyId {
