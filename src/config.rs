@@ -23,6 +23,7 @@ mod mask;
 mod overlay;
 mod pages;
 mod provider;
+mod reference;
 mod route;
 mod schema;
 mod secret;
@@ -309,6 +310,11 @@ pub fn describe(settings: &Settings, fixed: &[Bound]) -> String {
 /// The JSON Schema of the file (draft 2020-12), for editors: what `keycard schema` prints.
 pub fn schema() -> String {
     format!("{:#}\n", schema::document())
+}
+
+/// Every key explained, as Markdown: what `keycard schema --markdown` prints, and `docs/configuration.md` is.
+pub fn reference() -> String {
+    reference::document()
 }
 
 fn resolve(mut file: Section<'_>) -> Result<Settings, Reported> {

@@ -17,6 +17,7 @@ mod it {
     mod authorization_response;
     mod binary;
     mod check;
+    mod contract;
     mod cookies;
     mod coverage;
     mod csrf;
