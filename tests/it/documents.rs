@@ -177,13 +177,6 @@ fn compose_is_yaml_and_has_what_the_documents_say() {
         assert!(compose["services"][service].is_object(), "{service}");
     }
     assert_eq!(compose["services"]["demo"]["profiles"], json!(["demo"]));
-    // Variables of keys are keys.
-    for service in ["keycard", "demo"] {
-        let environment = compose["services"][service]["environment"].as_object();
-        for name in environment.into_iter().flatten().map(|(name, _)| name) {
-            words::assert_variable(name);
-        }
-    }
 }
 
 #[test]

@@ -3,13 +3,16 @@
 //! I own: keys, variables, files, codes, reasons, causes, metrics and commands that stand in code spans. I never judge
 //! what is said about them.
 
-use super::{Document, root, spans};
+use super::{Document, Machine, root, spans};
 use crate::it::house::raw::send;
 use crate::it::house::setting::Setting;
 use crate::it::stores::Redis;
+use keycard::app::bounds::bounds;
+use keycard::domain::login::LOGIN_TIMEOUT;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 const TROUBLESHOOTING: &str = "docs/troubleshooting.md";
 
@@ -20,13 +23,11 @@ fn keys() -> BTreeSet<String> {
     headings.map(|heading| heading.trim_matches('`').to_owned()).collect()
 }
 
-/// A `KEYCARD__` variable names a key.
-pub(super) fn assert_variable(variable: &str) {
+/// Whether a `KEYCARD__` variable names a key, or something in it.
+fn names_a_key(variable: &str) -> bool {
     let words: Vec<String> = variable.split("__").skip(1).map(str::to_lowercase).collect();
-    let named: Vec<&str> =
-        words.iter().map(String::as_str).filter(|word| word.parse::<usize>().is_err()).collect();
-    let key = named.iter().take(2).copied().collect::<Vec<_>>().join(".");
-    assert!(keys().contains(&key), "{variable}: there is no key {key}");
+    let named = words.iter().map(String::as_str).filter(|word| word.parse::<usize>().is_err());
+    keys().contains(&named.take(2).collect::<Vec<_>>().join("."))
 }
 
 #[test]
@@ -37,9 +38,6 @@ fn every_key_that_is_named_exists() {
     assert!(keys.len() > 40 && sections.contains("route"), "{keys:?}");
     for document in Document::all() {
         for span in document.spans() {
-            if span.starts_with("KEYCARD__") && !span.ends_with('_') && !span.contains('…') {
-                assert_variable(span.split('=').next().unwrap());
-            }
             let Some((section, key)) = span.split_once('.') else { continue };
             let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
             let is_file =
@@ -49,6 +47,65 @@ fn every_key_that_is_named_exists() {
             }
         }
     }
+}
+
+#[test]
+fn every_variable_that_is_set_names_a_key() {
+    let mut texts: Vec<(String, String)> =
+        Document::all().into_iter().map(|document| (document.name, document.text)).collect();
+    for file in ["config/compose.yaml", "config/keycard.service", "Dockerfile"] {
+        texts.push((file.to_owned(), std::fs::read_to_string(root().join(file)).unwrap()));
+    }
+    let mut set = 0;
+    for (name, text) in &texts {
+        for (at, _) in text.match_indices("KEYCARD__") {
+            let variable: String =
+                text[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            // The bare beginning stands for all of them.
+            if variable != "KEYCARD__" {
+                assert!(names_a_key(&variable), "{name}: {variable} names no key");
+                set += 1;
+            }
+        }
+    }
+    assert!(set > 20, "{set}");
+    assert!(!names_a_key("KEYCARD__SERVER__LISTENS"));
+}
+
+#[test]
+fn every_span_of_time_in_the_chapter_on_endings_is_the_one_in_force() {
+    let readme = Document::one("README.md");
+    let block = readme.blocks().into_iter().find(|block| block.language == "toml").unwrap();
+    let settings = keycard::config::parse("README.md", block.content, &Machine).unwrap();
+    let (limits, provider) = (settings.session.limits, &settings.providers[0]);
+    let fixed = |what: &str| bounds().into_iter().find(|bound| bound.what.contains(what)).unwrap().span;
+    let chapter = Document::one("docs/endings.md").text;
+    let row = |about: &str| {
+        let line = chapter.lines().find(|line| line.starts_with('|') && line.contains(about));
+        line.unwrap_or_else(|| panic!("no row about {about}")).to_owned()
+    };
+    for (about, spans) in [
+        ("`session.idle_timeout`", vec![limits.idle, limits.idle + limits.touch_interval()]),
+        ("`session.lifetime`", vec![limits.lifetime]),
+        ("`replaced`", vec![fixed("the old ticket lives")]),
+        ("`provider.timeout`", vec![provider.timeout]),
+        ("`provider.clock_skew`", vec![provider.clock_skew]),
+        ("first redirect", vec![LOGIN_TIMEOUT]),
+    ] {
+        for span in spans {
+            assert!(row(about).contains(&spoken(span)), "{about}: {} in: {}", spoken(span), row(about));
+        }
+    }
+    assert_eq!(spoken(Duration::from_secs(1890)), "31 min 30 s");
+}
+
+/// A span as the handbook writes it.
+fn spoken(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
+    let parts: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count} {unit}")).collect();
+    parts.join(" ")
 }
 
 #[test]
