@@ -23,9 +23,11 @@ mod login;
 mod logout;
 mod pages;
 mod proxy;
+mod tunnel;
 mod unread;
 mod user;
 mod visit;
+mod watched;
 mod words;
 
 pub use cookie::CookieNames;

@@ -37,4 +37,6 @@ mod it {
     mod slow_heads;
     mod stopping;
     mod stores;
+    mod streams;
+    mod websockets;
 }
