@@ -22,7 +22,7 @@ use crate::domain::return_to::ReturnTo;
 use crate::domain::route::{Access, Route, RouteTable};
 use crate::domain::session::{Limits, LiveSession, Session, Standing, Ticket, WhyOver};
 use crate::domain::time::Timestamp;
-use crate::keyring::{CannotOpen, KeyRing, NoRandomness, session_key};
+use crate::keyring::{CannotOpen, KeyRing, NoRandomness};
 use crate::ports::{Clock, Entry, IdentityProvider, Ledger, ProviderError, SessionStore, StoreError};
 use live::{Live, Subscription};
 use std::sync::Arc;
@@ -168,7 +168,7 @@ impl Gateway {
         let presented = presented.filter(|_| route.access != Access::Public);
         // Before the record is read: an ending can fall only before the place is taken, and then the record is gone, or
         // after, and then this request is told.
-        let subscription = presented.map(|ticket| self.live.subscribe(session_key(ticket)));
+        let subscription = presented.map(|ticket| self.place(ticket));
         let standing = self.standing(presented, now).await?;
         let session = match &standing {
             Standing::Live(live) => Some(Arc::clone(&live.session)),

@@ -22,6 +22,7 @@ mod it {
     mod csrf;
     mod documents;
     mod endpoints;
+    mod events;
     mod house;
     mod house_self;
     mod id_token;

@@ -11,6 +11,7 @@
 use super::Gateway;
 use crate::domain::session::{LiveSession, SessionKey, Standing, Ticket};
 use crate::domain::time::Timestamp;
+use crate::keyring::session_key;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,9 @@ use tokio::sync::watch;
 /// How often a long request looks whether its session is still there: the bound for endings that this process was not
 /// told of.
 pub const RECHECK: Duration = Duration::from_secs(5);
+
+/// How long there is between two looks at least, unless there is news.
+const LEAST: Duration = Duration::from_millis(10);
 
 /// What has become of a session, as far as those who wait need to know.
 #[derive(Clone, Copy)]
@@ -41,7 +45,7 @@ pub struct Live {
 
 impl Live {
     /// Takes a place in the list; dropping it gives the place back.
-    pub(super) fn subscribe(self: &Arc<Self>, key: SessionKey) -> Subscription {
+    fn subscribe(self: &Arc<Self>, key: SessionKey) -> Subscription {
         let news = match self.lock().entry(key) {
             Entry::Occupied(place) => place.get().subscribe(),
             Entry::Vacant(place) => place.insert(watch::Sender::new(News::Nothing)).subscribe(),
@@ -80,6 +84,13 @@ impl Live {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SessionKey, watch::Sender<News>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Gateway {
+    /// A place among those who are told when the session of `ticket` ends. Take it before the record is read.
+    pub fn place(&self, ticket: &Ticket) -> Subscription {
+        self.live.subscribe(session_key(ticket))
     }
 }
 
@@ -144,33 +155,47 @@ impl Vigil {
     /// Completes when the session is over, with the reason. May be dropped and called again.
     pub async fn over(&mut self) -> &'static str {
         loop {
-            if let Some(reason) = self.subscription.ended() {
+            if let Some(reason) = self.turn(None).await {
                 return reason;
-            }
-            let clock = Arc::clone(&self.gateway.clock);
-            let due = self.due(clock.now());
-            tokio::select! {
-                () = self.subscription.changed() => {}
-                () = clock.until(due) => {}
-            }
-            if let Some(reason) = self.subscription.ended() {
-                return reason;
-            }
-            let now = clock.now();
-            match self.gateway.standing_of(&self.ticket, now).await {
-                Ok(Standing::Live(live)) => self.seen = live,
-                // This process may know better why.
-                Ok(Standing::Over(why)) => return self.subscription.ended().unwrap_or(why.code()),
-                Ok(Standing::Anonymous) => return "unknown",
-                // An error is not an ending; the absolute limit needs no store.
-                Err(error) => {
-                    tracing::warn!(%error, "an open request could not look after its session");
-                    if now >= self.lifetime_until() {
-                        return "lifetime";
-                    }
-                }
             }
         }
+    }
+
+    /// Waits until there may be something to see, at `at_latest` if that is given, and looks: why the session is over, or
+    /// `None` and [`Self::session`] as it is now. May be dropped and called again.
+    pub async fn turn(&mut self, at_latest: Option<Timestamp>) -> Option<&'static str> {
+        if let Some(reason) = self.subscription.ended() {
+            return Some(reason);
+        }
+        let clock = Arc::clone(&self.gateway.clock);
+        let due = self.due(clock.now());
+        tokio::select! {
+            () = self.subscription.changed() => {}
+            () = clock.until(at_latest.map_or(due, |moment| moment.min(due))) => {}
+        }
+        if let Some(reason) = self.subscription.ended() {
+            return Some(reason);
+        }
+        let now = clock.now();
+        match self.gateway.standing_of(&self.ticket, now).await {
+            Ok(Standing::Live(live)) => {
+                self.seen = live;
+                None
+            }
+            // This process may know better why.
+            Ok(Standing::Over(why)) => Some(self.subscription.ended().unwrap_or(why.code())),
+            Ok(Standing::Anonymous) => Some("unknown"),
+            // An error is not an ending; the absolute limit needs no store.
+            Err(error) => {
+                tracing::warn!(%error, "an open request could not look after its session");
+                (now >= self.lifetime_until()).then_some("lifetime")
+            }
+        }
+    }
+
+    /// The session as it was at the last look.
+    pub fn session(&self) -> &LiveSession {
+        &self.seen
     }
 
     /// Counts as a use of the session, as a request does.
@@ -181,8 +206,13 @@ impl Vigil {
 
     /// When to look again.
     fn due(&self, now: Timestamp) -> Timestamp {
-        let idle_until = self.gateway.limits.idle_until(self.seen.last_seen);
-        self.lifetime_until().min(idle_until).min(now.plus(RECHECK)).max(now)
+        // An error at a limit must not make this spin: it is asked again a little later.
+        self.ends().min(now.plus(RECHECK)).max(now.plus(LEAST))
+    }
+
+    /// When the session ends if nobody uses it.
+    pub fn ends(&self) -> Timestamp {
+        self.lifetime_until().min(self.gateway.limits.idle_until(self.seen.last_seen))
     }
 
     fn lifetime_until(&self) -> Timestamp {
