@@ -21,6 +21,7 @@ use crate::upstream::rules::HeaderRules;
 use crate::upstream::{TrustError, Upstreams};
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{HttpServer, web};
+use futures_util::future::BoxFuture;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -37,7 +38,16 @@ impl Clock for SystemClock {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_unix_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
     }
+
+    fn until(&self, moment: Timestamp) -> BoxFuture<'static, ()> {
+        // In short steps: the time of day can be set, and a timer does not run while the machine sleeps.
+        let step = moment.since(self.now()).min(LONGEST_STEP);
+        Box::pin(tokio::time::sleep(step))
+    }
 }
+
+/// How long the clock waits before it looks at the time of day again.
+const LONGEST_STEP: Duration = Duration::from_secs(30);
 
 /// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +135,7 @@ impl App {
             limits: session.limits,
             prefix: server.prefix,
             ledger,
+            live: Arc::default(),
         };
         let gateway = Arc::new(gateway);
         let draining = Arc::new(AtomicBool::new(false));
@@ -202,6 +213,7 @@ impl App {
         }
         let template = Upstreams::new(rules).map_err(io::Error::other)?;
         let template = Arc::new(template);
+        let live = Arc::clone(&desk.gateway.live);
         let server =
             HttpServer::new(move || inbound::application(desk.clone(), template.for_another_worker()))
                 .client_request_timeout(header_timeout)
@@ -212,6 +224,7 @@ impl App {
                     shutdown.await;
                     // Probes know before the listener closes.
                     draining.store(true, Ordering::SeqCst);
+                    live.close();
                 });
         let server = match workers {
             Some(count) => server.workers(count),

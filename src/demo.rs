@@ -7,6 +7,7 @@
 pub mod idp;
 
 mod apps;
+mod chat;
 mod configuration;
 mod doors;
 mod folder;

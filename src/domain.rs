@@ -19,3 +19,4 @@ pub mod route;
 pub mod secret;
 pub mod session;
 pub mod time;
+pub mod websocket;

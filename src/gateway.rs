@@ -9,6 +9,7 @@
 //! [`operating`] answers operators.
 
 pub mod ending;
+pub mod live;
 pub mod login;
 pub mod operating;
 mod state;
@@ -23,6 +24,7 @@ use crate::domain::session::{Limits, LiveSession, Session, Standing, Ticket, Why
 use crate::domain::time::Timestamp;
 use crate::keyring::{CannotOpen, KeyRing, NoRandomness};
 use crate::ports::{Clock, Entry, IdentityProvider, Ledger, ProviderError, SessionStore, StoreError};
+use live::{Live, Subscription};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -44,6 +46,8 @@ pub struct Gateway {
     pub prefix: CanonicalPath,
     /// What happens is entered here.
     pub ledger: Arc<dyn Ledger>,
+    /// Who is to be told when a session ends.
+    pub live: Arc<Live>,
 }
 
 /// The identity providers by id, in the order of the configuration.
@@ -85,6 +89,8 @@ pub struct Verdict {
     pub route: Option<Arc<Route>>,
     /// The session that the request showed, if it is in force and the route asked for it.
     pub session: Option<Arc<Session>>,
+    /// The place of this request among those who are told of the session's end, taken before the record was read.
+    pub subscription: Option<Subscription>,
     /// What shall happen.
     pub outcome: Outcome,
 }
@@ -155,13 +161,15 @@ impl Gateway {
     ) -> Result<Verdict, GatewayError> {
         let now = self.clock.now();
         let Some(route) = self.routes.find(&facts.origin, &facts.path) else {
-            return Ok(Verdict { route: None, session: None, outcome: Outcome::NoRoute });
+            let (session, subscription) = (None, None);
+            return Ok(Verdict { route: None, session, subscription, outcome: Outcome::NoRoute });
         };
         // Public routes never touch the store: they work while it is down.
-        let standing = match route.access {
-            Access::Public => Standing::Anonymous,
-            Access::Optional | Access::SignedIn | Access::Roles(_) => self.standing(presented, now).await?,
-        };
+        let presented = presented.filter(|_| route.access != Access::Public);
+        // Before the record is read: an ending can fall only before the place is taken, and then the record is gone, or
+        // after, and then this request is told.
+        let subscription = presented.map(|ticket| self.place(ticket));
+        let standing = self.standing(presented, now).await?;
         let session = match &standing {
             Standing::Live(live) => Some(Arc::clone(&live.session)),
             Standing::Anonymous | Standing::Over(_) => None,
@@ -178,7 +186,7 @@ impl Gateway {
             Decision::Preflight => Outcome::Preflight,
             Decision::Refuse(refusal) => Outcome::Refused(refusal),
         };
-        Ok(Verdict { route: Some(Arc::clone(route)), session, outcome })
+        Ok(Verdict { route: Some(Arc::clone(route)), session, subscription, outcome })
     }
 
     fn ask_to_sign_in(facts: &RequestFacts, why: WhySignIn) -> Outcome {

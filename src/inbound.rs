@@ -15,6 +15,7 @@ mod colour;
 mod cookie;
 mod envelope;
 mod error;
+mod events;
 mod facts;
 pub mod health;
 mod language;
@@ -23,9 +24,11 @@ mod login;
 mod logout;
 mod pages;
 mod proxy;
+mod tunnel;
 mod unread;
 mod user;
 mod visit;
+mod watched;
 mod words;
 
 pub use cookie::CookieNames;
@@ -167,6 +170,7 @@ enum Endpoint {
     Logout,
     SignedOut,
     User,
+    Events,
     /// Under the prefix, but nothing of ours.
     Unknown,
 }
@@ -184,6 +188,7 @@ fn endpoint(desk: &Desk, visit: &Visit) -> Option<Endpoint> {
         "/logout" => Endpoint::Logout,
         "/signed-out" => Endpoint::SignedOut,
         "/user" => Endpoint::User,
+        "/events" => Endpoint::Events,
         other => match other.strip_prefix("/callback/").and_then(ProviderId::parse) {
             Some(provider) => Endpoint::Callback(Some(provider)),
             None => Endpoint::Unknown,
@@ -213,6 +218,7 @@ async fn dispatch(
         Endpoint::Logout if post => logout::by_post(ticket, &session, &visit, &desk).await,
         Endpoint::SignedOut if get => logout::signed_out(&visit, &desk),
         Endpoint::User if get => user::show(ticket, &visit, &desk).await,
+        Endpoint::Events if get => events::show(ticket, &visit, &desk).await,
         Endpoint::Unknown => error::no_such_endpoint().respond(&desk.pages, &visit.voice, "endpoint", None),
         Endpoint::Logout => error::method("GET, POST").respond(&desk.pages, &visit.voice, "endpoint", None),
         _ => error::method("GET").respond(&desk.pages, &visit.voice, "endpoint", None),

@@ -16,6 +16,9 @@ use url::Url;
 pub trait Clock: Send + Sync {
     /// Now. Asked once per request, then passed on.
     fn now(&self) -> Timestamp;
+
+    /// Completes when it is `moment`, or a little before: whoever waits looks at [`Self::now`] again.
+    fn until(&self, moment: Timestamp) -> BoxFuture<'static, ()>;
 }
 
 /// Why the store did not answer. An error is never a miss: callers must not take it for "no such session" (R82).

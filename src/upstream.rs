@@ -11,6 +11,7 @@ pub mod headers;
 pub mod reach;
 pub mod reply;
 pub mod rules;
+pub mod tunnel;
 
 use crate::domain::policy::Permit;
 use crate::domain::route::{Route, RouteLimits};

@@ -23,6 +23,7 @@ mod it {
     mod csrf;
     mod documents;
     mod endpoints;
+    mod events;
     mod house;
     mod house_self;
     mod id_token;
@@ -38,4 +39,6 @@ mod it {
     mod slow_heads;
     mod stopping;
     mod stores;
+    mod streams;
+    mod websockets;
 }

@@ -1,7 +1,9 @@
 //! `[[route]]`.
 //!
-//! I own: the keys of that section, and how they fit each other. I may call: `cursor`, `identity_header`. I never
+//! I own: the keys of that section, and how they fit each other. I may call: `cursor`, `identity_header`, and the files beside me. I never
 //! let a route through that does not say who may pass it.
+
+mod websocket;
 
 use crate::config::amount::parse_size;
 use crate::config::cursor::{Entry, Reported, Section};
@@ -61,6 +63,8 @@ pub(super) const KEYS: &[Key] = &[
         r#""fetch-metadata""#,
         r#"The defence against forged requests: "fetch-metadata", "strict" (and `X-CSRF: 1` on scripts' requests) or "off"."#,
     ),
+    websocket::WEBSOCKET,
+    websocket::WEBSOCKET_IDLE_TIMEOUT,
     Key::with_default(
         "response_timeout",
         Kind::Duration,
@@ -156,6 +160,7 @@ fn read(
             ("off", CsrfMode::Off),
         ])
     });
+    let websocket = websocket::read(section);
     let response_timeout = section.or("response_timeout", DEFAULT_RESPONSE_TIMEOUT, Entry::time_limit);
     let stall_timeout = section.or("stall_timeout", DEFAULT_STALL_TIMEOUT, Entry::time_limit);
     let max_body = section.may("max_body", size);
@@ -192,6 +197,7 @@ fn read(
         identity_headers: identity_headers?,
         relay: relay?,
         csrf: csrf?,
+        websocket: websocket?,
         limits: RouteLimits {
             response_timeout: response_timeout?,
             stall_timeout: stall_timeout?,

@@ -79,6 +79,14 @@ path = "/events-demo"
 upstream = "{apps}"
 access = "signed-in"
 
+# A WebSocket: closed with 4401 when the session ends.
+[[route]]
+path = "/chat"
+upstream = "{apps}"
+access = "signed-in"
+identity_headers = "remote-user"
+websocket = true
+
 [log]
 format = "human"
 level = "warn"

@@ -54,6 +54,11 @@ const TOUR: &[Step] = &[
         there: true,
     },
     Step {
+        what: "Open {home} in a second tab, and say something in the chat: a WebSocket through the gateway.",
+        see: &["Sign out in one tab. The other one knows at once, and its WebSocket is closed with 4401."],
+        there: true,
+    },
+    Step {
         what: "In a second terminal, end Ben's session. His page notices.",
         see: &["keycard sessions end --user ben --url {admin} \\", "  --token-file '{token_file}'"],
         there: ADMIN_LISTENER,

@@ -58,6 +58,8 @@ pub enum Refusal {
     Csrf(CsrfRefusal),
     /// The person has none of the roles that the route asks for.
     MissingRole,
+    /// It is a WebSocket handshake, and the route lets none through (R78).
+    NoWebSockets,
     /// The provider's access tokens have expired by the time they are here: another sign-in would change nothing.
     TokensExpireAtOnce,
 }
@@ -109,6 +111,9 @@ const AT_ONCE: Duration = Duration::from_secs(20);
 
 /// Decides about one request. Pure: everything that counts is in the arguments.
 pub fn decide(route: &Arc<Route>, facts: &RequestFacts, standing: Standing, now: Timestamp) -> Decision {
+    if facts.websocket && !route.websocket.allowed {
+        return Decision::Refuse(Refusal::NoWebSockets);
+    }
     let admit = |live| Decision::Admit(Permit { route: Arc::clone(route), facts: facts.clone(), live });
     if route.access == Access::Public {
         return admit(None);
@@ -188,6 +193,7 @@ mod tests {
             Decision::Preflight => "preflight",
             Decision::Refuse(Refusal::Csrf(_)) => "csrf",
             Decision::Refuse(Refusal::MissingRole) => "role",
+            Decision::Refuse(Refusal::NoWebSockets) => "no websockets",
             Decision::Refuse(Refusal::TokensExpireAtOnce) => "tokens expire at once",
         }
     }
@@ -242,6 +248,25 @@ mod tests {
             "other-provider"
         );
         assert_eq!(verdict(at(Access::Optional, "other"), somebody(), &own), "as nobody");
+    }
+
+    #[test]
+    fn r78_a_handshake_passes_only_where_the_route_says_so() {
+        let mut handshake = facts(Method::GET, FetchSite::SameOrigin);
+        handshake.websocket = true;
+        handshake.origin_header = OriginHeader::Own;
+        let somebody = || Standing::Live(live(session()));
+        let mut marked = route("/", Access::SignedIn);
+        assert_eq!(verdict(marked.clone(), somebody(), &handshake), "no websockets");
+        assert_eq!(verdict(route("/", Access::Public), Standing::Anonymous, &handshake), "no websockets");
+        marked.websocket.allowed = true;
+        assert_eq!(verdict(marked.clone(), somebody(), &handshake), "as a person");
+        assert_eq!(verdict(marked.clone(), Standing::Anonymous, &handshake), "no-session");
+        // R65: another page may not open one with this person's cookie, whatever else it says.
+        handshake.origin_header = OriginHeader::Foreign;
+        assert_eq!(verdict(marked.clone(), somebody(), &handshake), "csrf");
+        handshake.origin_header = OriginHeader::Absent;
+        assert_eq!(verdict(marked, somebody(), &handshake), "csrf");
     }
 
     #[test]

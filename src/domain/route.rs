@@ -1,6 +1,7 @@
 //! Routes: what lies where, and who may go there.
 //!
-//! I own: [`Route`], [`Access`], [`RouteTable`]. I may call: `claim`, `csrf`, `identity`, `origin`, `path`.
+//! I own: [`Route`], [`Access`], [`RouteTable`]. I may call: `claim`, `csrf`, `identity`, `origin`, `path`,
+//! `websocket`.
 //! I never open a connection: an upstream is an address here.
 
 use super::claim::ClaimPath;
@@ -8,6 +9,7 @@ use super::csrf::CsrfMode;
 use super::identity::{Identity, ProviderId};
 use super::origin::Origin;
 use super::path::CanonicalPath;
+use super::websocket::WebSocketRules;
 use http::HeaderName;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +36,8 @@ pub struct Route {
     pub relay: Relay,
     /// The defence against forged requests.
     pub csrf: CsrfMode,
+    /// WebSockets.
+    pub websocket: WebSocketRules,
     /// Time-outs and sizes.
     pub limits: RouteLimits,
 }
@@ -205,6 +209,7 @@ pub(crate) mod tests {
             identity_headers: vec![],
             relay: Relay::None,
             csrf: CsrfMode::FetchMetadata,
+            websocket: WebSocketRules::default(),
             limits: RouteLimits {
                 response_timeout: Duration::from_secs(30),
                 stall_timeout: Duration::from_secs(60),

@@ -115,8 +115,11 @@ impl Gateway {
     ) -> Result<bool, StoreError> {
         if let Some(predecessor) = about.and_then(|about| about.supersedes) {
             self.store.remove(predecessor).await?;
+            self.live.ended(predecessor, reason);
         }
         let was_there = self.store.remove(key).await?;
+        // Also where there was none any more: whoever still waits here has not been told.
+        self.live.ended(key, reason);
         if was_there {
             self.audit(about, reason);
         }
@@ -162,6 +165,7 @@ impl Gateway {
         last_moments.ends = last_moments.ends.min(now.plus(SUPERSEDED_FOR));
         match self.store.update(old, &last_moments, live.version, now).await? {
             Updated::Done(_) | Updated::Gone => {
+                self.live.changed(&live.key);
                 self.audit(Some(About::from(live.session.as_ref())), Ending::Replaced.code());
             }
             // Somebody is writing to it at this moment; what is certain is that it must not live on.
@@ -173,7 +177,9 @@ impl Gateway {
     /// Removes a record that cannot be read.
     async fn discard(&self, ticket: &Ticket, why: &'static str) -> Result<(), GatewayError> {
         tracing::warn!(why, "a session record that cannot be read was removed");
-        self.store.remove(&session_key(ticket)).await?;
+        let key = session_key(ticket);
+        self.store.remove(&key).await?;
+        self.live.ended(&key, "unreadable");
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 use super::answer::{Fault, Way};
 use super::facts::BadRequest;
 use super::pages::Kind;
+use super::tunnel::BadHandshake;
 use super::words::{self, Wording};
 use crate::domain::csrf::CsrfRefusal;
 use crate::domain::login::LoginRefusal;
@@ -97,6 +98,20 @@ pub fn sign_in_required(why: WhySignIn) -> Fault {
 /// The person may not go there.
 pub fn missing_role() -> Fault {
     Fault { kind: Kind::Forbidden, ..fault(StatusCode::FORBIDDEN, "forbidden", words::FORBIDDEN) }
+}
+
+/// A WebSocket handshake on a route that lets none through (R78).
+pub fn no_websockets() -> Fault {
+    fault(StatusCode::FORBIDDEN, "no-websockets", words::NO_WEBSOCKETS)
+}
+
+/// A WebSocket handshake that is none (RFC 6455 section 4.2.1), or of another version than 13 (section 4.4).
+pub fn bad_handshake(bad: BadHandshake) -> Fault {
+    let status = match bad {
+        BadHandshake::Malformed => StatusCode::BAD_REQUEST,
+        BadHandshake::Version => StatusCode::UPGRADE_REQUIRED,
+    };
+    fault(status, "bad-handshake", words::BAD_HANDSHAKE)
 }
 
 /// Tokens that have expired by the time they arrive.

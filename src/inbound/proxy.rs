@@ -5,28 +5,31 @@
 //! buffer a body whole, and never end a broken body as if it were complete.
 
 use super::answer::{Fault, Way, noted, redirect};
+use super::tunnel::{self, Handshake, Opened, read_handshake};
 use super::visit::{Note, Visit};
+use super::watched::{Watched, watch};
 use super::{Desk, error, facts, unread};
 use crate::domain::policy::{Permit, Refusal, WhySignIn};
 use crate::domain::return_to::ReturnTo;
 use crate::domain::route::Route;
-use crate::domain::session::{Session, Ticket};
+use crate::domain::session::{Session, Ticket, WhyOver};
 use crate::gateway::Outcome;
+use crate::gateway::live::Vigil;
 use crate::ports::Entry;
 use crate::upstream::Upstreams;
 use crate::upstream::body::{BodySender, UpstreamBody};
 use crate::upstream::headers::{ForwardedFacts, PeerTrust, UpstreamHead};
-use crate::upstream::reply::{ReplyBody, ReplyError, UpstreamReply};
-use actix_web::body::{BodySize, MessageBody};
+use crate::upstream::reply::UpstreamReply;
+use actix_web::body::BodySize;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::StreamExt as _;
 use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use tokio::sync::oneshot;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use url::form_urlencoded;
 
@@ -39,7 +42,7 @@ pub async fn forward(
     desk: &Desk,
     upstreams: &Upstreams,
 ) -> HttpResponse {
-    let verdict = match desk.gateway.admit(&visit.facts, ticket.as_ref()).await {
+    let mut verdict = match desk.gateway.admit(&visit.facts, ticket.as_ref()).await {
         Ok(verdict) => verdict,
         Err(error) => {
             let response = error::gateway(&error).respond(&desk.pages, &visit.voice, "route", None);
@@ -50,7 +53,18 @@ pub async fn forward(
     let refused = |fault: Fault| fault.respond(&desk.pages, &visit.voice, route, None);
     let response = match verdict.outcome {
         Outcome::Forward(permit) => {
-            let response = pass(request, permit, body, visit, desk, upstreams).await;
+            let vigil = match (verdict.subscription.take(), permit.live(), ticket) {
+                (Some(place), Some(live), Some(ticket)) => {
+                    Some(Vigil::new(Arc::clone(&desk.gateway), place, ticket, live.clone()))
+                }
+                _ => None,
+            };
+            let call = Call { request, permit, payload: body, vigil };
+            let response = if visit.facts.websocket {
+                call.switch(visit, desk, upstreams).await
+            } else {
+                call.pass(visit, desk, upstreams).await
+            };
             return signed(response, verdict.session.as_deref(), desk);
         }
         Outcome::Login(return_to, why) => to_login(&return_to, why, verdict.route.as_deref(), desk),
@@ -58,6 +72,7 @@ pub async fn forward(
         Outcome::Preflight => preflight(route),
         Outcome::Refused(Refusal::Csrf(refusal)) => refused(error::csrf(&refusal)),
         Outcome::Refused(Refusal::MissingRole) => refused(forbidden(verdict.session.as_deref(), desk)),
+        Outcome::Refused(Refusal::NoWebSockets) => refused(error::no_websockets()),
         Outcome::Refused(Refusal::TokensExpireAtOnce) => refused(error::tokens_expire_at_once()),
         Outcome::NoRoute => refused(error::no_route()),
     };
@@ -117,29 +132,79 @@ fn preflight(route: &str) -> HttpResponse {
     noted(response, Note { route: route.to_owned(), outcome: "preflight", ..Note::default() })
 }
 
-async fn pass(
-    request: &HttpRequest,
+/// A permitted request on its way to an app.
+struct Call<'r> {
+    request: &'r HttpRequest,
     permit: Permit,
     payload: web::Payload,
-    visit: &Visit,
-    desk: &Desk,
-    upstreams: &Upstreams,
-) -> HttpResponse {
-    let route = permit.route().name.clone();
-    let head = head(request, visit, desk);
-    let (body, being_answered) = bridge(request, payload);
-    let began = Instant::now();
-    let answer = upstreams.send(permit, head, body).await;
-    if answer.is_ok() {
-        desk.gateway.ledger.enter(Entry::Upstream { route: &route, took: began.elapsed() });
+    /// Over the session that it acts with.
+    vigil: Option<Vigil>,
+}
+
+impl Call<'_> {
+    async fn pass(self, visit: &Visit, desk: &Desk, upstreams: &Upstreams) -> HttpResponse {
+        let Self { request, permit, payload, mut vigil } = self;
+        let route = permit.route().name.clone();
+        let head = head(request, visit, desk);
+        let (body, being_answered) = bridge(request, payload);
+        let began = Instant::now();
+        let answer = {
+            let sending = pin!(upstreams.send(permit, head, body));
+            tokio::select! {
+                biased;
+                answer = sending => Ok(answer),
+                _ = over(&mut vigil) => Err(WhyOver::Unknown),
+            }
+        };
+        let response = match answer {
+            // Long polls and uploads end with their session; what the app makes of half an upload is cut off.
+            Err(over) => challenge(WhySignIn::Over(over), &route, visit, desk),
+            Ok(Ok(reply)) => {
+                desk.gateway.ledger.enter(Entry::Upstream { route: &route, took: began.elapsed() });
+                let response = respond(reply, request.version(), vigil, desk);
+                noted(response, Note { route, outcome: "forwarded", ..Note::default() })
+            }
+            Ok(Err(error)) => error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None),
+        };
+        unread::hold(response, being_answered)
     }
-    let response = match answer {
-        Ok(reply) => {
-            noted(respond(reply, request.version()), Note { route, outcome: "forwarded", ..Note::default() })
+
+    async fn switch(self, visit: &Visit, desk: &Desk, upstreams: &Upstreams) -> HttpResponse {
+        let Self { request, permit, payload, vigil } = self;
+        let route = permit.route().name.clone();
+        let accept = match read_handshake(request) {
+            Ok(accept) => accept,
+            Err(bad) => {
+                let response = error::bad_handshake(bad).respond(&desk.pages, &visit.voice, &route, None);
+                return last(unread::hold(response, payload.into_inner()));
+            }
+        };
+        let handshake = Handshake { permit, head: head(request, visit, desk), accept };
+        match tunnel::open(handshake, payload, vigil, desk, upstreams).await {
+            Ok(Opened::Tunnel(response)) => {
+                noted(response, Note { route, outcome: "tunnel", ..Note::default() })
+            }
+            Ok(Opened::Declined(reply)) => {
+                let response = respond(reply, request.version(), None, desk);
+                last(noted(response, Note { route, outcome: "forwarded", ..Note::default() }))
+            }
+            Err(error) => last(error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None)),
         }
-        Err(error) => error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None),
-    };
-    unread::hold(response, being_answered)
+    }
+}
+
+/// Completes when the session is over; never, where there is none.
+async fn over(vigil: &mut Option<Vigil>) -> &'static str {
+    match vigil {
+        Some(vigil) => vigil.over().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The last answer on its connection.
+fn last(mut response: HttpResponse) -> HttpResponse {
+    response.head_mut().set_connection_type(ConnectionType::Close);
+    response
 }
 
 /// The request head in the upstream's types; names and values cross as bytes.
@@ -200,7 +265,7 @@ async fn pump(mut payload: web::Payload, mut sender: BodySender, answered: onesh
     let _ = sender.finish();
 }
 
-fn respond(reply: UpstreamReply, version: Version) -> HttpResponse {
+fn respond(reply: UpstreamReply, version: Version, vigil: Option<Vigil>, desk: &Desk) -> HttpResponse {
     let UpstreamReply { status, headers, body } = reply;
     let status = StatusCode::from_u16(status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
     let size = match (body.is_bodiless(), body.declared_length()) {
@@ -212,9 +277,13 @@ fn respond(reply: UpstreamReply, version: Version) -> HttpResponse {
         (true, Some(_)) => BodySize::None,
         (false, _) => BodySize::Stream,
     };
+    let events = headers.get(http::header::CONTENT_TYPE).is_some_and(is_event_stream);
+    // Only what can be asked for again ends when the gateway stops.
+    let live = events.then(|| Arc::clone(&desk.gateway.live));
+    let watch = Box::pin(watch(vigil, live, Rc::new(Notify::new())));
     // Not `streaming()`: it invents a Content-Type.
     let mut response = HttpResponse::build(status)
-        .message_body(Reply { body, size })
+        .message_body(Watched::new(body, size, events, watch))
         .map_or_else(|_| HttpResponse::InternalServerError().finish(), HttpResponse::map_into_boxed_body);
     if size == BodySize::Stream && version < Version::HTTP_11 {
         // RFC 9112 section 6.1: an older client does not know chunks; the end of the connection is the end of the body.
@@ -230,20 +299,7 @@ fn respond(reply: UpstreamReply, version: Version) -> HttpResponse {
     response
 }
 
-/// The reply's body in the framework's terms. An error cuts the connection to the browser.
-struct Reply {
-    body: ReplyBody,
-    size: BodySize,
-}
-
-impl MessageBody for Reply {
-    type Error = ReplyError;
-
-    fn size(&self) -> BodySize {
-        self.size
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(cx)
-    }
+fn is_event_stream(content_type: &http::HeaderValue) -> bool {
+    let kind = content_type.to_str().ok().and_then(|text| text.split(';').next());
+    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
 }

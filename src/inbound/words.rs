@@ -166,6 +166,14 @@ pages! {
             "You are signed in, but what the identity provider issued for this app was over when it arrived. Signing in again would not help.", LATER;
         de "Die Token des Anmeldedienstes sind schon abgelaufen",
             "Du bist angemeldet, aber was der Anmeldedienst für diese Anwendung ausgestellt hat, war bei der Ankunft schon abgelaufen. Neu anmelden würde nicht helfen.", SPAETER;
+    /// A WebSocket where none may pass.
+    NO_WEBSOCKETS
+        en "No WebSockets here", "This part of the site takes no WebSocket connections.", "Whoever runs it can allow them for this route.";
+        de "Keine WebSockets an dieser Stelle", "Dieser Teil der Website nimmt keine WebSocket-Verbindungen an.", "Wer ihn betreibt, kann sie für diese Route erlauben.";
+    /// A WebSocket handshake that is none.
+    BAD_HANDSHAKE
+        en "Not a WebSocket handshake", "This request asks for a WebSocket in a way that no browser does.", "Version 13 is spoken here, over HTTP/1.1.";
+        de "Kein WebSocket-Handshake", "Diese Anfrage verlangt einen WebSocket auf eine Weise, wie es kein Browser tut.", "Hier wird Version 13 gesprochen, über HTTP/1.1.";
     /// Forged, says where it comes from.
     CSRF_FOREIGN
         en "Refused: possible cross-site request", "This request seems to come from another site.",

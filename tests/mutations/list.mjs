@@ -5,14 +5,39 @@
 const span = (letter, from, to) => Array.from({ length: to - from + 1 }, (_, i) => `${letter}${from + i}`);
 export const RULES = [
   ...span('R', 1, 15), 'R18', 'R19', ...span('R', 21, 25), 'R43', 'R44', ...span('R', 47, 56), 'R58',
-  ...span('R', 60, 64), 'R67', ...span('R', 70, 73), 'R77', 'R81',
-  ...span('A', 1, 15), ...span('A', 19, 23), 'A29', 'A30',
+  ...span('R', 60, 65), 'R67', ...span('R', 70, 73), 'R77', 'R78', 'R81',
+  ...span('A', 1, 15), ...span('A', 19, 23), 'A29', 'A30', 'A40',
 ];
 
 const lib = (name) => ({ in: 'lib', name });
 const it = (name) => ({ in: 'it', name });
 
 export const mutations = [
+  // --- WebSockets and open streams
+  {
+    name: 'sockets-everywhere',
+    rules: ['R78', 'A40'],
+    file: 'src/domain/policy.rs',
+    find: 'if facts.websocket && !route.websocket.allowed {',
+    replace: 'if facts.websocket && route.name.is_empty() {',
+    test: it('it::websockets::a40_r78_a_route_that_is_not_marked_takes_none'),
+  },
+  {
+    name: 'close-frame-anywhere',
+    rules: ['R65', 'A40'],
+    file: 'src/upstream/tunnel/walker.rs',
+    find: 'matches!(self.place, Place::Header { known: 0, .. })',
+    replace: 'matches!(self.place, Place::Header { .. } | Place::Payload { .. })',
+    test: it('it::websockets::r65_an_ending_within_a_frame_cuts_and_never_breaks_the_frame'),
+  },
+  {
+    name: 'nobody-is-told-of-an-ending',
+    rules: ['R65', 'A40'],
+    file: 'src/gateway/ending.rs',
+    find: '        self.live.ended(key, reason);\n',
+    replace: '        let _ = key;\n',
+    test: it('it::websockets::a40_r65_a_sign_out_closes_the_tunnel_with_4401'),
+  },
   // --- a login and its callback
   {
     name: 'implicit-flow',
