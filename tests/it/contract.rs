@@ -8,7 +8,7 @@ use super::house::contract::Contract;
 use super::house::gateway::{ADMIN_TOKEN, TestGateway};
 use super::house::provider::Provider;
 use super::house::provider::script::{Canned, Place};
-use super::house::raw::{Answer, send};
+use super::house::raw::{Answer, Connection, send};
 use super::house::setting::{Setting, usual_plan};
 use super::house::upstream::Upstream;
 use super::stores::Redis;
@@ -101,6 +101,15 @@ fn every_described_answer_is_given_as_described() {
     // The 401 of an app's path is the very same.
     seen.hold("GET", "/bff/user", 401, &fetch(&mut setting.browser(), "GET", "/api/x"));
 
+    let mut tab = Connection::open(setting.gateway.address);
+    let listening =
+        [("Accept", "text/event-stream"), ("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Mode", "cors")];
+    tab.write(&browser.write("GET", &browser.url("/bff/events"), &listening, b"", true));
+    // Its body goes on; the head is what is described.
+    seen.hold("GET", "/bff/events", 200, &tab.head().unwrap());
+    seen.hold("GET", "/bff/events", 401, &fetch(&mut setting.browser(), "GET", "/bff/events"));
+    seen.hold("GET", "/bff/events", 403, &browser.foreign(EVIL, "GET", "/bff/events", "cors", "empty"));
+
     let logout_url = |browser: &mut Browser| {
         browser.fetch("GET", "/bff/user", &[], b"").json()["logout_url"].as_str().unwrap().to_owned()
     };
@@ -140,6 +149,7 @@ fn every_described_answer_is_given_as_described() {
     drop(redis);
     setting.clock.advance(Duration::from_secs(1));
     seen.hold("GET", "/bff/user", 503, &fetch(&mut browser, "GET", "/bff/user"));
+    seen.hold("GET", "/bff/events", 503, &fetch(&mut browser, "GET", "/bff/events"));
     seen.hold("GET", "/bff/logout", 503, &browser.open("/bff/logout"));
     seen.hold("POST", "/bff/logout", 503, &fetch(&mut browser, "POST", "/bff/logout"));
     seen.hold("GET", "/bff/callback", 503, &late.open(callback.as_str()));
