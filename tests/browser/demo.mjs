@@ -245,6 +245,33 @@ test('the API takes no token but its own, and the provider sends nobody to a str
   assert.deepEqual([token.status, (await token.json()).error], [401, 'invalid_client']);
 });
 
+scene('a sign-out in one tab shows in the other at once, and closes its WebSocket', async ({ context, page }) => {
+  await toSignIn(page);
+  await signInAs(page, 'anna');
+  await greeting(page, 'Anna');
+  const other = await context.newPage();
+  await other.goto(`${demo.home}/`);
+  for (const tab of [page, other]) await tab.locator('#line', { hasText: 'connected' }).waitFor();
+  await page.fill('#message', 'good morning');
+  await page.press('#message', 'Enter');
+  await other.locator('#talk', { hasText: 'good morning' }).waitFor();
+  await portrait(other, 'demo-chat');
+  // What the page is told over the wire, when it is told, and not when it next asks by the clock.
+  const told = other.evaluate(() => new Promise((resolve) => {
+    const from = { ended: null, closed: null };
+    const done = () => from.ended && from.closed && resolve(from);
+    new EventSource('/bff/events').addEventListener('ended', ({ data }) => { from.ended = JSON.parse(data).reason; done(); });
+    const socket = new WebSocket(`ws://${location.host}/chat`);
+    socket.addEventListener('close', ({ code, wasClean }) => { from.closed = { code, wasClean }; done(); });
+    socket.addEventListener('open', () => document.body.dataset.ready = '1');
+  }));
+  await other.locator('body[data-ready="1"]').waitFor();
+  await page.click('#sign-out');
+  assert.deepEqual(await told, { ended: 'by-user', closed: { code: 4401, wasClean: true } });
+  await greeting(other, 'Your session has ended');
+  await other.locator('#line', { hasText: '4401' }).waitFor();
+});
+
 test('a taken port is said and passed over; the folder is for its owner alone', async () => {
   const blocker = createServer((_, answer) => answer.end()).listen(0, '127.0.0.1');
   await until('a port', () => blocker.address());
