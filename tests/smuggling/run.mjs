@@ -159,10 +159,10 @@ test('a28 summary', () => {
   const groups = [...new Set(table.map(({ group }) => group))];
   const kinds = [...new Set(table.map(({ found }) => found))].sort();
   const width = Math.max(...groups.map((group) => group.length));
-  console.log(`\n${''.padEnd(width)} ${kinds.map((kind) => kind.padStart(12)).join(' ')}`);
+  console.log(`\n${''.padEnd(width)}   ${kinds.join('   ')}`);
   for (const group of groups) {
     const counts = kinds.map((kind) => table.filter((row) => row.group === group && row.found === kind).length);
-    console.log(`${group.padEnd(width)} ${counts.map((count) => String(count || '').padStart(12)).join(' ')}`);
+    console.log(`${group.padEnd(width)}   ${counts.map((count, n) => String(count || '').padStart(kinds[n].length)).join('   ')}`);
   }
   console.log(`\n${[...outcomes.values()].flat().length} exchanges; the gateway had at most ${memory >> 10} MiB`);
   console.log('\nGraded requests that are fine by their authors, and refused here:');
