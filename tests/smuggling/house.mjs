@@ -14,6 +14,7 @@ import { openProvider } from './provider.mjs';
 import { NAMES, freePort, openCanary, openUpstream, reachable } from './upstreams.mjs';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+['SIGINT', 'SIGTERM', 'SIGHUP'].forEach((signal) => process.on(signal, () => process.exit(1)));
 // For trying another build; unset, the one that `cargo build` makes.
 const KEYCARD = process.env.KEYCARD_BINARY ?? join(ROOT, 'target', 'debug', 'keycard');
 

@@ -97,11 +97,19 @@ async function openServer(name, folder) {
   const [command, args, peacefully] = KINDS[name](folder, port);
   // /usr/sbin is not on everybody's path, and both live there.
   const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };
-  const child = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  // A group of its own, since Apache's workers outlive a parent that is killed.
+  const child = spawn(command, args, { env, detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text) => { said += text; });
   const ended = new Promise((resolve) => { child.on('error', resolve).on('exit', resolve); });
-  process.on('exit', () => child.kill('SIGKILL'));
+  const killAll = () => {
+    try {
+      process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // All of them are gone.
+    }
+  };
+  process.on('exit', killAll);
   const log = (file) => (existsSync(join(folder, file)) ? readFileSync(join(folder, file), 'utf8') : '');
   const over = ended.then((how) => { throw new Error(`${name} ended (${how}): ${said}${log('error.log')}`); });
   over.catch(() => {});
@@ -110,7 +118,7 @@ async function openServer(name, folder) {
     port,
     async close() {
       child.kill(peacefully);
-      const timer = setTimeout(() => child.kill('SIGKILL'), BOUND);
+      const timer = setTimeout(killAll, BOUND);
       await ended;
       clearTimeout(timer);
       return log('seen.log').split('\n').filter(Boolean).map((line) => JSON.parse(line));
