@@ -22,7 +22,7 @@ import { stricter } from './stricter.mjs';
 
 const AT_ONCE = 48;
 /** How long an answer that is due may take, and how long silence is waited for where it is an answer too. */
-const PATIENCE = 6_000;
+const PATIENCE = 20_000;
 const SILENCE = 700;
 const MOST_MEMORY = 400 << 10;
 
