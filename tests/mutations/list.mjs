@@ -6,7 +6,7 @@ const span = (letter, from, to) => Array.from({ length: to - from + 1 }, (_, i) 
 export const RULES = [
   ...span('R', 1, 15), 'R18', 'R19', ...span('R', 21, 25), 'R43', 'R44', ...span('R', 47, 56), 'R58',
   ...span('R', 60, 65), 'R67', ...span('R', 70, 73), 'R77', 'R78', 'R81',
-  ...span('A', 1, 15), ...span('A', 19, 23), 'A29', 'A30', 'A40',
+  ...span('A', 1, 15), ...span('A', 19, 23), 'A28', 'A29', 'A30', 'A31', 'A40',
 ];
 
 const lib = (name) => ({ in: 'lib', name });
@@ -652,6 +652,30 @@ export const mutations = [
     find: 'if hides_delimiter(decoded) {',
     replace: 'if hides_delimiter(Vec::new()) {',
     test: lib('domain::path::tests::a29_ambiguous_paths_are_refused'),
+  },
+  {
+    name: 'dots-with-parameters-pass',
+    rules: ['R70', 'A29'],
+    file: 'src/domain/path.rs',
+    find: "        let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();\n",
+    replace: '        let name = segment;\n',
+    test: lib('domain::path::tests::a29_ambiguous_paths_are_refused'),
+  },
+  {
+    name: 'the-host-chooses-the-upstream',
+    rules: ['R70', 'A31'],
+    file: 'src/upstream/client.rs',
+    find: '.authority(address.authority.as_str())',
+    replace: '.authority(facts.origin.authority())',
+    test: lib('upstream::tests::paths::r70_the_judged_bytes_are_the_forwarded_bytes'),
+  },
+  {
+    name: 'a-reply-with-two-framings-passes',
+    rules: ['A28'],
+    file: 'src/upstream/reply.rs',
+    find: 'if coded && declared.is_some() {',
+    replace: 'if coded && declared == Some(0) {',
+    test: lib('upstream::reply::tests::r74_a28_a_reply_with_two_readings_is_refused'),
   },
   {
     name: 'raw-path-is-forwarded',
