@@ -178,6 +178,12 @@ impl VerifiedClaims {
     pub(crate) fn is_plain_jwt(&self) -> bool {
         self.media_type.as_deref().is_none_or(|name| name.eq_ignore_ascii_case("JWT"))
     }
+
+    /// Whether the header leaves `typ` out, as providers did before it was recommended, or says `logout+jwt`. Not plain
+    /// `JWT`: that is what ID tokens say.
+    pub(crate) fn may_be_logout_token(&self) -> bool {
+        self.media_type.as_deref().is_none_or(|name| name.eq_ignore_ascii_case("logout+jwt"))
+    }
 }
 
 /// Strict base64url: no padding, no white space, no stray bits in the last character. One value has one text.
