@@ -41,6 +41,8 @@ const provider = new Provider(issuer, {
     response_types: ['code'],
     token_endpoint_auth_method: 'client_secret_basic',
     id_token_signed_response_alg: 'RS256',
+    backchannel_logout_uri: `${gateway}/bff/backchannel-logout`,
+    backchannel_logout_session_required: true,
   }],
   jwks: { keys: [signingKey()] },
   cookies: { keys: ['the cookies of this provider are worth nothing'] },
@@ -67,6 +69,7 @@ const provider = new Provider(issuer, {
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   features: {
     devInteractions: { enabled: false },
+    backchannelLogout: { enabled: true },
     rpInitiatedLogout: {
       enabled: true,
       logoutSource: (ctx, form) => {

@@ -208,7 +208,7 @@ impl Provider {
 
 /// The registration of the gateway.
 fn client() -> Client {
-    Client { id: CLIENT_ID.to_owned(), secret: CLIENT_SECRET.to_owned() }
+    Client { id: CLIENT_ID.to_owned(), secret: CLIENT_SECRET.to_owned(), logout_path: None }
 }
 
 /// The claims of whoever signs in here.
