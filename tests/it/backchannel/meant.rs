@@ -122,6 +122,9 @@ fn r83_a26_a_provider_speaks_for_its_own_people_only() {
     refuses(&tell(&at("other"), &posing.sign())).expect("another, posing as the right one");
     accepts(&tell(&at("other"), &other.logout_forge().sign()))
         .expect("the same sub and sid at another issuer");
+    for alone in ["sub", "sid"] {
+        accepts(&tell(&at("other"), &other.logout_forge().without(alone))).expect("one of them alone");
+    }
     assert!(is_in(&mut browser));
     accepts(&tell(&at("corp"), &right)).unwrap();
     assert!(!is_in(&mut browser));
