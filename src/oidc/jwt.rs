@@ -179,10 +179,13 @@ impl VerifiedClaims {
         self.media_type.as_deref().is_none_or(|name| name.eq_ignore_ascii_case("JWT"))
     }
 
-    /// Whether the header leaves `typ` out, as providers did before it was recommended, or says `logout+jwt`. Not plain
-    /// `JWT`: that is what ID tokens say.
-    pub(crate) fn may_be_logout_token(&self) -> bool {
-        self.media_type.as_deref().is_none_or(|name| name.eq_ignore_ascii_case("logout+jwt"))
+    /// Whether the header says `logout+jwt` or, unless that is too little, leaves `typ` out, as providers did before it
+    /// was recommended. Not plain `JWT`: that is what ID tokens say.
+    pub(crate) fn may_be_logout_token(&self, strict: bool) -> bool {
+        match self.media_type.as_deref() {
+            Some(name) => name.eq_ignore_ascii_case("logout+jwt"),
+            None => !strict,
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn judge(
     now: Timestamp,
 ) -> Result<LogoutNotice, Refusal> {
     let claims = token.claims();
-    if !token.may_be_logout_token() || !is_logout(claims) {
+    if !token.may_be_logout_token(settings.strict_typ) || !is_logout(claims) {
         return Err(Refusal::OtherKind);
     }
     // An ID token has one, a logout token must not (section 2.4): whatever is in it.

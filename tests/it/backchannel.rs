@@ -136,6 +136,13 @@ fn r83_the_algorithm_is_the_one_of_id_tokens() {
 }
 
 #[test]
+fn r83_no_typ_is_too_little_where_the_configuration_says_so() {
+    let setting = Setting::with(|plan| plan.provider_extra("strict_typ = true"));
+    run(&setting, &[("r83 no typ", |f| f.with_header("typ", json!(null)))], false);
+    run(&setting, &[("r83 typ logout+jwt", |f| f.sign())], true);
+}
+
+#[test]
 fn r83_a_key_that_is_new_is_fetched_for_a_logout_token_too() {
     let setting = Setting::new();
     let mut browsers = two(&setting);

@@ -477,7 +477,7 @@ export const mutations = [
   {
     name: 'a-long-cookie',
     rules: ['R53'],
-    file: 'src/keyring.rs',
+    file: 'src/keyring/random.rs',
     find: 'Ticket::parse(&new_text::<32>()?).ok_or(NoRandomness)',
     replace: 'Ticket::parse(&new_text::<96>()?).ok_or(NoRandomness)',
     and: [
