@@ -191,6 +191,8 @@ pub struct ProviderSettings {
     pub http_proxy: Option<Url>,
     /// `id_token_hint`: whether logout hands the ID token back to the provider.
     pub id_token_hint: bool,
+    /// `strict_typ`: whether a logout token has to name its kind (ASVS 10.5.5).
+    pub strict_typ: bool,
 }
 
 /// How the client proves itself at the token endpoint (OpenID Connect Core section 9).

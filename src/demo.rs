@@ -107,7 +107,11 @@ impl Demo {
             config: kept.then_some(config.as_str()),
         });
         let key = Arc::new(key(&folder)?);
-        let client = Client { id: configuration::CLIENT_ID.to_owned(), secret: secret.to_string() };
+        let client = Client {
+            id: configuration::CLIENT_ID.to_owned(),
+            secret: secret.to_string(),
+            logout_path: Some(configuration::LOGOUT_PATH.to_owned()),
+        };
         let idp = Idp::new(&issuer, &home, client, &password, Arc::clone(&key), Arc::clone(&clock))?;
         let apps = Apps::new(key, idp.api_audience(), Arc::clone(&clock))?;
         let (idp, apps) = (web::Data::new(idp), web::Data::new(apps));

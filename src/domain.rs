@@ -10,6 +10,7 @@ pub mod csrf;
 pub mod ending;
 pub mod identity;
 pub mod login;
+pub mod logout;
 pub mod origin;
 pub mod path;
 pub mod policy;

@@ -6,11 +6,12 @@
 //! A request comes in as facts and perhaps a ticket ([`crate::inbound`] has read them). It finds its route, its
 //! ticket is turned into a standing, policy decides, and the outcome goes back: a permit to forward, a login to
 //! begin, a challenge, a refusal. [`login`] begins and completes sign-ins; [`ending`] is the one door for ends;
-//! [`operating`] answers operators.
+//! [`notice`] hears providers, [`operating`] answers operators.
 
 pub mod ending;
 pub mod live;
 pub mod login;
+pub mod notice;
 pub mod operating;
 mod state;
 

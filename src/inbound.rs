@@ -11,6 +11,7 @@
 
 pub mod admin;
 mod answer;
+mod backchannel;
 mod colour;
 mod cookie;
 mod envelope;
@@ -167,6 +168,7 @@ fn read_visit(
 enum Endpoint {
     Login,
     Callback(Option<ProviderId>),
+    BackChannelLogout(Option<ProviderId>),
     Logout,
     SignedOut,
     User,
@@ -185,14 +187,19 @@ fn endpoint(desk: &Desk, visit: &Visit) -> Option<Endpoint> {
     Some(match path.as_str().strip_prefix(prefix).unwrap_or_default() {
         "/login" => Endpoint::Login,
         "/callback" => Endpoint::Callback(None),
+        "/backchannel-logout" => Endpoint::BackChannelLogout(None),
         "/logout" => Endpoint::Logout,
         "/signed-out" => Endpoint::SignedOut,
         "/user" => Endpoint::User,
         "/events" => Endpoint::Events,
-        other => match other.strip_prefix("/callback/").and_then(ProviderId::parse) {
-            Some(provider) => Endpoint::Callback(Some(provider)),
-            None => Endpoint::Unknown,
-        },
+        other => {
+            let named = |endpoint: &str| other.strip_prefix(endpoint).and_then(ProviderId::parse);
+            match (named("/callback/"), named("/backchannel-logout/")) {
+                (Some(provider), _) => Endpoint::Callback(Some(provider)),
+                (_, Some(provider)) => Endpoint::BackChannelLogout(Some(provider)),
+                (None, None) => Endpoint::Unknown,
+            }
+        }
     })
 }
 
@@ -212,6 +219,11 @@ async fn dispatch(
         return proxy::forward(&request, ticket, body, &visit, &desk, &upstreams).await;
     };
     let response = match endpoint {
+        // Reads its body itself.
+        Endpoint::BackChannelLogout(provider) if post => {
+            return backchannel::hear(provider, &request, body, &desk).await;
+        }
+        Endpoint::BackChannelLogout(_) => backchannel::wrong_method(),
         Endpoint::Login if get => login::begin(ticket, &visit, &desk).await,
         Endpoint::Callback(provider) if get => login::complete(provider, &session, &visit, &desk).await,
         Endpoint::Logout if get => logout::by_get(ticket, &session, &visit, &desk).await,
@@ -223,6 +235,6 @@ async fn dispatch(
         Endpoint::Logout => error::method("GET, POST").respond(&desk.pages, &visit.voice, "endpoint", None),
         _ => error::method("GET").respond(&desk.pages, &visit.voice, "endpoint", None),
     };
-    // Our endpoints read no body.
+    // No other endpoint of ours reads a body.
     unread::hold(response, body.into_inner())
 }

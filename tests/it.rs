@@ -15,6 +15,7 @@
 mod it {
     mod access_log;
     mod authorization_response;
+    mod backchannel;
     mod binary;
     mod check;
     mod contract;

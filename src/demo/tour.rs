@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 struct Step {
     /// What to do.
     what: &'static str,
-    /// What to see; `{home}`, `{password}`, `{admin}` and `{token_file}` are filled in.
+    /// What to see; `{home}`, `{issuer}`, `{password}`, `{admin}` and `{token_file}` are filled in.
     see: &'static [&'static str],
     /// Whether the house can do it yet.
     there: bool,
@@ -64,6 +64,11 @@ const TOUR: &[Step] = &[
         there: ADMIN_LISTENER,
     },
     Step {
+        what: "Sign in once more, open {issuer}/ in another tab and sign out there. The page of the app notices.",
+        see: &["The provider has told the gateway (back-channel logout). No browser carried that message."],
+        there: true,
+    },
+    Step {
         what: "Stop the demo with Ctrl-C, start it again, and reload: still signed in.",
         see: &[],
         there: SURVIVES_RESTART,
@@ -97,6 +102,7 @@ fn write(text: &mut String, run: &Run<'_>) -> std::fmt::Result {
     let filled = |line: &str| {
         [
             ("{home}", run.home),
+            ("{issuer}", run.issuer),
             ("{password}", run.password),
             ("{admin}", run.admin),
             ("{token_file}", run.token_file),

@@ -144,6 +144,7 @@ pub fn login(refusal: &LoginRefusal) -> Fault {
             bad("bad-callback", words::BAD_CALLBACK)
         }
         LoginRefusal::Elsewhere | LoginRefusal::WrongIssuer => bad("wrong-provider", words::WRONG_PROVIDER),
+        LoginRefusal::SignedOut => bad("signed-out-meanwhile", words::SIGNED_OUT_MEANWHILE),
         LoginRefusal::Expired => bad("login-expired", words::LOGIN_EXPIRED),
         LoginRefusal::Unbound => Fault { kind: Kind::Loop, ..bad("cookie-lost", words::COOKIE_LOST) },
         LoginRefusal::AlreadyUsed => Fault { kind: Kind::Loop, ..bad("login-used", words::LOGIN_USED) },

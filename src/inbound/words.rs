@@ -206,6 +206,11 @@ pages! {
             "The answer to your sign-in did not come from where you were sent.", "Nobody has been signed in.";
         de "Die Antwort kam von der falschen Stelle",
             "Die Antwort auf deine Anmeldung kam nicht von dort, wohin du geschickt wurdest.", "Niemand wurde angemeldet.";
+    /// A logout of the provider was faster.
+    SIGNED_OUT_MEANWHILE
+        en "You were signed out meanwhile", "Your sign-in service ended this sign-in before it was completed.", "";
+        de "Du wurdest inzwischen abgemeldet",
+            "Dein Anmeldedienst hat diese Anmeldung beendet, bevor sie abgeschlossen war.", "";
     /// Too late.
     LOGIN_EXPIRED
         en "The sign-in took too long", "For your safety a sign-in is valid for ten minutes only.", "";

@@ -199,6 +199,19 @@ scene('a page notices that its session is over', async ({ context, page }) => {
   assert.deepEqual(await portrait(page, 'demo-app-ended'), { overflow: false });
 });
 
+scene('r84 who signs out at the provider is out here too, and the page notices', async ({ context, page }) => {
+  await toSignIn(page);
+  await signInAs(page, 'chloe');
+  await greeting(page, 'Hello, Chloé Doyle');
+  const other = await context.newPage();
+  await other.goto(`${demo.idp}/`);
+  await other.click('button[value=yes]');
+  await other.getByText('told when you sign out').waitFor();
+  await until('the gateway has heard', async () => (await context.request.get(`${demo.home}/bff/user`)).status() === 401, 1000);
+  await page.bringToFront();
+  await greeting(page, 'Your session has ended');
+});
+
 scene('all of it works by keyboard, and no is an answer', async ({ page }) => {
   await page.goto(`${demo.home}/`);
   await greeting(page, 'Nobody is signed in');

@@ -130,6 +130,7 @@ fn fingerprint(settings: &Settings) -> String {
         write!(text, "{:?} {} {:?}", one.endpoint_hosts, one.userinfo, one.requested).unwrap();
         write!(text, "{:?} {:?} {:?}", one.extra_params, one.clock_skew, one.timeout).unwrap();
         write!(text, "{:?} {:?} {}", one.ca_pem, one.http_proxy, one.id_token_hint).unwrap();
+        write!(text, " {}", one.strict_typ).unwrap();
     }
     write!(text, "{identity:?} {:?} {log:?}", routes.iter().collect::<Vec<_>>()).unwrap();
     text
