@@ -51,7 +51,6 @@ export async function webkit(name) {
       LANG: 'C.UTF-8',
       // There is no graphics card, and no bus of a desktop.
       LIBGL_ALWAYS_SOFTWARE: '1',
-      WEBKIT_DISABLE_COMPOSITING_MODE: '1',
       GSETTINGS_BACKEND: 'memory',
       NO_AT_BRIDGE: '1',
       no_proxy: '*',

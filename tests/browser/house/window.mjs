@@ -94,6 +94,8 @@ export class Window {
 
   /** A picture for people to look at. */
   async picture(name) {
+    // What was drawn last may be older than what is there.
+    await this.script('await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))');
     const png = await this.#send('TakeScreenshot', { full: false });
     writeFileSync(join(SCREENSHOTS, `${this.#name}-${name}.png`), Buffer.from(png.value ?? png, 'base64'));
   }
