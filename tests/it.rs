@@ -20,6 +20,7 @@ mod it {
     mod cookies;
     mod coverage;
     mod csrf;
+    mod deployment;
     mod documents;
     mod endpoints;
     mod house;
