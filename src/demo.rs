@@ -102,7 +102,8 @@ impl Demo {
             issuer: &issuer,
             password: &password,
             admin: &format!("http://127.0.0.1:{}", ports.admin),
-            token_file: &folder.path().join(configuration::ADMIN_TOKEN_FILE).display().to_string(),
+            program: &folder::program(),
+            token_file: &folder.path().join(configuration::ADMIN_TOKEN_FILE),
             taken: (port != 0 && port != ports.gateway).then_some(port),
             config: kept.then_some(config.as_str()),
         });

@@ -22,6 +22,7 @@ mod it {
     mod cookies;
     mod coverage;
     mod csrf;
+    mod deployment;
     mod documents;
     mod endpoints;
     mod events;

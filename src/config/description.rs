@@ -82,7 +82,7 @@ fn server(settings: &Settings) -> Vec<Row> {
         row(["sessions in", &format!("{}, sealed with {keys}", session.store.place())]),
         row(["pages", &templates]),
         row(["log", &format!("{format}, {}", settings.log.level.to_string().to_lowercase())]),
-        row(["keys from the environment", &list(settings.from_environment.clone(), "none")]),
+        row(["set by the environment", &list(settings.from_environment.clone(), "none")]),
     ]
 }
 

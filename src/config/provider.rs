@@ -93,7 +93,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::optional(
         "ca_file",
         Kind::Text,
-        "PEM certificates that are trusted for this provider besides the system's roots; without it, these alone.",
+        "PEM certificates that are trusted for this provider besides the system's roots; without it, the system's roots alone.",
     ),
     Key::optional(
         "http_proxy",
