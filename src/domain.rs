@@ -7,12 +7,14 @@
 pub mod algorithm;
 pub mod claim;
 pub mod csrf;
+pub mod door;
 pub mod ending;
 pub mod identity;
 pub mod login;
 pub mod origin;
 pub mod path;
 pub mod policy;
+pub mod rate;
 pub mod request;
 pub mod return_to;
 pub mod route;

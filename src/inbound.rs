@@ -3,7 +3,8 @@
 //! I own: every endpoint, the layers around them and their order; actix lives here and in `app`. I may call: `domain`,
 //! `gateway`, `keyring`, `upstream`. I never decide who may pass: that is `domain::policy`, asked through the gateway.
 //!
-//! A request passes, from the outside in: `log::access_line` (its id and its one line), `threshold` (host, path,
+//! A request passes, from the outside in: the `sentry` (its bytes, before the framework has them),
+//! `log::access_line` (its id and its one line), `threshold` (host, path,
 //! cookies, raw and exact), the cookie envelope (`envelope`), and then `dispatch`, which knows every endpoint.
 //!
 //! Two more doors, on addresses of their own, have none of these layers: [`health`] for probes and [`admin`] for
@@ -23,6 +24,8 @@ mod login;
 mod logout;
 mod pages;
 mod proxy;
+pub mod sentry;
+pub mod throttle;
 mod unread;
 mod user;
 mod visit;
@@ -46,6 +49,8 @@ use answer::Fault;
 use http::Method;
 use ipnet::IpNet;
 use std::sync::Arc;
+use std::time::Duration;
+use throttle::Throttle;
 use visit::{Visit, Voice};
 
 /// What the people at the door need to know.
@@ -64,6 +69,8 @@ pub struct Desk {
     pub identity: IdentityRule,
     /// The pages.
     pub pages: Pages,
+    /// How often one sender may begin or finish a sign-in.
+    pub throttle: Throttle,
 }
 
 /// The whole application: every layer and every endpoint, in order. One for each worker.
@@ -91,6 +98,8 @@ pub fn application(
         .wrap(from_fn(threshold))
         // Outermost: nothing happens without its line.
         .wrap(from_fn(log::access_line))
+        // Around everything: the sentry hears when an answer is complete.
+        .wrap(from_fn(sentry::take_turns))
 }
 
 /// Reads host, path and cookies of a request, and refuses what could be understood in two ways.
@@ -191,6 +200,30 @@ fn endpoint(desk: &Desk, visit: &Visit) -> Option<Endpoint> {
     })
 }
 
+impl Endpoint {
+    /// Its name in the log.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Callback(_) => "callback",
+            Self::Logout => "logout",
+            Self::SignedOut => "signed-out",
+            Self::User => "user",
+            Self::Unknown => "endpoint",
+        }
+    }
+}
+
+/// Sign-ins cost the provider something, too: one sender gets only so many (R79). The error is the time to wait.
+fn throttle(endpoint: &Endpoint, visit: &Visit, desk: &Desk) -> Result<(), Duration> {
+    match endpoint {
+        Endpoint::Login | Endpoint::Callback(_) => {
+            desk.throttle.admit(endpoint.name(), visit.facts.client, desk.gateway.clock.now())
+        }
+        Endpoint::Logout | Endpoint::SignedOut | Endpoint::User | Endpoint::Unknown => Ok(()),
+    }
+}
+
 async fn dispatch(
     request: HttpRequest,
     session: Session,
@@ -206,6 +239,10 @@ async fn dispatch(
     let Some(endpoint) = endpoint(&desk, &visit) else {
         return proxy::forward(&request, ticket, body, &visit, &desk, &upstreams).await;
     };
+    if let Err(wait) = throttle(&endpoint, &visit, &desk) {
+        let response = error::too_often(wait).respond(&desk.pages, &visit.voice, endpoint.name(), None);
+        return unread::hold(response, body.into_inner());
+    }
     let response = match endpoint {
         Endpoint::Login if get => login::begin(ticket, &visit, &desk).await,
         Endpoint::Callback(provider) if get => login::complete(provider, &session, &visit, &desk).await,

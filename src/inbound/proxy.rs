@@ -6,17 +6,17 @@
 
 use super::answer::{Fault, Way, noted, redirect};
 use super::visit::{Note, Visit};
-use super::{Desk, error, facts, unread};
+use super::{Desk, error, facts, sentry, unread};
 use crate::domain::policy::{Permit, Refusal, WhySignIn};
 use crate::domain::return_to::ReturnTo;
 use crate::domain::route::Route;
 use crate::domain::session::{Session, Ticket};
 use crate::gateway::Outcome;
 use crate::ports::Entry;
-use crate::upstream::Upstreams;
 use crate::upstream::body::{BodySender, UpstreamBody};
 use crate::upstream::headers::{ForwardedFacts, PeerTrust, UpstreamHead};
 use crate::upstream::reply::{ReplyBody, ReplyError, UpstreamReply};
+use crate::upstream::{UpstreamError, Upstreams};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, StatusCode, Version};
@@ -137,7 +137,11 @@ async fn pass(
         Ok(reply) => {
             noted(respond(reply, request.version()), Note { route, outcome: "forwarded", ..Note::default() })
         }
-        Err(error) => error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None),
+        Err(error) => {
+            let cut = sentry::fault(request).filter(|_| matches!(error, UpstreamError::ClientAborted));
+            let fault = cut.map_or_else(|| error::upstream(&error), error::broken_body);
+            fault.respond(&desk.pages, &visit.voice, &route, None)
+        }
     };
     unread::hold(response, being_answered)
 }
