@@ -36,9 +36,9 @@ impl Rate {
     /// # Errors
     /// How long to wait, where it is too often.
     pub fn admit(self, spent: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, Duration> {
-        // A clock that was set back must not lock anybody out for longer than the span.
         let full = now.plus(self.within);
-        let spent = spent.map_or(now, |moment| moment.clamp(now, full));
+        // Nobody has spent more than all: then the clock was set back, and what was before it does not count.
+        let spent = spent.filter(|moment| *moment <= full).map_or(now, |moment| moment.max(now));
         let next = spent.plus(self.within / self.times);
         if next > full { Err(next.since(full)) } else { Ok(next) }
     }
@@ -87,10 +87,10 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_locks_nobody_out_for_long() {
+    fn a_clock_that_was_set_back_locks_nobody_out() {
         let rate = Rate::new(1, Duration::from_secs(10)).unwrap();
         let later = rate.admit(None, Timestamp::from_unix_seconds(100_000)).unwrap();
-        assert_eq!(rate.admit(Some(later), Timestamp::from_unix_seconds(5)), Err(Duration::from_secs(10)));
+        assert!(rate.admit(Some(later), Timestamp::from_unix_seconds(5)).is_ok());
     }
 
     #[test]

@@ -170,6 +170,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Guarded<Io> {
                 refusal.code(),
                 self.began,
             );
+            // A head in order whose body is wrong from the first byte is not passed on, either.
+            self.judged.clear();
             self.stage = Stage::Refusing { answer: BytesMut::from(&refusal.answer(&id)[..]) };
             self.reading.set(LINGER);
         } else {
