@@ -52,6 +52,9 @@ use tokio::time::{Instant, timeout};
 /// counts the idle time. Its own clock is only there for what nobody thought of.
 const BESIDES: Duration = Duration::from_secs(60);
 
+/// Connections at a time that are told that there is no room for them; more wait in the listener's queue.
+const MOST_TURNED_AWAY: usize = 256;
+
 /// What each connection needs to know.
 pub struct Post {
     head: HeadLimits,
@@ -68,6 +71,7 @@ pub struct Sentry {
     post: Arc<Post>,
     gate: Arc<Gate>,
     trusted_proxies: Arc<[IpNet]>,
+    max_connections: usize,
 }
 
 impl Sentry {
@@ -84,7 +88,12 @@ impl Sentry {
         let (body_stall, write_stall) = (limits.body_stall_timeout, limits.write_stall_timeout);
         let post = Post { head, header_timeout, keep_alive, body_stall, write_stall, ledger };
         let gate = Gate::new(limits.max_connections, limits.max_connections_per_address);
-        Self { post: Arc::new(post), gate: Arc::new(gate), trusted_proxies: trusted_proxies.into() }
+        Self {
+            post: Arc::new(post),
+            gate: Arc::new(gate),
+            trusted_proxies: trusted_proxies.into(),
+            max_connections: limits.max_connections,
+        }
     }
 
     /// Adds the public door to a server: `listener`, the sentry, and behind it what `application` makes for each
@@ -110,6 +119,8 @@ impl Sentry {
     {
         let address = listener.local_addr()?;
         let draining = server.graceful_shutdown_signal();
+        // Those that are being turned away are counted by nobody else.
+        let server = server.max_concurrent_connections(self.max_connections.saturating_add(MOST_TURNED_AWAY));
         server.listen("public", listener, move || {
             let (sentry, draining) = (self.clone(), draining.clone());
             let application = application().into_factory().map_err(|error| error.into().error_response());

@@ -22,8 +22,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-/// What is read at once; also how much of a next request is held while this one is answered.
+/// What is read at once of a body; also how much of a next request is held while this one is answered.
 const PIECE: usize = 32 * 1024;
+
+/// What is read at once of anything else: an idle connection costs little.
+const HEAD_PIECE: usize = 4 * 1024;
 
 /// How long a client that is being sent away may take to hear it.
 pub const LINGER: Duration = Duration::from_secs(1);
@@ -107,7 +110,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Guarded<Io> {
         let at = self.reader.at();
         match (before, at) {
             (At::Start, At::Head) => {
-                // The first head has had its time since the connection was made.
+                // From the first byte on; until then the connection was idle, or new.
                 self.reading.set(self.post.header_timeout);
                 self.began = Instant::now();
             }
@@ -129,6 +132,10 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Guarded<Io> {
         self.reply.next();
         (self.busy, self.replied) = (false, false);
         self.began = Instant::now();
+        self.judged = BytesMut::new();
+        if self.came.is_empty() {
+            self.came = BytesMut::new();
+        }
         let idle = if self.came.is_empty() { self.post.keep_alive } else { self.post.header_timeout };
         self.reading.set(idle);
     }
@@ -185,7 +192,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Guarded<Io> {
 
     /// Reads some more, or finds out that it was waited for long enough.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.came.reserve(PIECE);
+        self.came.reserve(if self.reader.at() == At::Body { PIECE } else { HEAD_PIECE });
         match tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.came) {
             Poll::Ready(Ok(0)) => {
                 self.ended = true;
@@ -360,3 +367,6 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<Io> {
         this.poll_drop(cx).map(Ok)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -184,6 +184,10 @@ impl HeadReader {
         if facts.chunked && facts.length.is_some() {
             return Err(Refusal::TwoFramings);
         }
+        // RFC 1945 section 8.3; there are no chunks to say it otherwise.
+        if !request.is_1_1 && request.method == "POST" && facts.length.is_none() {
+            return Err(Refusal::ContentLength);
+        }
         if facts.strange_expectation {
             return Err(Refusal::Expectation);
         }

@@ -33,6 +33,11 @@ impl Turn {
         self.answered.get()
     }
 
+    /// To be held until the whole answer is made.
+    pub fn answering(self: &Rc<Self>) -> Answering {
+        Answering(Rc::clone(self))
+    }
+
     /// The body broke a rule: the application sees it break off, and can say why.
     pub fn blame(&self, refusal: Refusal) {
         self.fault.set(Some(refusal));
@@ -52,12 +57,13 @@ pub async fn take_turns(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let answering = request.conn_data::<Rc<Turn>>().map(|turn| Answering(Rc::clone(turn)));
+    let answering = request.conn_data::<Rc<Turn>>().map(Turn::answering);
     let response = next.call(request).await?;
     Ok(response.map_body(|_, body| BoxBody::new(Turned { body, _answering: answering })))
 }
 
-struct Answering(Rc<Turn>);
+/// An answer in the making.
+pub struct Answering(Rc<Turn>);
 
 impl Drop for Answering {
     fn drop(&mut self) {

@@ -74,6 +74,7 @@ fn r74_framings() {
     }
     let old = "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     assert_eq!(verdict(old.as_bytes()), Err(Refusal::TransferEncoding));
+    assert_eq!(verdict(b"POST / HTTP/1.0\r\n\r\n"), Err(Refusal::ContentLength));
     for good in
         ["Content-Length: 0\r\n", "Transfer-Encoding: Chunked\r\n", "Expect: 100-Continue\r\n", "X:y\r\n"]
     {
