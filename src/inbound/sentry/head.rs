@@ -46,6 +46,10 @@ pub struct HeadReader {
     after_cr: bool,
     seen: usize,
     skipped_empty: bool,
+    /// Of the request line, so far.
+    spaces: usize,
+    /// Bytes of the request target, so far.
+    target: usize,
     request: Option<RequestLine>,
     kept: Vec<u8>,
     fields: usize,
@@ -77,6 +81,8 @@ impl HeadReader {
             after_cr: false,
             seen: 0,
             skipped_empty: false,
+            spaces: 0,
+            target: 0,
             request: None,
             kept: Vec::new(),
             fields: 0,
@@ -124,18 +130,21 @@ impl HeadReader {
         }
     }
 
-    /// What is no request at all is not waited for.
-    fn judge_beginning(&self, byte: u8) -> Result<(), Refusal> {
-        match self.line.iter().position(|byte| *byte == b' ') {
-            None if !grammar::is_token_byte(byte) => Err(Refusal::RequestLine),
-            None if self.line.len() > grammar::LONGEST_METHOD => Err(Refusal::Method),
-            Some(0) => Err(Refusal::RequestLine),
-            Some(end) => {
-                let target = self.line[end + 1..].iter().take_while(|byte| **byte != b' ').count();
-                // Counted only where it can just have become too long.
-                if target > self.limits.uri { Err(Refusal::UriTooLong) } else { Ok(()) }
+    /// What is no request at all is not waited for. Constant work for each byte.
+    fn judge_beginning(&mut self, byte: u8) -> Result<(), Refusal> {
+        match (byte, self.spaces) {
+            (b' ', _) if self.line.len() == 1 => Err(Refusal::RequestLine),
+            (b' ', _) => {
+                self.spaces += 1;
+                Ok(())
             }
-            None => Ok(()),
+            (byte, 0) if !grammar::is_token_byte(byte) => Err(Refusal::RequestLine),
+            (_, 0) if self.line.len() > grammar::LONGEST_METHOD => Err(Refusal::Method),
+            (_, 1) => {
+                self.target += 1;
+                if self.target > self.limits.uri { Err(Refusal::UriTooLong) } else { Ok(()) }
+            }
+            _ => Ok(()),
         }
     }
 
