@@ -37,6 +37,7 @@ use crate::config::environment::Environment;
 use crate::config::problem::Problems;
 use crate::domain::algorithm::SigningAlgorithm;
 use crate::domain::claim::ClaimPath;
+use crate::domain::door::DoorLimits;
 use crate::domain::identity::{IdentityRule, Issuer, ProviderId};
 use crate::domain::login::Requested;
 use crate::domain::origin::Origins;
@@ -93,6 +94,8 @@ pub struct ServerSettings {
     pub header_timeout: Duration,
     /// `keep_alive`: how long an idle client connection is kept.
     pub keep_alive: Duration,
+    /// The limits of the public door.
+    pub limits: DoorLimits,
     /// `drain_timeout`: how long requests in flight may go on after SIGTERM.
     pub drain_timeout: Duration,
     /// `health_listen`: the door for probes, if there is one.

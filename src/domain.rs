@@ -7,6 +7,7 @@
 pub mod algorithm;
 pub mod claim;
 pub mod csrf;
+pub mod door;
 pub mod ending;
 pub mod identity;
 pub mod login;
@@ -14,6 +15,7 @@ pub mod logout;
 pub mod origin;
 pub mod path;
 pub mod policy;
+pub mod rate;
 pub mod request;
 pub mod return_to;
 pub mod route;

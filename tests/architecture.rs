@@ -41,6 +41,9 @@ const PLAN: &[(&str, &[&str])] = &[
 /// What is used in some places only: the token, and the path prefixes under `src/` that may name it.
 const FENCES: &[(&str, &[&str])] = &[
     ("actix_web", &["inbound", "app", "demo", "main"]),
+    ("actix_http", &["inbound/sentry"]),
+    ("actix_server", &["app", "inbound/sentry"]),
+    ("actix_service", &["inbound/sentry"]),
     ("actix_session", &["inbound"]),
     ("openidconnect", &["oidc"]),
     ("reqwest", &["cli", "oidc"]),

@@ -38,6 +38,7 @@ mod it {
     mod operating;
     mod provider_tls;
     mod proxying;
+    mod sentry;
     mod slow_heads;
     mod stopping;
     mod stores;

@@ -7,6 +7,7 @@
 use super::answer::{Fault, Way};
 use super::facts::BadRequest;
 use super::pages::Kind;
+use super::sentry::Refusal;
 use super::tunnel::BadHandshake;
 use super::words::{self, Wording};
 use crate::domain::csrf::CsrfRefusal;
@@ -16,6 +17,7 @@ use crate::gateway::GatewayError;
 use crate::ports::ProviderError;
 use crate::upstream::UpstreamError;
 use actix_web::http::StatusCode;
+use std::time::Duration;
 
 fn fault(status: StatusCode, code: &'static str, wording: &'static Wording) -> Fault {
     let (kind, way, cause) = (Kind::Error, Way::FrontPage, String::new());
@@ -77,6 +79,24 @@ pub fn no_admin_token() -> Fault {
 /// At the operators' door, with parameters that do not say exactly which sessions are meant.
 pub fn bad_admin_request() -> Fault {
     fault(StatusCode::BAD_REQUEST, "bad-admin-request", words::BAD_ADMIN_REQUEST)
+}
+
+/// Too many sign-ins from one address.
+pub fn too_often(wait: Duration) -> Fault {
+    let fault = fault(StatusCode::TOO_MANY_REQUESTS, "too-many-sign-ins", words::TOO_OFTEN);
+    let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
+    Fault { way: Way::Retry, retry_after: Some(seconds), ..fault }
+}
+
+/// A request body that the sentry cut off.
+pub fn broken_body(refusal: Refusal) -> Fault {
+    let cause = refusal.code().to_owned();
+    match refusal {
+        Refusal::BodyTimeout => {
+            Fault { cause, ..fault(StatusCode::REQUEST_TIMEOUT, "client-stalled", words::STALLED) }
+        }
+        _ => Fault { cause, ..fault(StatusCode::BAD_REQUEST, "bad-framing", words::BAD_REQUEST) },
+    }
 }
 
 /// `GET login` by a script.

@@ -8,7 +8,7 @@ use super::answer::{Fault, Way, noted, redirect};
 use super::tunnel::{self, Handshake, Opened, read_handshake};
 use super::visit::{Note, Visit};
 use super::watched::{Watched, watch};
-use super::{Desk, error, facts, unread};
+use super::{Desk, error, facts, sentry, unread};
 use crate::domain::policy::{Permit, Refusal, WhySignIn};
 use crate::domain::return_to::ReturnTo;
 use crate::domain::route::Route;
@@ -16,10 +16,10 @@ use crate::domain::session::{Session, Ticket, WhyOver};
 use crate::gateway::Outcome;
 use crate::gateway::live::Vigil;
 use crate::ports::Entry;
-use crate::upstream::Upstreams;
 use crate::upstream::body::{BodySender, UpstreamBody};
 use crate::upstream::headers::{ForwardedFacts, PeerTrust, UpstreamHead};
 use crate::upstream::reply::UpstreamReply;
+use crate::upstream::{UpstreamError, Upstreams};
 use actix_web::body::BodySize;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, StatusCode, Version};
@@ -164,7 +164,11 @@ impl Call<'_> {
                 let response = respond(reply, request.version(), vigil, desk);
                 noted(response, Note { route, outcome: "forwarded", ..Note::default() })
             }
-            Ok(Err(error)) => error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None),
+            Ok(Err(error)) => {
+                let cut = sentry::fault(request).filter(|_| matches!(error, UpstreamError::ClientAborted));
+                let fault = cut.map_or_else(|| error::upstream(&error), error::broken_body);
+                fault.respond(&desk.pages, &visit.voice, &route, None)
+            }
         };
         unread::hold(response, being_answered)
     }

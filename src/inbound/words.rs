@@ -123,6 +123,12 @@ pages! {
     NO_PEER
         en "Bad request", "It is not known where this request came from.", LATER;
         de "Ungültige Anfrage", "Es ist nicht bekannt, woher diese Anfrage kam.", SPAETER;
+    /// Too many sign-ins.
+    TOO_OFTEN
+        en "Too many sign-ins", "There were too many sign-ins from your network in a short time.",
+            "Please wait a moment and try again.";
+        de "Zu viele Anmeldungen", "Aus deinem Netz kamen in kurzer Zeit zu viele Anmeldungen.",
+            "Bitte warte einen Moment und versuche es noch einmal.";
     /// Nothing there.
     NOT_FOUND
         en "Not found", "There is nothing at this address.", "";

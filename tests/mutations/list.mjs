@@ -5,8 +5,8 @@
 const span = (letter, from, to) => Array.from({ length: to - from + 1 }, (_, i) => `${letter}${from + i}`);
 export const RULES = [
   ...span('R', 1, 15), 'R18', 'R19', ...span('R', 21, 25), 'R43', 'R44', ...span('R', 47, 56), 'R58',
-  ...span('R', 60, 65), 'R67', ...span('R', 70, 73), 'R77', 'R78', 'R81', ...span('R', 83, 85),
-  ...span('A', 1, 15), ...span('A', 19, 23), 'A26', ...span('A', 28, 31), 'A40',
+  ...span('R', 60, 65), 'R67', ...span('R', 70, 75), ...span('R', 77, 79), 'R81', ...span('R', 83, 85),
+  ...span('A', 1, 15), ...span('A', 19, 23), 'A26', ...span('A', 28, 33), 'A40',
 ];
 
 const lib = (name) => ({ in: 'lib', name });
@@ -862,5 +862,78 @@ export const mutations = [
     find: '[b"sid", issuer.as_str().as_bytes(), provider_sid.as_bytes()]',
     replace: '[b"sid", &issuer.as_str().as_bytes()[..4], provider_sid.as_bytes()]',
     test: it('backchannel::meant::r83_a26_a_provider_speaks_for_its_own_people_only'),
+  },
+  // --- the sentry at the public door
+  {
+    name: 'two-framings',
+    rules: ['R74'],
+    file: 'src/inbound/sentry/head.rs',
+    find: 'if facts.chunked && facts.length.is_some() {',
+    replace: 'if facts.chunked && facts.length == Some(u64::MAX) {',
+    test: lib('inbound::sentry::reader::tests::r74_framings'),
+  },
+  {
+    name: 'chunks-end-anywhere',
+    rules: ['R74'],
+    file: 'src/inbound/sentry/body.rs',
+    find: '(At::DataCr, b\'\\r\') => Ok(At::DataLf),',
+    replace: '(At::DataCr, _) => Ok(At::DataLf),',
+    test: lib('inbound::sentry::reader::tests::r74_chunks'),
+  },
+  {
+    name: 'any-line-end',
+    rules: ['R75', 'A28'],
+    file: 'src/inbound/sentry/head.rs',
+    find: 'b\'\\n\' if !self.after_cr => Err(Refusal::BareLf),',
+    replace: 'b\'\\n\' if self.seen == 0 => Err(Refusal::BareLf),',
+    test: it('it::sentry::t9_a28_r74_r75_a_refused_head_leaves_a_line_and_its_canary_goes_nowhere'),
+  },
+  {
+    name: 'the-next-request-does-not-wait',
+    rules: ['A28'],
+    file: 'src/inbound/sentry/guarded.rs',
+    find: 'let is_over = this.turn.is_answered() && this.reply.seen().is_some();',
+    replace: 'let is_over = this.reply.seen().is_some();',
+    test: lib('inbound::sentry::guarded::tests::r74_the_next_request_comes_with_the_last_byte_of_the_answer'),
+  },
+  {
+    name: 'only-the-first-head-has-a-deadline',
+    rules: ['R79', 'A33'],
+    file: 'src/inbound/sentry/guarded.rs',
+    find: '                self.reading.set(self.post.header_timeout);\n                self.began',
+    replace: '                self.began',
+    test: it('it::sentry::limits::r79_a33_every_head_has_its_time_and_not_only_the_first'),
+  },
+  {
+    name: 'a-reader-may-stop',
+    rules: ['A33'],
+    file: 'src/inbound/sentry/guarded.rs',
+    find: 'this.writing.start(this.post.write_stall);',
+    replace: 'this.writing.clear();',
+    test: it('it::sentry::limits::r79_a33_a_reader_that_stops_is_cut_off_and_others_are_served'),
+  },
+  {
+    name: 'any-number-of-headers',
+    rules: ['R79', 'A32'],
+    file: 'src/inbound/sentry/head.rs',
+    find: 'if self.fields > self.limits.fields {',
+    replace: 'if self.fields > 10 * self.limits.fields {',
+    test: lib('inbound::sentry::reader::tests::r79_a32_sizes'),
+  },
+  {
+    name: 'one-address-takes-all',
+    rules: ['R79', 'A33'],
+    file: 'src/inbound/sentry/gate.rs',
+    find: 'if count >= self.most_from_one {',
+    replace: 'if count >= self.most {',
+    test: lib('inbound::sentry::gate::tests::r79_a33_one_address_does_not_take_every_place'),
+  },
+  {
+    name: 'any-rate-of-sign-ins',
+    rules: ['R79'],
+    file: 'src/domain/rate.rs',
+    find: 'if next > full {',
+    replace: 'if next < now {',
+    test: it('it::sentry::limits::r79_too_many_sign_ins_from_one_address_are_a_429'),
   },
 ];

@@ -118,6 +118,7 @@ fn fingerprint(settings: &Settings) -> String {
     let mut text = format!("{:?} {} {:?}", server.listen, server.prefix.as_str(), server.trusted_proxies);
     let times = (server.header_timeout, server.keep_alive, server.drain_timeout);
     write!(text, "{} {:?} {times:?} {:?}", server.dev, server.workers, session.limits).unwrap();
+    write!(text, "{:?}", server.limits).unwrap();
     match &session.store {
         StoreSettings::Embedded(embedded) => write!(text, "{:?} {}", embedded.path, embedded.dev).unwrap(),
         StoreSettings::Redis(redis) => {
@@ -158,6 +159,9 @@ fn the_description_has_every_bound_and_no_secret() {
         "5 requests",
         "a login takes at most",
         "its clock may differ by 30s",
+        "4096, of which 512 from one address",
+        "32KiB in 96 lines, its path 8KiB",
+        "300 within 1m, from one address",
         "/api/: csrf = \"off\"",
         "/api/: access tokens go in clear to http://api",
     ] {
