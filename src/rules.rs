@@ -25,8 +25,8 @@ pub const LONGEST: usize = 2000;
 /// stack at about a hundred levels (cel-rust#212).
 pub const MOST_BRACKETS: usize = 48;
 
-/// For parsing, once at the start: room for whatever [`LONGEST`] and [`MOST_BRACKETS`] let through.
-const STACK: usize = 256 * 1024 * 1024;
+/// For parsing, once at the start: room for whatever [`LONGEST`] and [`MOST_BRACKETS`] let through, four times over.
+const STACK: usize = 64 * 1024 * 1024;
 
 /// What is wrong with an expression.
 #[derive(Debug, PartialEq, Eq)]

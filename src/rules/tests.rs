@@ -216,6 +216,16 @@ fn what_is_let_through_to_the_parser_does_not_overflow_it() {
 }
 
 #[test]
+fn what_is_as_deep_as_may_be_is_evaluated_on_the_stack_of_a_worker() {
+    let sum = "1+".repeat(38) + "1 == 39";
+    let choice = "user.id != 'alice' ? false : ".repeat(19) + "true";
+    let list = "[".repeat(19) + &"]".repeat(19);
+    for text in [sum, choice, format!("{list} == {list}"), "!".repeat(900) + "true"] {
+        assert_eq!(asked(&text, Some(&alice())), Ok(true), "{text}");
+    }
+}
+
+#[test]
 fn what_could_take_long_is_refused() {
     let mistake = refused("user.groups.exists(a, user.roles.exists(b, a == b))");
     assert!(mistake.what.contains("steps"), "{mistake:?}");
