@@ -4,6 +4,7 @@
 //! I may call: `std`, `http` (methods and header names), `url`, `ipnet`, `secrecy`, `subtle`, `thiserror`.
 //! I never: wait, read a clock, draw a random number, open anything, or know a wire format.
 
+pub mod access;
 pub mod algorithm;
 pub mod claim;
 pub mod csrf;

@@ -13,6 +13,7 @@
 )]
 
 mod it {
+    mod access;
     mod access_log;
     mod authorization_response;
     mod backchannel;

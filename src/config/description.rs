@@ -6,6 +6,7 @@
 
 use crate::config::amount::{show_duration, show_size};
 use crate::config::{Bound, ClientAuth, KeySource, LogFormat, ProviderSettings, Settings, StoreSettings};
+use crate::domain::access::Otherwise;
 use crate::domain::csrf::CsrfMode;
 use crate::domain::door::DoorLimits;
 use crate::domain::login::LOGIN_TIMEOUT;
@@ -138,12 +139,6 @@ fn routes(settings: &Settings) -> Vec<Row> {
 }
 
 fn route_row(route: &Route) -> Row {
-    let access = match &route.access {
-        Access::Public => "public".to_owned(),
-        Access::Optional => "optional".to_owned(),
-        Access::SignedIn => "signed-in".to_owned(),
-        Access::Roles(roles) => format!("one of: {}", roles.join(", ")),
-    };
     let upstreams: Vec<String> = route.upstreams.iter().map(address).collect();
     let headers: Vec<&str> = route.identity_headers.iter().map(|header| header.name.as_str()).collect();
     let token = match route.relay {
@@ -152,7 +147,7 @@ fn route_row(route: &Route) -> Row {
     };
     row([
         &route.name,
-        &access,
+        &access(route),
         &upstreams.join(", "),
         if headers.is_empty() { "none".to_owned() } else { headers.join(", ") }.as_str(),
         token,
@@ -161,6 +156,22 @@ fn route_row(route: &Route) -> Row {
         &show_duration(route.limits.stall_timeout),
         &route.limits.max_body.map_or_else(|| "no limit".to_owned(), show_size),
     ])
+}
+
+fn access(route: &Route) -> String {
+    let who = match route.access {
+        Access::Public => "public",
+        Access::Optional => "optional",
+        Access::SignedIn => "signed-in",
+    };
+    let otherwise = match route.conditions.otherwise {
+        Otherwise::Deny => "",
+        Otherwise::SignInAgain => ", else sign in again",
+    };
+    match &route.conditions.rule {
+        rule if rule.is_empty() => who.to_owned(),
+        rule => format!("{who}, {rule}{otherwise}"),
+    }
 }
 
 fn address(upstream: &UpstreamAddress) -> String {

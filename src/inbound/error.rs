@@ -10,6 +10,7 @@ use super::pages::Kind;
 use super::sentry::Refusal;
 use super::tunnel::BadHandshake;
 use super::words::{self, Wording};
+use crate::domain::access::{Denial, Missing};
 use crate::domain::csrf::CsrfRefusal;
 use crate::domain::login::LoginRefusal;
 use crate::domain::policy::WhySignIn;
@@ -17,11 +18,12 @@ use crate::gateway::GatewayError;
 use crate::ports::ProviderError;
 use crate::upstream::UpstreamError;
 use actix_web::http::StatusCode;
+use std::borrow::Cow;
 use std::time::Duration;
 
 fn fault(status: StatusCode, code: &'static str, wording: &'static Wording) -> Fault {
     let (kind, way, cause) = (Kind::Error, Way::FrontPage, String::new());
-    Fault { status, code, wording, kind, way, retry_after: None, allow: None, cause }
+    Fault { status, code, wording, kind, way, retry_after: None, allow: None, missing: None, cause }
 }
 
 /// Something behind the door does not answer as it should; the same request may do later.
@@ -67,8 +69,8 @@ pub fn no_route() -> Fault {
 }
 
 /// A method that an endpoint does not have.
-pub fn method(allowed: &'static str) -> Fault {
-    Fault { allow: Some(allowed), ..fault(StatusCode::METHOD_NOT_ALLOWED, "method", words::METHOD) }
+pub fn method(allowed: impl Into<Cow<'static, str>>) -> Fault {
+    Fault { allow: Some(allowed.into()), ..fault(StatusCode::METHOD_NOT_ALLOWED, "method", words::METHOD) }
 }
 
 /// At the operators' door, without its token or with another one: one answer for both.
@@ -115,9 +117,29 @@ pub fn sign_in_required(why: WhySignIn) -> Fault {
     Fault { cause: why.code().to_owned(), ..fault }
 }
 
-/// The person may not go there.
-pub fn missing_role() -> Fault {
-    Fault { kind: Kind::Forbidden, ..fault(StatusCode::FORBIDDEN, "forbidden", words::FORBIDDEN) }
+/// Something is missing that the route asks for: its kind is told, never what would have done.
+pub fn not_allowed(denial: &Denial) -> Fault {
+    let forbidden = |wording| {
+        let fault = fault(StatusCode::FORBIDDEN, "forbidden", wording);
+        let missing = Some(denial.missing.code());
+        Fault { kind: Kind::Forbidden, missing, cause: denial.missing.code().to_owned(), ..fault }
+    };
+    let refused = match &denial.missing {
+        Missing::Network => forbidden(words::FORBIDDEN_NETWORK),
+        Missing::Role => forbidden(words::FORBIDDEN_ROLE),
+        Missing::Group => forbidden(words::FORBIDDEN_GROUP),
+        Missing::Claim => forbidden(words::FORBIDDEN_CLAIM),
+        Missing::EmailDomain => forbidden(words::FORBIDDEN_EMAIL),
+        Missing::Rule => forbidden(words::FORBIDDEN),
+        Missing::Method(allowed) => {
+            let allowed: Vec<&str> = allowed.iter().map(http::Method::as_str).collect();
+            method(allowed.join(", "))
+        }
+    };
+    match denial.failed {
+        Some(why) => Fault { cause: format!("{}: {why}", denial.missing.code()), ..refused },
+        None => refused,
+    }
 }
 
 /// A WebSocket handshake on a route that lets none through (R78).

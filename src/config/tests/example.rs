@@ -55,8 +55,21 @@ fn the_example_has_every_key_and_no_other() {
     for (name, keys) in sections {
         assert!(keys.iter().copied().eq(keys_of(name)), "[{name}] {keys:?}");
     }
-    for (name, keys) in KEYS.iter().filter(|(name, _)| matches!(*name, "secret" | "access")) {
-        assert!(keys.iter().all(|key| EXAMPLE.contains(&format!("{{ {} = ", key.name))), "{name}");
+    for (name, keys) in KEYS.iter().filter(|(name, _)| matches!(*name, "secret" | "access" | "rule")) {
+        let shown =
+            |key: &str| ["{ ", ", "].iter().any(|before| EXAMPLE.contains(&format!("{before}{key} = ")));
+        assert!(keys.iter().all(|key| shown(key.name)), "{name}");
+    }
+}
+
+#[test]
+fn every_table_of_access_in_the_example_is_accepted() {
+    let tables = EXAMPLE.lines().filter_map(|line| line.strip_prefix("#   { "));
+    let tables: Vec<&str> = tables.filter_map(|line| line.split("   ").next()).collect();
+    assert!(tables.len() > 8, "{tables:?}");
+    for table in tables {
+        let end = table.rfind('}').unwrap();
+        accepted(&[("route", &format!("access = {{ {}", &table[..=end]))]);
     }
 }
 
@@ -76,7 +89,7 @@ fn the_example_explains_each_key_in_the_words_of_the_table() {
             comments.join(" ") == about
         })
     };
-    for (table, keys) in KEYS.iter().filter(|(name, _)| !matches!(*name, "secret" | "access")) {
+    for (table, keys) in KEYS.iter().filter(|(name, _)| !matches!(*name, "secret" | "access" | "rule")) {
         for key in *keys {
             let line = match (*table, &key.presence) {
                 ("", _) if ["provider", "route"].contains(&key.name) => format!("[[{}]]", key.name),
@@ -147,7 +160,7 @@ fn the_description_has_every_bound_and_no_secret() {
         "https://apps.example.com",
         "rediss://redis:6379 under keycard:, sealed with 1 key",
         "apps.example.com/wiki/",
-        "one of: a",
+        "signed-in, role a",
         "30m    at the latest 31m30s, never early",
         "use of a session is noted every",
         "500ms",
