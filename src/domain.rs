@@ -6,8 +6,11 @@
 
 pub mod algorithm;
 pub mod claim;
+pub mod cookie_reach;
+pub mod cors;
 pub mod csrf;
 pub mod ending;
+pub mod files;
 pub mod identity;
 pub mod login;
 pub mod origin;

@@ -13,10 +13,12 @@ pub mod admin;
 mod answer;
 mod colour;
 mod cookie;
+mod cors;
 mod envelope;
 mod error;
 mod facts;
 pub mod health;
+mod landing;
 mod language;
 mod log;
 mod login;
@@ -111,7 +113,9 @@ async fn threshold(
                 request.headers_mut().insert(header::COOKIE, pair);
             }
             request.extensions_mut().insert(visit);
-            next.call(request).await
+            let mut response = next.call(request).await?;
+            envelope::partition(response.headers_mut(), &desk.cookies);
+            Ok(response)
         }
         Err(turned_away) => {
             let mut response = turned_away.fault.respond(&desk.pages, &voice, "threshold", None);
@@ -141,7 +145,8 @@ fn read_visit(
     let turned_away = |fault: Fault| Box::new(TurnedAway { fault, removal: None });
     let peer = request.peer_addr().map(|address| address.ip());
     let peer = peer.ok_or_else(|| turned_away(error::no_peer()))?;
-    let facts = facts::read(request.head(), peer, &desk.origins, &desk.trusted_proxies)
+    let framed = !desk.cookies.reach.parents().is_empty();
+    let facts = facts::read(request.head(), peer, &desk.origins, &desk.trusted_proxies, framed)
         .map_err(|bad| turned_away(error::bad_request(&bad)))?;
     let raw = request.headers().get_all(header::COOKIE).map(header::HeaderValue::as_bytes);
     let cookies = cookie::read(raw, &desk.cookies).map_err(|planted| TurnedAway {
@@ -166,6 +171,8 @@ enum Endpoint {
     Callback(Option<ProviderId>),
     Logout,
     SignedOut,
+    /// Where the session cookie is Strict; harmless where it is not.
+    Landing,
     User,
     /// Under the prefix, but nothing of ours.
     Unknown,
@@ -183,6 +190,7 @@ fn endpoint(desk: &Desk, visit: &Visit) -> Option<Endpoint> {
         "/callback" => Endpoint::Callback(None),
         "/logout" => Endpoint::Logout,
         "/signed-out" => Endpoint::SignedOut,
+        "/landing" => Endpoint::Landing,
         "/user" => Endpoint::User,
         other => match other.strip_prefix("/callback/").and_then(ProviderId::parse) {
             Some(provider) => Endpoint::Callback(Some(provider)),
@@ -212,6 +220,7 @@ async fn dispatch(
         Endpoint::Logout if get => logout::by_get(ticket, &session, &visit, &desk).await,
         Endpoint::Logout if post => logout::by_post(ticket, &session, &visit, &desk).await,
         Endpoint::SignedOut if get => logout::signed_out(&visit, &desk),
+        Endpoint::Landing if get => landing::show(&visit, &desk),
         Endpoint::User if get => user::show(ticket, &visit, &desk).await,
         Endpoint::Unknown => error::no_such_endpoint().respond(&desk.pages, &visit.voice, "endpoint", None),
         Endpoint::Logout => error::method("GET, POST").respond(&desk.pages, &visit.voice, "endpoint", None),

@@ -18,10 +18,13 @@ mod it {
     mod binary;
     mod check;
     mod cookies;
+    mod cors;
     mod coverage;
+    mod cross_site;
     mod csrf;
     mod documents;
     mod endpoints;
+    mod files;
     mod house;
     mod house_self;
     mod id_token;
@@ -34,6 +37,7 @@ mod it {
     mod operating;
     mod provider_tls;
     mod proxying;
+    mod reach;
     mod slow_heads;
     mod stopping;
     mod stores;

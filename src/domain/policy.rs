@@ -109,6 +109,10 @@ const AT_ONCE: Duration = Duration::from_secs(20);
 
 /// Decides about one request. Pure: everything that counts is in the arguments.
 pub fn decide(route: &Arc<Route>, facts: &RequestFacts, standing: Standing, now: Timestamp) -> Decision {
+    // Where a route has a list of its own, we answer for it, public or not: the app is not asked, and nobody signs in.
+    if route.cors.is_some() && facts.method == Method::OPTIONS && facts.cors.preflight.is_some() {
+        return Decision::Preflight;
+    }
     let admit = |live| Decision::Admit(Permit { route: Arc::clone(route), facts: facts.clone(), live });
     if route.access == Access::Public {
         return admit(None);
@@ -132,7 +136,7 @@ pub fn decide(route: &Arc<Route>, facts: &RequestFacts, standing: Standing, now:
             }
         };
     }
-    if let Err(refusal) = csrf::judge(facts, route.csrf) {
+    if let Err(refusal) = csrf::judge_across(facts, route.csrf, route.cors.as_ref()) {
         return Decision::Refuse(Refusal::Csrf(refusal));
     }
     match &route.access {
@@ -156,6 +160,7 @@ pub fn decide(route: &Arc<Route>, facts: &RequestFacts, standing: Standing, now:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::cors::{self, CorsRequest, Preflight};
     use crate::domain::identity::ProviderId;
     use crate::domain::origin::Origin;
     use crate::domain::path::CanonicalPath;
@@ -176,6 +181,8 @@ mod tests {
             referer: OriginHeader::Absent,
             csrf_header: false,
             websocket: false,
+            event_stream: false,
+            cors: CorsRequest::default(),
             client: [127, 0, 0, 1].into(),
         }
     }
@@ -226,6 +233,16 @@ mod tests {
         assert_eq!(verdict(route("/", Access::SignedIn), Standing::Anonymous, &preflight), "preflight");
         assert_eq!(verdict(route("/", Access::Optional), Standing::Anonymous, &preflight), "preflight");
         assert_eq!(verdict(route("/", Access::Public), Standing::Anonymous, &preflight), "as nobody");
+        // With a list of its own, a public route is ours to answer for, and so is one with a session.
+        let asked = Preflight { method: "PUT".into(), headers: Some(vec![]) };
+        let cors = CorsRequest { preflight: Some(asked), ..CorsRequest::default() };
+        let preflight = RequestFacts { cors, ..preflight };
+        let listing = |access| Route { cors: Some(cors::tests::cors()), ..route("/", access) };
+        assert_eq!(verdict(listing(Access::Public), Standing::Anonymous, &preflight), "preflight");
+        assert_eq!(
+            verdict(listing(Access::SignedIn), Standing::Live(live(session())), &preflight),
+            "preflight"
+        );
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Routes: what lies where, and who may go there.
 //!
-//! I own: [`Route`], [`Access`], [`RouteTable`]. I may call: `claim`, `csrf`, `identity`, `origin`, `path`.
+//! I own: [`Route`], [`Access`], [`RouteTable`]. I may call: `claim`, `cors`, `csrf`, `files`, `identity`,
+//! `origin`, `path`.
 //! I never open a connection: an upstream is an address here.
 
 use super::claim::ClaimPath;
+use super::cors::Cors;
 use super::csrf::CsrfMode;
+use super::files::FileSite;
 use super::identity::{Identity, ProviderId};
 use super::origin::Origin;
 use super::path::CanonicalPath;
@@ -26,14 +29,18 @@ pub struct Route {
     /// Whose people the route knows; empty for every provider's. Only with several providers does it matter: each
     /// could name the other's people.
     pub providers: Vec<ProviderId>,
-    /// The upstreams, in turn; never empty.
+    /// The upstreams, in turn; empty only where `files` stands in for them.
     pub upstreams: Vec<UpstreamAddress>,
+    /// The folder that is served, where the upstream is one.
+    pub files: Option<FileSite>,
     /// The identity headers that the upstream receives.
     pub identity_headers: Vec<IdentityHeader>,
     /// Which token goes along.
     pub relay: Relay,
     /// The defence against forged requests.
     pub csrf: CsrfMode,
+    /// The pages of other origins that may call the route; `None` for none.
+    pub cors: Option<Cors>,
     /// Time-outs and sizes.
     pub limits: RouteLimits,
 }
@@ -202,9 +209,11 @@ pub(crate) mod tests {
             access,
             providers: vec![],
             upstreams: vec![UpstreamAddress::parse("http://127.0.0.1:1").unwrap()],
+            files: None,
             identity_headers: vec![],
             relay: Relay::None,
             csrf: CsrfMode::FetchMetadata,
+            cors: None,
             limits: RouteLimits {
                 response_timeout: Duration::from_secs(30),
                 stall_timeout: Duration::from_secs(60),
