@@ -5,6 +5,7 @@
 
 use super::origin::Origin;
 use http::{HeaderName, Method};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The exact list of a route: the key `cors`.
@@ -26,12 +27,12 @@ pub struct Cors {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CorsRequest {
     /// `Origin`, if there is exactly one and it is an origin in serialised form; `null` is none.
-    pub origin: Option<Origin>,
+    pub origin: Option<Arc<Origin>>,
     /// Whether the page may read the answer: `Sec-Fetch-Mode: cors`, or no such header. A form and an image cannot, and
     /// are no use of this list.
     pub may_be_read: bool,
     /// What a preflight asks for.
-    pub preflight: Option<Preflight>,
+    pub preflight: Option<Box<Preflight>>,
 }
 
 /// A CORS preflight (Fetch section 4.8).
@@ -46,7 +47,7 @@ pub struct Preflight {
 impl Cors {
     /// The origin of the page, if it is listed.
     pub fn listed<'r>(&self, request: &'r CorsRequest) -> Option<&'r Origin> {
-        request.origin.as_ref().filter(|origin| self.origins.contains(origin))
+        request.origin.as_deref().filter(|origin| self.origins.contains(origin))
     }
 
     /// Whether a request comes from a script of a listed origin, by a listed method.
@@ -82,7 +83,7 @@ pub(crate) mod tests {
     }
 
     fn from(origin: &str) -> CorsRequest {
-        CorsRequest { origin: Origin::parse(origin), may_be_read: true, preflight: None }
+        CorsRequest { origin: Origin::parse(origin).map(Arc::new), may_be_read: true, preflight: None }
     }
 
     #[test]
@@ -105,10 +106,10 @@ pub(crate) mod tests {
     #[test]
     fn r64_a_preflight_is_permitted_as_a_whole_or_not_at_all() {
         let asks = |method: &str, headers: Option<&[&'static str]>| CorsRequest {
-            preflight: Some(Preflight {
+            preflight: Some(Box::new(Preflight {
                 method: method.to_owned(),
                 headers: headers.map(|names| names.iter().map(|n| HeaderName::from_static(n)).collect()),
-            }),
+            })),
             ..from("https://app.example.com")
         };
         for (method, headers, expected) in [

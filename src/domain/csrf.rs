@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn r64_a_listed_origin_is_as_good_as_our_own_and_no_better() {
         let request = |origin: &str, may_be_read| CorsRequest {
-            origin: Origin::parse(origin),
+            origin: Origin::parse(origin).map(Arc::new),
             may_be_read,
             preflight: None,
         };

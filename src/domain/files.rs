@@ -162,7 +162,7 @@ fn is_hashed(name: &str) -> bool {
     let Some((stem, _)) = last.split_once('.').filter(|(stem, _)| !stem.is_empty()) else { return false };
     let middle = last.split('.').skip(1);
     let count = last.split('.').count();
-    let dotted = middle.take(count.saturating_sub(2)).any(|part| is_hash(part));
+    let dotted = middle.take(count.saturating_sub(2)).any(is_hash);
     dotted || tails(stem).any(is_hash)
 }
 

@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(verdict(route("/", Access::Public), Standing::Anonymous, &preflight), "as nobody");
         // With a list of its own, a public route is ours to answer for, and so is one with a session.
         let asked = Preflight { method: "PUT".into(), headers: Some(vec![]) };
-        let cors = CorsRequest { preflight: Some(asked), ..CorsRequest::default() };
+        let cors = CorsRequest { preflight: Some(Box::new(asked)), ..CorsRequest::default() };
         let preflight = RequestFacts { cors, ..preflight };
         let listing = |access| Route { cors: Some(cors::tests::cors()), ..route("/", access) };
         assert_eq!(verdict(listing(Access::Public), Standing::Anonymous, &preflight), "preflight");

@@ -124,11 +124,12 @@ pub fn one<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 /// What a request says to the CORS protocol. An origin counts as it is written or not at all (A24).
 fn cors(head: &RequestHead) -> CorsRequest {
     let headers = &head.headers;
-    let origin =
-        one(headers, "origin").and_then(|text| Origin::parse(text).filter(|origin| origin.as_str() == text));
+    let origin = one(headers, "origin")
+        .and_then(|text| Origin::parse(text).filter(|origin| origin.as_str() == text))
+        .map(Arc::new);
     let preflight = match one(headers, "access-control-request-method") {
         Some(method) if head.method == actix_web::http::Method::OPTIONS => {
-            Some(Preflight { method: method.to_owned(), headers: requested_headers(headers) })
+            Some(Box::new(Preflight { method: method.to_owned(), headers: requested_headers(headers) }))
         }
         _ => None,
     };
