@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-const REQUIREMENTS: &str = "1-15 18 19 21-25 43 44 47-56 58 60-64 67 70-73 77 81";
-const ATTACKS: &str = "1-15 19-23 29 30";
+const REQUIREMENTS: &str = "1-15 18 19 21-25 43 44 47-56 58 60-64 67 68 70-73 77 81";
+const ATTACKS: &str = "1-15 19-24 29 30 39";
 
 fn rows(kind: char, list: &str) -> Vec<String> {
     let range = |item: &str| {
