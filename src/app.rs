@@ -114,7 +114,8 @@ impl App {
         let Settings { server, session, providers, identity, routes, pages, log: _, from_environment: _ } =
             settings;
         let PageSettings { folder: _, templates, name, logo, accent, footer } = pages;
-        let pages = Pages::new(Branding { name, logo, accent, footer, templates })?;
+        let parents = session.reach.parents().iter().map(|parent| parent.as_str().to_owned()).collect();
+        let pages = Pages::new(Branding { name, logo, accent, footer, parents, templates })?;
         let ledger: Arc<dyn Ledger> = Arc::new(Metrics::new());
         let Opened { store, keys, keeper } = store::open(&session.store, session.keys).await?;
         let store = Arc::new(Measured::new(store, Arc::clone(&ledger)));
@@ -125,7 +126,8 @@ impl App {
                 .map_err(|error| StartError::Provider(id.as_str().to_owned(), error))?;
             adapters.push((id, Arc::new(adapter)));
         }
-        let cookies = CookieNames::new(server.origins.iter().all(|origin| origin.is_secure()));
+        let cookies =
+            CookieNames::new(server.origins.iter().all(|origin| origin.is_secure())).reaching(session.reach);
         let rules = HeaderRules::new(&routes, &[cookies.session.clone(), cookies.binding.clone()]);
         let envelope = EnvelopeKeys::new(&keys).ok_or(StartError::Missing("session keys"))?;
         let gateway = Gateway {

@@ -38,6 +38,7 @@ use crate::config::environment::Environment;
 use crate::config::problem::Problems;
 use crate::domain::algorithm::SigningAlgorithm;
 use crate::domain::claim::ClaimPath;
+use crate::domain::cookie_reach::CookieReach;
 use crate::domain::door::DoorLimits;
 use crate::domain::identity::{IdentityRule, Issuer, ProviderId};
 use crate::domain::login::Requested;
@@ -121,6 +122,8 @@ pub struct SessionSettings {
     pub keys: KeySource,
     /// `idle_timeout` and `lifetime`.
     pub limits: Limits,
+    /// `same_site` and `embed`.
+    pub reach: CookieReach,
 }
 
 /// Where the keys come from.

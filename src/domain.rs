@@ -7,9 +7,12 @@
 pub mod access;
 pub mod algorithm;
 pub mod claim;
+pub mod cookie_reach;
+pub mod cors;
 pub mod csrf;
 pub mod door;
 pub mod ending;
+pub mod files;
 pub mod identity;
 pub mod login;
 pub mod logout;

@@ -15,11 +15,13 @@ mod answer;
 mod backchannel;
 mod colour;
 mod cookie;
+mod cors;
 mod envelope;
 mod error;
 mod events;
 mod facts;
 pub mod health;
+mod landing;
 mod language;
 mod log;
 mod login;
@@ -124,7 +126,9 @@ async fn threshold(
                 request.headers_mut().insert(header::COOKIE, pair);
             }
             request.extensions_mut().insert(visit);
-            next.call(request).await
+            let mut response = next.call(request).await?;
+            envelope::partition(response.headers_mut(), &desk.cookies);
+            Ok(response)
         }
         Err(turned_away) => {
             let mut response = turned_away.fault.respond(&desk.pages, &voice, "threshold", None);
@@ -154,7 +158,8 @@ fn read_visit(
     let turned_away = |fault: Fault| Box::new(TurnedAway { fault, removal: None });
     let peer = request.peer_addr().map(|address| address.ip());
     let peer = peer.ok_or_else(|| turned_away(error::no_peer()))?;
-    let facts = facts::read(request.head(), peer, &desk.origins, &desk.trusted_proxies)
+    let framed = !desk.cookies.reach.parents().is_empty();
+    let facts = facts::read(request.head(), peer, &desk.origins, &desk.trusted_proxies, framed)
         .map_err(|bad| turned_away(error::bad_request(&bad)))?;
     let raw = request.headers().get_all(header::COOKIE).map(header::HeaderValue::as_bytes);
     let cookies = cookie::read(raw, &desk.cookies).map_err(|planted| TurnedAway {
@@ -180,6 +185,8 @@ enum Endpoint {
     BackChannelLogout(Option<ProviderId>),
     Logout,
     SignedOut,
+    /// Where the session cookie is Strict; harmless where it is not.
+    Landing,
     User,
     Events,
     /// Under the prefix, but nothing of ours.
@@ -199,6 +206,7 @@ fn endpoint(desk: &Desk, visit: &Visit) -> Option<Endpoint> {
         "/backchannel-logout" => Endpoint::BackChannelLogout(None),
         "/logout" => Endpoint::Logout,
         "/signed-out" => Endpoint::SignedOut,
+        "/landing" => Endpoint::Landing,
         "/user" => Endpoint::User,
         "/events" => Endpoint::Events,
         other => {
@@ -222,6 +230,7 @@ impl Endpoint {
             Self::SignedOut => "signed-out",
             Self::User => "user",
             Self::Events => "events",
+            Self::Landing => "landing",
             Self::BackChannelLogout(_) => "backchannel-logout",
             Self::Unknown => "endpoint",
         }
@@ -238,6 +247,7 @@ fn throttle(endpoint: &Endpoint, visit: &Visit, desk: &Desk) -> Result<(), Durat
         | Endpoint::SignedOut
         | Endpoint::User
         | Endpoint::Events
+        | Endpoint::Landing
         // From the provider, which is one sender and speaks for many.
         | Endpoint::BackChannelLogout(_)
         | Endpoint::Unknown => Ok(()),
@@ -274,6 +284,7 @@ async fn dispatch(
         Endpoint::Logout if get => logout::by_get(ticket, &session, &visit, &desk).await,
         Endpoint::Logout if post => logout::by_post(ticket, &session, &visit, &desk).await,
         Endpoint::SignedOut if get => logout::signed_out(&visit, &desk),
+        Endpoint::Landing if get => landing::show(&visit, &desk),
         Endpoint::User if get => user::show(ticket, &visit, &desk).await,
         Endpoint::Events if get => events::show(ticket, &visit, &desk).await,
         Endpoint::Unknown => error::no_such_endpoint().respond(&desk.pages, &visit.voice, "endpoint", None),

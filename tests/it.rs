@@ -21,12 +21,15 @@ mod it {
     mod check;
     mod contract;
     mod cookies;
+    mod cors;
     mod coverage;
+    mod cross_site;
     mod csrf;
     mod deployment;
     mod documents;
     mod endpoints;
     mod events;
+    mod files;
     mod house;
     mod house_self;
     mod id_token;
@@ -39,6 +42,7 @@ mod it {
     mod operating;
     mod provider_tls;
     mod proxying;
+    mod reach;
     mod sentry;
     mod slow_heads;
     mod stopping;

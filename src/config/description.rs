@@ -10,6 +10,7 @@ use crate::domain::access::Otherwise;
 use crate::domain::csrf::CsrfMode;
 use crate::domain::door::DoorLimits;
 use crate::domain::login::LOGIN_TIMEOUT;
+use crate::domain::origin::Origin;
 use crate::domain::route::{Access, Relay, Route, UpstreamAddress};
 use secrecy::ExposeSecret as _;
 use std::net::{IpAddr, SocketAddr};
@@ -139,7 +140,8 @@ fn routes(settings: &Settings) -> Vec<Row> {
 }
 
 fn route_row(route: &Route) -> Row {
-    let upstreams: Vec<String> = route.upstreams.iter().map(address).collect();
+    let folder = route.files.iter().map(|site| format!("file://{}", site.root.display()));
+    let upstreams: Vec<String> = route.upstreams.iter().map(address).chain(folder).collect();
     let headers: Vec<&str> = route.identity_headers.iter().map(|header| header.name.as_str()).collect();
     let token = match route.relay {
         Relay::None => "none",
@@ -290,12 +292,23 @@ fn warnings(settings: &Settings) -> Vec<Row> {
             "admin_listen = \"{address}\": the token and the sessions travel in clear there"
         )]);
     }
+    let parents: Vec<&str> = settings.session.reach.parents().iter().map(Origin::as_str).collect();
+    if !parents.is_empty() {
+        let parents = parents.join(", ");
+        rows.push(vec![format!(
+            "embed: pages of {parents} may frame the apps, and the cookies go along there"
+        )]);
+    }
     for route in settings.routes.iter() {
         if route.csrf == CsrfMode::Off && route.access != Access::Public {
             rows.push(vec![format!(
                 "{}: csrf = \"off\", so any page may act for whoever visits it",
                 route.name
             )]);
+        }
+        if let Some(cors) = route.cors.as_ref().filter(|_| route.access != Access::Public) {
+            let origins: Vec<&str> = cors.origins.iter().map(Origin::as_str).collect();
+            rows.push(vec![format!("{}: pages of {} act with the session", route.name, origins.join(", "))]);
         }
         let in_clear = |upstream: &&UpstreamAddress| !upstream.secure && !upstream.loopback;
         if let (Relay::AccessToken, Some(upstream)) = (route.relay, route.upstreams.iter().find(in_clear)) {

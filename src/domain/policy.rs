@@ -119,6 +119,10 @@ pub fn decide(route: &Arc<Route>, facts: &RequestFacts, standing: Standing, now:
     if facts.websocket && !route.websocket.allowed {
         return Decision::Refuse(Refusal::NoWebSockets);
     }
+    // Where a route has a list of its own, we answer for it, public or not: the app is not asked, and nobody signs in.
+    if route.cors.is_some() && facts.method == Method::OPTIONS && facts.cors.preflight.is_some() {
+        return Decision::Preflight;
+    }
     let admit = |live| Decision::Admit(Permit { route: Arc::clone(route), facts: facts.clone(), live });
     // What holds or misses without anybody: networks and methods. It comes before everything that follows from a
     // session, so that nobody is sent to sign in for nothing.
@@ -153,7 +157,7 @@ pub fn decide(route: &Arc<Route>, facts: &RequestFacts, standing: Standing, now:
     if !route.providers.is_empty() && !route.providers.contains(&live.session.provider) {
         return nobody(WhySignIn::OtherProvider);
     }
-    if let Err(refusal) = csrf::judge(facts, route.csrf) {
+    if let Err(refusal) = csrf::judge_across(facts, route.csrf, route.cors.as_ref()) {
         return Decision::Refuse(Refusal::Csrf(refusal));
     }
     let fresh = now.since(live.session.started) < AT_ONCE;
@@ -200,6 +204,7 @@ pub fn may_be_visited(route: &Route, facts: &RequestFacts, now: Timestamp) -> bo
 mod tests {
     use super::*;
     use crate::domain::access::Rule;
+    use crate::domain::cors::{self, CorsRequest, Preflight};
     use crate::domain::identity::ProviderId;
     use crate::domain::origin::Origin;
     use crate::domain::path::CanonicalPath;
@@ -229,6 +234,8 @@ mod tests {
             referer: OriginHeader::Absent,
             csrf_header: false,
             websocket: false,
+            event_stream: false,
+            cors: CorsRequest::default(),
             client: [127, 0, 0, 1].into(),
         }
     }
@@ -357,6 +364,16 @@ mod tests {
         assert_eq!(verdict(route("/", Access::SignedIn), Standing::Anonymous, &preflight), "preflight");
         assert_eq!(verdict(route("/", Access::Optional), Standing::Anonymous, &preflight), "preflight");
         assert_eq!(verdict(route("/", Access::Public), Standing::Anonymous, &preflight), "as nobody");
+        // With a list of its own, a public route is ours to answer for, and so is one with a session.
+        let asked = Preflight { method: "PUT".into(), headers: Some(vec![]) };
+        let cors = CorsRequest { preflight: Some(Box::new(asked)), ..CorsRequest::default() };
+        let preflight = RequestFacts { cors, ..preflight };
+        let listing = |access| Route { cors: Some(cors::tests::cors()), ..route("/", access) };
+        assert_eq!(verdict(listing(Access::Public), Standing::Anonymous, &preflight), "preflight");
+        assert_eq!(
+            verdict(listing(Access::SignedIn), Standing::Live(live(session())), &preflight),
+            "preflight"
+        );
     }
 
     #[test]

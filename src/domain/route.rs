@@ -1,12 +1,14 @@
 //! Routes: what lies where, and who may go there.
 //!
-//! I own: [`Route`], [`Access`], [`RouteTable`]. I may call: `access`, `claim`, `csrf`, `identity`, `origin`, `path`,
-//! `websocket`.
+//! I own: [`Route`], [`Access`], [`RouteTable`]. I may call: `access`, `claim`, `cors`, `csrf`, `files`, `identity`,
+//! `origin`, `path`, `websocket`.
 //! I never open a connection: an upstream is an address here.
 
 use super::access::Conditions;
 use super::claim::ClaimPath;
+use super::cors::Cors;
 use super::csrf::CsrfMode;
+use super::files::FileSite;
 use super::identity::{Identity, ProviderId};
 use super::origin::Origin;
 use super::path::CanonicalPath;
@@ -31,8 +33,10 @@ pub struct Route {
     /// Whose people the route knows; empty for every provider's. Only with several providers does it matter: each
     /// could name the other's people.
     pub providers: Vec<ProviderId>,
-    /// The upstreams, in turn; never empty.
+    /// The upstreams, in turn; empty only where `files` stands in for them.
     pub upstreams: Vec<UpstreamAddress>,
+    /// The folder that is served, where the upstream is one.
+    pub files: Option<FileSite>,
     /// The identity headers that the upstream receives.
     pub identity_headers: Vec<IdentityHeader>,
     /// Which token goes along.
@@ -41,6 +45,8 @@ pub struct Route {
     pub csrf: CsrfMode,
     /// WebSockets.
     pub websocket: WebSocketRules,
+    /// The pages of other origins that may call the route; `None` for none.
+    pub cors: Option<Cors>,
     /// Time-outs and sizes.
     pub limits: RouteLimits,
 }
@@ -208,10 +214,12 @@ pub(crate) mod tests {
             conditions: Conditions::default(),
             providers: vec![],
             upstreams: vec![UpstreamAddress::parse("http://127.0.0.1:1").unwrap()],
+            files: None,
             identity_headers: vec![],
             relay: Relay::None,
             csrf: CsrfMode::FetchMetadata,
             websocket: WebSocketRules::default(),
+            cors: None,
             limits: RouteLimits {
                 response_timeout: Duration::from_secs(30),
                 stall_timeout: Duration::from_secs(60),

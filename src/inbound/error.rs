@@ -250,6 +250,8 @@ pub fn upstream(error: &UpstreamError) -> Fault {
         UpstreamError::Unforwardable(_) => {
             refused(StatusCode::BAD_REQUEST, "unforwardable", words::UNFORWARDABLE, cause)
         }
+        UpstreamError::NoSuchFile => Fault { code: "no-such-file", ..no_such_endpoint() },
+        UpstreamError::OnlyRead => method("GET, HEAD"),
         UpstreamError::ClientAborted => {
             refused(StatusCode::BAD_REQUEST, "client-aborted", words::INCOMPLETE, cause)
         }

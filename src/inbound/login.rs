@@ -5,7 +5,7 @@
 
 use super::answer::{Fault, Way, noted, redirect};
 use super::visit::{Note, Visit};
-use super::{Desk, envelope, error};
+use super::{Desk, envelope, error, landing};
 use crate::domain::identity::ProviderId;
 use crate::domain::login::{CallbackParams, LoginRefusal, Requested};
 use crate::domain::request::{FetchSite, RequestFacts, RequestKind};
@@ -127,7 +127,11 @@ pub async fn complete(
         place: visit.place(),
     };
     let there = |return_to: &ReturnTo, outcome| {
-        let response = redirect(StatusCode::SEE_OTHER, &return_to.to_location());
+        // The provider led the browser here: a Strict cookie would stay behind if this were one more redirect (R51).
+        let response = match landing::is_strict(desk) {
+            true => landing::page(return_to, visit, desk),
+            false => redirect(StatusCode::SEE_OTHER, &return_to.to_location()),
+        };
         noted(response, Note { route: "callback".into(), outcome, ..Note::default() })
     };
     match desk.gateway.complete_login(callback).await {

@@ -8,11 +8,11 @@ use super::answer::{Fault, Way, noted, redirect};
 use super::tunnel::{self, Handshake, Opened, read_handshake};
 use super::visit::{Note, Visit};
 use super::watched::{Watched, watch};
-use super::{Desk, error, facts, sentry, unread};
+use super::{Desk, cors, error, facts, landing, sentry, unread};
 use crate::domain::access::Denial;
 use crate::domain::policy::{Permit, Refusal, WhySignIn};
 use crate::domain::return_to::ReturnTo;
-use crate::domain::route::Route;
+use crate::domain::route::{Access, Route};
 use crate::domain::session::{Session, Ticket, WhyOver};
 use crate::gateway::Outcome;
 use crate::gateway::live::Vigil;
@@ -52,7 +52,13 @@ pub async fn forward(
     };
     let route = verdict.route.as_ref().map_or("none", |route| route.name.as_str());
     let refused = |fault: Fault| fault.respond(&desk.pages, &visit.voice, route, None);
+    let is_preflight = matches!(verdict.outcome, Outcome::Preflight);
     let response = match verdict.outcome {
+        Outcome::Login(..) | Outcome::Forward(_)
+            if landing::is_due(ticket.is_some(), verdict.route.as_deref(), visit, desk) =>
+        {
+            landing::send(verdict.route.as_deref(), visit, desk)
+        }
         Outcome::Forward(permit) => {
             let vigil = match (verdict.subscription.take(), permit.live(), ticket) {
                 (Some(place), Some(live), Some(ticket)) => {
@@ -61,16 +67,18 @@ pub async fn forward(
                 _ => None,
             };
             let call = Call { request, permit, payload: body, vigil };
-            let response = if visit.facts.websocket {
+            let mut response = if visit.facts.websocket {
                 call.switch(visit, desk, upstreams).await
             } else {
                 call.pass(visit, desk, upstreams).await
             };
+            cors::mark(&mut response, verdict.route.as_deref(), &visit.facts);
+            frame(&mut response, verdict.route.as_deref(), desk);
             return signed(response, verdict.session.as_deref(), desk);
         }
         Outcome::Login(return_to, why) => to_login(&return_to, why, verdict.route.as_deref(), desk),
         Outcome::Challenge(why) => challenge(why, route, visit, desk),
-        Outcome::Preflight => preflight(route),
+        Outcome::Preflight => cors::preflight(verdict.route.as_deref(), &visit.facts),
         Outcome::Refused(Refusal::Csrf(refusal)) => refused(error::csrf(&refusal)),
         Outcome::Refused(Refusal::NotAllowed(denial)) => {
             refused(not_allowed(&denial, verdict.session.as_deref(), desk))
@@ -79,7 +87,10 @@ pub async fn forward(
         Outcome::Refused(Refusal::TokensExpireAtOnce) => refused(error::tokens_expire_at_once()),
         Outcome::NoRoute => refused(error::no_route()),
     };
-    let response = unread::hold(response, body.into_inner());
+    let mut response = unread::hold(response, body.into_inner());
+    if !is_preflight {
+        cors::mark(&mut response, verdict.route.as_deref(), &visit.facts);
+    }
     signed(response, verdict.session.as_deref(), desk)
 }
 
@@ -130,13 +141,14 @@ fn to_login(return_to: &ReturnTo, why: WhySignIn, route: Option<&Route>, desk: &
     noted(redirect(StatusCode::FOUND, &location), note)
 }
 
-/// A preflight on a guarded route is answered without any permission: the browser draws the conclusion (R64).
-fn preflight(route: &str) -> HttpResponse {
-    let mut response = HttpResponse::NoContent().finish();
-    let vary =
-        HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
-    response.headers_mut().insert(header::VARY, vary);
-    noted(response, Note { route: route.to_owned(), outcome: "preflight", ..Note::default() })
+/// Where apps may be framed, a guarded page says by whom: the cookie comes along in frames, and with it the person
+/// whom a foreign page could make click. A list beside the app's own only narrows (CSP3 section 8.1).
+fn frame(response: &mut HttpResponse, route: Option<&Route>, desk: &Desk) {
+    if route.is_some_and(|route| route.access != Access::Public)
+        && let Some(ancestors) = desk.pages.ancestors()
+    {
+        response.headers_mut().append(header::CONTENT_SECURITY_POLICY, ancestors.clone());
+    }
 }
 
 /// A permitted request on its way to an app.

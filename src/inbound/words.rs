@@ -80,6 +80,8 @@ labels! {
     FRONT_PAGE en "Go to the front page"; de "Zur Startseite";
     /// The same address once more.
     RETRY en "Try again"; de "Noch einmal versuchen";
+    /// Leads on, where the browser does not go by itself.
+    GO_ON en "Go on"; de "Weiter";
     /// Begins a sign-in.
     SIGN_IN_AGAIN en "Sign in again"; de "Neu anmelden";
     /// Ends the session.
@@ -99,6 +101,10 @@ pages! {
     ASK_TO_SIGN_OUT
         en "Sign out?", "You will be signed out of every app behind this address.", "";
         de "Abmelden?", "Du wirst von allen Anwendungen hinter dieser Adresse abgemeldet.", "";
+    /// On the way to an app.
+    LANDING
+        en "One moment", "Your page is being opened.", "";
+        de "Einen Moment", "Deine Seite wird geöffnet.", "";
     /// `GET signed-out`.
     SIGNED_OUT
         en "You are signed out", "You can close this window, or sign in again.", "";

@@ -22,6 +22,8 @@ fn facts() -> RequestFacts {
         origin_header: OriginHeader::Absent,
         referer: OriginHeader::Absent,
         csrf_header: false,
+        event_stream: false,
+        cors: crate::domain::cors::CorsRequest::default(),
         websocket: false,
         client: [10, 1, 2, 3].into(),
     }

@@ -5,8 +5,8 @@
 const span = (letter, from, to) => Array.from({ length: to - from + 1 }, (_, i) => `${letter}${from + i}`);
 export const RULES = [
   ...span('R', 1, 15), 'R18', 'R19', ...span('R', 21, 25), 'R43', 'R44', ...span('R', 47, 56), 'R58',
-  ...span('R', 60, 65), 'R67', ...span('R', 70, 75), ...span('R', 77, 79), 'R81', ...span('R', 83, 85),
-  ...span('A', 1, 15), ...span('A', 19, 23), 'A26', ...span('A', 28, 33), 'A40',
+  ...span('R', 60, 65), 'R67', 'R68', ...span('R', 70, 75), ...span('R', 77, 79), 'R81', ...span('R', 83, 85),
+  ...span('A', 1, 15), ...span('A', 19, 24), 'A26', ...span('A', 28, 33), 'A39', 'A40',
 ];
 
 const lib = (name) => ({ in: 'lib', name });
@@ -639,7 +639,7 @@ export const mutations = [
     name: 'csrf-not-judged',
     rules: ['R61', 'A23'],
     file: 'src/domain/policy.rs',
-    find: 'if let Err(refusal) = csrf::judge(facts, route.csrf) {',
+    find: 'if let Err(refusal) = csrf::judge_across(facts, route.csrf, route.cors.as_ref()) {',
     replace: 'if let (Err(refusal), true) = (csrf::judge(facts, route.csrf), route.name.is_empty()) {',
     test: lib('domain::policy::tests::r61_a_forged_request_is_refused_wherever_a_session_acts'),
   },
@@ -975,5 +975,78 @@ export const mutations = [
     find: 'if next > full {',
     replace: 'if next < now {',
     test: it('it::sentry::limits::r79_too_many_sign_ins_from_one_address_are_a_429'),
+  },
+  // --- single-page apps
+  {
+    name: 'origins-by-their-ending',
+    rules: ['R64', 'A24'],
+    file: 'src/domain/cors.rs',
+    find: 'filter(|origin| self.origins.contains(origin))',
+    replace: 'filter(|origin| self.origins.iter().any(|own| origin.authority().ends_with(own.authority())))',
+    test: it('it::cors::a24_what_only_looks_like_a_listed_origin_gets_nothing'),
+  },
+  {
+    name: 'the-app-allows-whom-it-likes',
+    rules: ['R64', 'A24'],
+    file: 'src/inbound/cors.rs',
+    find: '        headers.remove(name);\n',
+    replace: '        let _ = name;\n',
+    test: it('it::cors::r64_the_apps_own_access_control_headers_are_dropped'),
+  },
+  {
+    name: 'forms-of-a-listed-origin',
+    rules: ['R61', 'R64'],
+    file: 'src/domain/cors.rs',
+    find: 'request.may_be_read && self.listed(request).is_some()',
+    replace: 'self.listed(request).is_some()',
+    test: it('it::cors::r61_forms_and_images_of_a_listed_origin_are_still_foreign'),
+  },
+  {
+    name: 'any-stream-is-excused',
+    rules: ['R61', 'R62'],
+    file: 'src/domain/csrf.rs',
+    find: '&& (invited || facts.site == FetchSite::SameOrigin || facts.origin_header == OriginHeader::Own);',
+    replace: ';',
+    test: it('it::cross_site::t8_r61_r62_a23_where_a_request_comes_from_decides'),
+  },
+  {
+    name: 'links-lead-out-of-the-folder',
+    rules: ['A29'],
+    file: 'src/upstream/files/find.rs',
+    find: 'real.strip_prefix(root).is_ok_and(|below| !below.components().any(hidden))',
+    replace: 'real.strip_prefix(root).map_or(true, |below| !below.components().any(hidden))',
+    test: it('it::files::a29_r70_no_way_leads_out_of_the_folder_or_to_what_is_hidden'),
+  },
+  {
+    name: 'files-for-every-cache',
+    rules: ['R58', 'A39'],
+    file: 'src/domain/files.rs',
+    find: 'format!("private, {value}")',
+    replace: 'format!("public, {value}")',
+    test: it('it::files::a39_r58_nothing_on_a_guarded_route_is_for_shared_caches'),
+  },
+  {
+    name: 'a-redirect-after-a-strict-sign-in',
+    rules: ['R51'],
+    file: 'src/inbound/login.rs',
+    find: 'let response = match landing::is_strict(desk) {',
+    replace: 'let response = match landing::is_strict(desk) && return_to.to_location().is_empty() {',
+    test: it('it::reach::r51_strict_lands_on_a_page_of_our_own_after_the_sign_in'),
+  },
+  {
+    name: 'framed-by-anybody',
+    rules: ['R68'],
+    file: 'src/inbound/pages.rs',
+    find: '"frame-ancestors \'none\'".to_owned()',
+    replace: '"frame-ancestors *".to_owned()',
+    test: it('it::reach::r68_without_embed_nobody_frames_a_page_of_ours'),
+  },
+  {
+    name: 'a-framed-app-names-no-parents',
+    rules: ['R68'],
+    file: 'src/inbound/proxy.rs',
+    find: '            frame(&mut response, verdict.route.as_deref(), desk);\n',
+    replace: '',
+    test: it('it::reach::r51_r68_embed_has_cookies_for_frames_and_pages_for_the_named_parents'),
   },
 ];

@@ -1,7 +1,7 @@
 //! The example file and the code say the same, and `keycard check` says it in words.
 
 use super::{accepted, read};
-use crate::config::keys::{KEYS, Presence, keys_of};
+use crate::config::keys::{INLINE, KEYS, Presence, keys_of};
 use crate::config::{Settings, StoreSettings, describe};
 use std::fmt::Write as _;
 
@@ -55,7 +55,7 @@ fn the_example_has_every_key_and_no_other() {
     for (name, keys) in sections {
         assert!(keys.iter().copied().eq(keys_of(name)), "[{name}] {keys:?}");
     }
-    for (name, keys) in KEYS.iter().filter(|(name, _)| matches!(*name, "secret" | "access" | "rule")) {
+    for (name, keys) in KEYS.iter().filter(|(name, _)| INLINE.contains(name)) {
         let shown =
             |key: &str| ["{ ", ", "].iter().any(|before| EXAMPLE.contains(&format!("{before}{key} = ")));
         assert!(keys.iter().all(|key| shown(key.name)), "{name}");
@@ -89,7 +89,7 @@ fn the_example_explains_each_key_in_the_words_of_the_table() {
             comments.join(" ") == about
         })
     };
-    for (table, keys) in KEYS.iter().filter(|(name, _)| !matches!(*name, "secret" | "access" | "rule")) {
+    for (table, keys) in KEYS.iter().filter(|(name, _)| !INLINE.contains(name)) {
         for key in *keys {
             let line = match (*table, &key.presence) {
                 ("", _) if ["provider", "route"].contains(&key.name) => format!("[[{}]]", key.name),
@@ -130,7 +130,8 @@ fn fingerprint(settings: &Settings) -> String {
     let Settings { server, session, providers, identity, routes, log, .. } = settings;
     let mut text = format!("{:?} {} {:?}", server.listen, server.prefix.as_str(), server.trusted_proxies);
     let times = (server.header_timeout, server.keep_alive, server.drain_timeout);
-    write!(text, "{} {:?} {times:?} {:?}", server.dev, server.workers, session.limits).unwrap();
+    write!(text, "{} {:?} {times:?} {:?}", server.dev, server.workers, (session.limits, &session.reach))
+        .unwrap();
     write!(text, "{:?}", server.limits).unwrap();
     match &session.store {
         StoreSettings::Embedded(embedded) => write!(text, "{:?} {}", embedded.path, embedded.dev).unwrap(),

@@ -18,6 +18,8 @@ fn facts(method: Method, client: &str) -> RequestFacts {
         origin_header: OriginHeader::Absent,
         referer: OriginHeader::Absent,
         csrf_header: false,
+        event_stream: false,
+        cors: crate::domain::cors::CorsRequest::default(),
         websocket: false,
         client: client.parse().unwrap(),
     }
