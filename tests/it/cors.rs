@@ -3,7 +3,7 @@
 //! I own: who may call, who may not, and what each is told. Everybody else is in `csrf`.
 
 use super::house::browser::{Browser, Foreign};
-use super::house::raw::Answer;
+use super::house::raw::{self, Answer};
 use super::house::setting::Setting;
 
 /// Listed, and of the same site, so that a real browser sends the cookie too.
@@ -196,7 +196,10 @@ fn r61_forms_and_images_of_a_listed_origin_are_still_foreign() {
         ("Sec-WebSocket-Version", "13"),
         ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ];
-    assert_eq!(browser.request("GET", &url, &socket, b"").status, 403, "a WebSocket is no CORS request");
+    let handshake = String::from_utf8(browser.write("GET", &url, &socket, b"", true)).unwrap();
+    let handshake = handshake.replace("Connection: close", "Connection: Upgrade");
+    let answer = raw::send(setting.gateway.address, handshake.as_bytes()).unwrap();
+    assert_eq!(answer.status, 403, "a WebSocket is no CORS request");
     assert_eq!(setting.upstream.count(), 0);
 }
 
