@@ -48,7 +48,7 @@ use crate::upstream::Upstreams;
 use actix_session::Session;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::{ConnectionType, header};
+use actix_web::http::{ConnectionType, StatusCode, header};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpMessage as _, HttpRequest, HttpResponse, web};
 use answer::Fault;
@@ -125,8 +125,13 @@ async fn threshold(
             if let Some(pair) = shown.and_then(|pair| header::HeaderValue::from_str(&pair).ok()) {
                 request.headers_mut().insert(header::COOKIE, pair);
             }
+            let handshake = visit.facts.websocket;
             request.extensions_mut().insert(visit);
             let mut response = next.call(request).await?;
+            if handshake && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                // Nobody can tell any more what the client's next bytes are (R78).
+                response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
             envelope::partition(response.headers_mut(), &desk.cookies);
             Ok(response)
         }

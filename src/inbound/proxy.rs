@@ -199,7 +199,7 @@ impl Call<'_> {
             Ok(accept) => accept,
             Err(bad) => {
                 let response = error::bad_handshake(bad).respond(&desk.pages, &visit.voice, &route, None);
-                return last(unread::hold(response, payload.into_inner()));
+                return unread::hold(response, payload.into_inner());
             }
         };
         let handshake = Handshake { permit, head: head(request, visit, desk), accept };
@@ -209,9 +209,9 @@ impl Call<'_> {
             }
             Ok(Opened::Declined(reply)) => {
                 let response = respond(reply, request.version(), None, desk);
-                last(noted(response, Note { route, outcome: "forwarded", ..Note::default() }))
+                noted(response, Note { route, outcome: "forwarded", ..Note::default() })
             }
-            Err(error) => last(error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None)),
+            Err(error) => error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None),
         }
     }
 }
@@ -222,12 +222,6 @@ async fn over(vigil: &mut Option<Vigil>) -> &'static str {
         Some(vigil) => vigil.over().await,
         None => std::future::pending().await,
     }
-}
-
-/// The last answer on its connection.
-fn last(mut response: HttpResponse) -> HttpResponse {
-    response.head_mut().set_connection_type(ConnectionType::Close);
-    response
 }
 
 /// The request head in the upstream's types; names and values cross as bytes.
