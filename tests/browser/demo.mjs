@@ -188,7 +188,6 @@ scene('a sign-out in one tab shows in the other at once, and closes its WebSocke
   await page.fill('#message', 'good morning');
   await page.press('#message', 'Enter');
   await other.locator('#talk', { hasText: 'good morning' }).waitFor();
-  await portrait(other, 'demo-chat');
   // What the page is told over the wire, when it is told, and not when it next asks by the clock.
   const told = other.evaluate(() => new Promise((resolve) => {
     const from = { ended: null, closed: null };

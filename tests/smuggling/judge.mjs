@@ -85,6 +85,8 @@ function outcomeOf({ own, canaries, statuses, got }) {
   if (own[0]?.whole) return 'served';
   if (own.length > 0) return 'broken off';
   if (statuses.length === 1 && isRefusal(statuses[0]) && got.closed && canaries.length === 0) return 'refused';
+  // The end is announced, and the gateway waits a moment for what was sent before anybody could know.
+  if (statuses.length === 1 && isRefusal(statuses[0]) && canaries.length === 0 && /\r\nconnection: close\r\n/i.test(got.text)) return 'declined';
   if (statuses.length === 0 && !got.closed && canaries.length === 0) return 'silent';
   if (statuses.length === 2 && isRefusal(statuses[0])) return 'declined';
   return 'odd';

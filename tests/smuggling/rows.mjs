@@ -240,7 +240,7 @@ const switches = family('r78_r77 switch', [
     post('Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: {INSIDE#}\r\n', '{INSIDE}')],
   ['TLS/1.0', 'served', get('Connection: Upgrade\r\nUpgrade: TLS/1.0\r\n')],
   // Who asks for a socket may not say more before the answer is there (RFC 6455 section 4.1), so no canary is served.
-  ['websocket on a plain route', 'either',
+  ['websocket on a plain route', 'declined',
     get('Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n')],
   ['websocket with content', 'either',
     post('Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: {INSIDE#}\r\n', '{INSIDE}')],
