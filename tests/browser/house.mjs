@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { answers } from './redis.mjs';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
-const ROOT = join(HERE, '..', '..');
+export const ROOT = join(HERE, '..', '..');
 // For trying another build; unset, the one that `cargo build` makes.
 const KEYCARD = process.env.KEYCARD_BINARY ?? join(ROOT, 'target', 'debug', 'keycard');
 const CHROMIUM = process.env.KEYCARD_CHROMIUM ?? '/usr/bin/chromium';
