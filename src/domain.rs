@@ -9,6 +9,8 @@ pub mod claim;
 pub mod csrf;
 pub mod ending;
 pub mod identity;
+pub mod identity_header;
+pub mod legacy;
 pub mod login;
 pub mod origin;
 pub mod path;

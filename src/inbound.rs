@@ -141,7 +141,7 @@ fn read_visit(
     let turned_away = |fault: Fault| Box::new(TurnedAway { fault, removal: None });
     let peer = request.peer_addr().map(|address| address.ip());
     let peer = peer.ok_or_else(|| turned_away(error::no_peer()))?;
-    let facts = facts::read(request.head(), peer, &desk.origins, &desk.trusted_proxies)
+    let facts = facts::read(request.head(), peer, &desk.origins, &desk.trusted_proxies, &desk.gateway.routes)
         .map_err(|bad| turned_away(error::bad_request(&bad)))?;
     let raw = request.headers().get_all(header::COOKIE).map(header::HeaderValue::as_bytes);
     let cookies = cookie::read(raw, &desk.cookies).map_err(|planted| TurnedAway {

@@ -2,16 +2,20 @@
 //!
 //! I own: [`Upstreams`], [`UpstreamError`] and everything that speaks HTTP to an upstream; hyper stays in here. I may
 //! call: `domain`. I never call anybody without a [`Permit`], and nobody whom the permit's route does not name: method,
-//! path and query come from the permit too, so that what was judged is what is sent (R70). [`reach`] opens a connection
+//! path and query come from the permit too, so that what was judged is what is sent (R70), or what the route makes of it. [`reach`] opens a connection
 //! for `keycard check`, and sends no request on it.
 
 pub mod body;
 mod client;
+mod forwarded;
 pub mod headers;
+mod identity;
 pub mod reach;
 pub mod reply;
+mod rewrite;
 pub mod rules;
 
+use crate::domain::legacy::HostPolicy;
 use crate::domain::policy::Permit;
 use crate::domain::route::{Route, RouteLimits};
 use crate::upstream::body::{Stage, Upload, UploadError, UpstreamBody};
@@ -19,7 +23,7 @@ use crate::upstream::client::HttpClient;
 use crate::upstream::headers::UpstreamHead;
 use crate::upstream::reply::{Framing, ReplyBody, UpstreamReply};
 use crate::upstream::rules::HeaderRules;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, header};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::capture_connection;
 use rustls::ClientConfig;
@@ -123,10 +127,13 @@ impl Upstreams {
         let attempts = if again { route.upstreams.len() } else { 1 };
         for address in route.upstreams.iter().cycle().skip(self.turn(route)).take(attempts) {
             let mut request = Request::new(body.take().unwrap_or_else(UpstreamBody::empty));
-            *request.uri_mut() = client::target(facts, address)?;
+            *request.uri_mut() = client::target(route, facts, address)?;
             request.method_mut().clone_from(&facts.method);
             *request.headers_mut() =
                 if attempts == 1 { std::mem::take(&mut headers) } else { headers.clone() };
+            if route.legacy.host == HostPolicy::Upstream {
+                headers::set(request.headers_mut(), header::HOST, &address.authority);
+            }
             match self.call(request, &route.limits, &mut upload).await {
                 Ok((response, framing)) => return Ok(self.reply(response, framing, &permit, upload)),
                 Err(UpstreamError::Unreachable(why)) => last = UpstreamError::Unreachable(why),

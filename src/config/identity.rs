@@ -55,6 +55,7 @@ pub(super) fn read(mut section: Section<'_>) -> Result<IdentityRule, Reported> {
         roles,
         shown,
         read_by_headers: Vec::new(),
+        keeps_all: false,
     })
 }
 

@@ -113,6 +113,7 @@ fn rule() -> IdentityRule {
         roles: vec![path("groups")],
         shown: Vec::new(),
         read_by_headers: Vec::new(),
+        keeps_all: false,
     }
 }
 
