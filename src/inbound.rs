@@ -11,6 +11,8 @@
 
 pub mod admin;
 mod answer;
+mod app_cookie;
+mod app_logout;
 mod colour;
 mod cookie;
 mod envelope;
@@ -204,7 +206,7 @@ async fn dispatch(
     let ticket = envelope::ticket(&session);
     let (get, post) = (visit.facts.method == Method::GET, visit.facts.method == Method::POST);
     let Some(endpoint) = endpoint(&desk, &visit) else {
-        return proxy::forward(&request, ticket, body, &visit, &desk, &upstreams).await;
+        return proxy::forward(&request, ticket, &session, body, &visit, &desk, &upstreams).await;
     };
     let response = match endpoint {
         Endpoint::Login if get => login::begin(ticket, &visit, &desk).await,

@@ -6,7 +6,8 @@
 
 use super::answer::{Fault, Way, noted, redirect};
 use super::visit::{Note, Visit};
-use super::{Desk, error, facts, unread};
+use super::{Desk, app_cookie, app_logout, error, facts, logout, unread};
+use crate::domain::legacy::AppLogout;
 use crate::domain::policy::{Permit, Refusal, WhySignIn};
 use crate::domain::return_to::ReturnTo;
 use crate::domain::route::Route;
@@ -17,6 +18,7 @@ use crate::upstream::Upstreams;
 use crate::upstream::body::{BodySender, UpstreamBody};
 use crate::upstream::headers::{ForwardedFacts, PeerTrust, UpstreamHead};
 use crate::upstream::reply::{ReplyBody, ReplyError, UpstreamReply};
+use actix_session::Session as CookieSession;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, StatusCode, Version};
@@ -25,6 +27,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -34,6 +37,7 @@ use url::form_urlencoded;
 pub async fn forward(
     request: &HttpRequest,
     ticket: Option<Ticket>,
+    cookie: &CookieSession,
     body: web::Payload,
     visit: &Visit,
     desk: &Desk,
@@ -50,11 +54,45 @@ pub async fn forward(
     let refused = |fault: Fault| fault.respond(&desk.pages, &visit.voice, route, None);
     let response = match verdict.outcome {
         Outcome::Forward(permit) => {
-            let response = pass(request, permit, body, visit, desk, upstreams).await;
-            return signed(response, verdict.session.as_deref(), desk);
+            let session = verdict.session.as_deref();
+            let told = permit.session().map(|_| app_logout::judge(request, permit.route(), visit));
+            let goes_on = Passage { permit, who_is_clear: session.is_some() == told.is_some() };
+            let response = match told {
+                Some(AppLogout::Proven) => match logout::end(ticket, visit, desk).await {
+                    Ok(farewell) => {
+                        let farewell = logout::gone(&farewell, cookie, visit, desk);
+                        let app = pass(request, goes_on, body, visit, desk, upstreams);
+                        app_logout::answer(farewell, app, cookie, visit, desk).await
+                    }
+                    // Not signed out, and the app is not told so either (R82).
+                    Err(error) => {
+                        let fault = error::gateway(&error);
+                        let response = fault.respond(&desk.pages, &visit.voice, route, None);
+                        unread::hold(response, body.into_inner())
+                    }
+                },
+                Some(AppLogout::Unproven) => unread::hold(app_logout::ask(route, desk), body.into_inner()),
+                Some(AppLogout::No) | None => pass(request, goes_on, body, visit, desk, upstreams).await,
+            };
+            return signed(response, session, desk);
         }
-        Outcome::Login(return_to, why) => to_login(&return_to, why, verdict.route.as_deref(), desk),
-        Outcome::Challenge(why) => challenge(why, route, visit, desk),
+        Outcome::Login(return_to, why) => {
+            let found = verdict.route.as_deref();
+            let told = found.map_or(AppLogout::No, |found| app_logout::judge(request, found, visit));
+            match (told, &verdict.session) {
+                (AppLogout::No, _) => {
+                    forgetting(to_login(&return_to, why, found, desk), why, found, visit, desk)
+                }
+                // Nobody signs in to sign out.
+                (_, None) => logout::to_signed_out(cookie, visit, desk),
+                (AppLogout::Unproven, Some(_)) => app_logout::ask(route, desk),
+                (AppLogout::Proven, Some(_)) => logout::sign_out(ticket, cookie, visit, desk).await,
+            }
+        }
+        Outcome::Challenge(why) => {
+            let response = challenge(why, route, visit, desk);
+            forgetting(response, why, verdict.route.as_deref(), visit, desk)
+        }
         Outcome::Preflight => preflight(route),
         Outcome::Refused(Refusal::Csrf(refusal)) => refused(error::csrf(&refusal)),
         Outcome::Refused(Refusal::MissingRole) => refused(forbidden(verdict.session.as_deref(), desk)),
@@ -63,6 +101,21 @@ pub async fn forward(
     };
     let response = unread::hold(response, body.into_inner());
     signed(response, verdict.session.as_deref(), desk)
+}
+
+/// An answer to somebody whose session is gone: the app's cookies go with it. One that only has to be renewed keeps them.
+fn forgetting(
+    response: HttpResponse,
+    why: WhySignIn,
+    route: Option<&Route>,
+    visit: &Visit,
+    desk: &Desk,
+) -> HttpResponse {
+    match (why, route) {
+        (WhySignIn::NoSession, Some(route)) => app_logout::forget_app(response, route, visit, desk, false),
+        (WhySignIn::Over(_), Some(route)) => app_logout::forget_app(response, route, visit, desk, true),
+        _ => response,
+    }
 }
 
 /// Says which account is not enough, and how to take another one.
@@ -117,16 +170,31 @@ fn preflight(route: &str) -> HttpResponse {
     noted(response, Note { route: route.to_owned(), outcome: "preflight", ..Note::default() })
 }
 
+/// A permit on its way.
+struct Passage {
+    permit: Permit,
+    /// Whether the permit names whoever is signed in: not where the route knows other providers' people alone.
+    who_is_clear: bool,
+}
+
 async fn pass(
     request: &HttpRequest,
-    permit: Permit,
+    Passage { permit, who_is_clear }: Passage,
     payload: web::Payload,
     visit: &Visit,
     desk: &Desk,
     upstreams: &Upstreams,
 ) -> HttpResponse {
-    let route = permit.route().name.clone();
-    let head = head(request, visit, desk);
+    let (found, session) = (Arc::clone(permit.route()), permit.session().cloned());
+    let route = found.name.clone();
+    let person = session.as_ref().map(|session| &session.identity);
+    let (routes, keys) = (&desk.gateway.routes, &desk.gateway.keys);
+    let cookies = app_cookie::sort(&visit.foreign_cookies, &found, routes, person, keys);
+    let expired = match who_is_clear && app_logout::tells_who_is_there(visit) {
+        true => app_cookie::expire(&cookies.strangers, &visit.facts.path, desk.cookies.secure),
+        false => Vec::new(),
+    };
+    let head = head(request, &cookies.kept, visit, desk);
     let (body, being_answered) = bridge(request, payload);
     let began = Instant::now();
     let answer = upstreams.send(permit, head, body).await;
@@ -134,7 +202,8 @@ async fn pass(
         desk.gateway.ledger.enter(Entry::Upstream { route: &route, took: began.elapsed() });
     }
     let response = match answer {
-        Ok(reply) => {
+        Ok(mut reply) => {
+            app_cookie::write_back(&mut reply.headers, &expired, &found, person, keys);
             noted(respond(reply, request.version()), Note { route, outcome: "forwarded", ..Note::default() })
         }
         Err(error) => error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None),
@@ -143,7 +212,7 @@ async fn pass(
 }
 
 /// The request head in the upstream's types; names and values cross as bytes.
-fn head(request: &HttpRequest, visit: &Visit, desk: &Desk) -> UpstreamHead {
+fn head(request: &HttpRequest, cookies: &[u8], visit: &Visit, desk: &Desk) -> UpstreamHead {
     let mut headers = http::HeaderMap::with_capacity(request.headers().len());
     for (name, value) in request.headers() {
         let name = http::HeaderName::from_bytes(name.as_str().as_bytes());
@@ -159,7 +228,6 @@ fn head(request: &HttpRequest, visit: &Visit, desk: &Desk) -> UpstreamHead {
     } else {
         PeerTrust::Stranger
     };
-    let cookies = &visit.foreign_cookies;
     UpstreamHead {
         headers,
         cookies: (!cookies.is_empty()).then(|| http::HeaderValue::from_bytes(cookies).ok()).flatten(),
