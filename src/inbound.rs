@@ -206,7 +206,7 @@ async fn dispatch(
     let ticket = envelope::ticket(&session);
     let (get, post) = (visit.facts.method == Method::GET, visit.facts.method == Method::POST);
     let Some(endpoint) = endpoint(&desk, &visit) else {
-        return proxy::forward(&request, ticket, &session, body, &visit, &desk, &upstreams).await;
+        return proxy::forward(&request, &session, body, &visit, &desk, &upstreams).await;
     };
     let response = match endpoint {
         Endpoint::Login if get => login::begin(ticket, &visit, &desk).await,

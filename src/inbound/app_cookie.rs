@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn an_app_cookie_comes_back_for_its_person_alone() {
         let (keys, wiki) = (keys(), app("/wiki/", &["sid", "DW*"]));
-        let routes = table(&[wiki.clone()]);
+        let routes = table(std::slice::from_ref(&wiki));
         let (alice, bob) = (person("alice"), person("bob"));
         let set = |line: &str, person: Option<&Identity>| {
             text(&seal(line.as_bytes(), &wiki, person, &keys).unwrap()).split(';').next().unwrap().to_owned()
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn r54_nothing_that_could_be_read_as_an_app_cookie_goes_around_the_seal() {
         let (keys, wiki) = (keys(), app("/wiki/", &["sid", "DW*"]));
-        let routes = table(&[wiki.clone()]);
+        let routes = table(std::slice::from_ref(&wiki));
         let kept = |cookies: &[u8]| text(&sort(cookies, &wiki, &routes, Some(&person("alice")), &keys).kept);
         for cookies in [
             &b"SID=x"[..],

@@ -6,12 +6,12 @@
 
 use super::answer::{Fault, Way, noted, redirect};
 use super::visit::{Note, Visit};
-use super::{Desk, app_cookie, app_logout, error, facts, logout, unread};
+use super::{Desk, app_cookie, app_logout, envelope, error, facts, logout, unread};
 use crate::domain::legacy::AppLogout;
 use crate::domain::policy::{Permit, Refusal, WhySignIn};
 use crate::domain::return_to::ReturnTo;
 use crate::domain::route::Route;
-use crate::domain::session::{Session, Ticket};
+use crate::domain::session::Session;
 use crate::gateway::Outcome;
 use crate::ports::Entry;
 use crate::upstream::Upstreams;
@@ -36,13 +36,13 @@ use url::form_urlencoded;
 /// Asks the gateway what shall happen, and lets it happen.
 pub async fn forward(
     request: &HttpRequest,
-    ticket: Option<Ticket>,
     cookie: &CookieSession,
     body: web::Payload,
     visit: &Visit,
     desk: &Desk,
     upstreams: &Upstreams,
 ) -> HttpResponse {
+    let ticket = envelope::ticket(cookie);
     let verdict = match desk.gateway.admit(&visit.facts, ticket.as_ref()).await {
         Ok(verdict) => verdict,
         Err(error) => {
