@@ -6,10 +6,12 @@
 //! A request comes in as facts and perhaps a ticket ([`crate::inbound`] has read them). It finds its route, its
 //! ticket is turned into a standing, policy decides, and the outcome goes back: a permit to forward, a login to
 //! begin, a challenge, a refusal. [`login`] begins and completes sign-ins; [`ending`] is the one door for ends;
-//! [`operating`] answers operators.
+//! [`notice`] hears providers, [`operating`] answers operators.
 
 pub mod ending;
+pub mod live;
 pub mod login;
+pub mod notice;
 pub mod operating;
 mod state;
 
@@ -23,6 +25,7 @@ use crate::domain::session::{Limits, LiveSession, Session, Standing, Ticket, Why
 use crate::domain::time::Timestamp;
 use crate::keyring::{CannotOpen, KeyRing, NoRandomness};
 use crate::ports::{Clock, Entry, IdentityProvider, Ledger, ProviderError, SessionStore, StoreError};
+use live::{Live, Subscription};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -44,6 +47,8 @@ pub struct Gateway {
     pub prefix: CanonicalPath,
     /// What happens is entered here.
     pub ledger: Arc<dyn Ledger>,
+    /// Who is to be told when a session ends.
+    pub live: Arc<Live>,
 }
 
 /// The identity providers by id, in the order of the configuration.
@@ -85,6 +90,8 @@ pub struct Verdict {
     pub route: Option<Arc<Route>>,
     /// The session that the request showed, if it is in force and the route asked for it.
     pub session: Option<Arc<Session>>,
+    /// The place of this request among those who are told of the session's end, taken before the record was read.
+    pub subscription: Option<Subscription>,
     /// What shall happen.
     pub outcome: Outcome,
 }
@@ -155,13 +162,15 @@ impl Gateway {
     ) -> Result<Verdict, GatewayError> {
         let now = self.clock.now();
         let Some(route) = self.routes.find(&facts.origin, &facts.path) else {
-            return Ok(Verdict { route: None, session: None, outcome: Outcome::NoRoute });
+            let (session, subscription) = (None, None);
+            return Ok(Verdict { route: None, session, subscription, outcome: Outcome::NoRoute });
         };
         // Public routes never touch the store: they work while it is down.
-        let standing = match route.access {
-            Access::Public => Standing::Anonymous,
-            Access::Optional | Access::SignedIn | Access::Roles(_) => self.standing(presented, now).await?,
-        };
+        let presented = presented.filter(|_| route.access != Access::Public);
+        // Before the record is read: an ending can fall only before the place is taken, and then the record is gone, or
+        // after, and then this request is told.
+        let subscription = presented.map(|ticket| self.place(ticket));
+        let standing = self.standing(presented, now).await?;
         let session = match &standing {
             Standing::Live(live) => Some(Arc::clone(&live.session)),
             Standing::Anonymous | Standing::Over(_) => None,
@@ -178,7 +187,14 @@ impl Gateway {
             Decision::Preflight => Outcome::Preflight,
             Decision::Refuse(refusal) => Outcome::Refused(refusal),
         };
-        Ok(Verdict { route: Some(Arc::clone(route)), session, outcome })
+        Ok(Verdict { route: Some(Arc::clone(route)), session, subscription, outcome })
+    }
+
+    /// Whether a page load with these facts may find anything, whoever signs in for it (R12). Where no route leads, a
+    /// page says so.
+    pub fn may_be_visited(&self, facts: &RequestFacts) -> bool {
+        let route = self.routes.find(&facts.origin, &facts.path);
+        route.is_none_or(|route| policy::may_be_visited(route, facts, self.clock.now()))
     }
 
     fn ask_to_sign_in(facts: &RequestFacts, why: WhySignIn) -> Outcome {

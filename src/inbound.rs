@@ -3,7 +3,8 @@
 //! I own: every endpoint, the layers around them and their order; actix lives here and in `app`. I may call: `domain`,
 //! `gateway`, `keyring`, `upstream`. I never decide who may pass: that is `domain::policy`, asked through the gateway.
 //!
-//! A request passes, from the outside in: `log::access_line` (its id and its one line), `threshold` (host, path,
+//! A request passes, from the outside in: the `sentry` (its bytes, before the framework has them),
+//! `log::access_line` (its id and its one line), `threshold` (host, path,
 //! cookies, raw and exact), the cookie envelope (`envelope`), and then `dispatch`, which knows every endpoint.
 //!
 //! Two more doors, on addresses of their own, have none of these layers: [`health`] for probes and [`admin`] for
@@ -13,10 +14,13 @@ pub mod admin;
 mod answer;
 mod app_cookie;
 mod app_logout;
+mod backchannel;
+mod call;
 mod colour;
 mod cookie;
 mod envelope;
 mod error;
+mod events;
 mod facts;
 pub mod health;
 mod language;
@@ -25,9 +29,13 @@ mod login;
 mod logout;
 mod pages;
 mod proxy;
+pub mod sentry;
+pub mod throttle;
+mod tunnel;
 mod unread;
 mod user;
 mod visit;
+mod watched;
 mod words;
 
 pub use cookie::CookieNames;
@@ -48,6 +56,8 @@ use answer::Fault;
 use http::Method;
 use ipnet::IpNet;
 use std::sync::Arc;
+use std::time::Duration;
+use throttle::Throttle;
 use visit::{Visit, Voice};
 
 /// What the people at the door need to know.
@@ -66,6 +76,8 @@ pub struct Desk {
     pub identity: IdentityRule,
     /// The pages.
     pub pages: Pages,
+    /// How often one sender may begin or finish a sign-in.
+    pub throttle: Throttle,
 }
 
 /// The whole application: every layer and every endpoint, in order. One for each worker.
@@ -93,6 +105,8 @@ pub fn application(
         .wrap(from_fn(threshold))
         // Outermost: nothing happens without its line.
         .wrap(from_fn(log::access_line))
+        // Around everything: the sentry hears when an answer is complete.
+        .wrap(from_fn(sentry::take_turns))
 }
 
 /// Reads host, path and cookies of a request, and refuses what could be understood in two ways.
@@ -166,9 +180,11 @@ fn read_visit(
 enum Endpoint {
     Login,
     Callback(Option<ProviderId>),
+    BackChannelLogout(Option<ProviderId>),
     Logout,
     SignedOut,
     User,
+    Events,
     /// Under the prefix, but nothing of ours.
     Unknown,
 }
@@ -183,14 +199,52 @@ fn endpoint(desk: &Desk, visit: &Visit) -> Option<Endpoint> {
     Some(match path.as_str().strip_prefix(prefix).unwrap_or_default() {
         "/login" => Endpoint::Login,
         "/callback" => Endpoint::Callback(None),
+        "/backchannel-logout" => Endpoint::BackChannelLogout(None),
         "/logout" => Endpoint::Logout,
         "/signed-out" => Endpoint::SignedOut,
         "/user" => Endpoint::User,
-        other => match other.strip_prefix("/callback/").and_then(ProviderId::parse) {
-            Some(provider) => Endpoint::Callback(Some(provider)),
-            None => Endpoint::Unknown,
-        },
+        "/events" => Endpoint::Events,
+        other => {
+            let named = |endpoint: &str| other.strip_prefix(endpoint).and_then(ProviderId::parse);
+            match (named("/callback/"), named("/backchannel-logout/")) {
+                (Some(provider), _) => Endpoint::Callback(Some(provider)),
+                (_, Some(provider)) => Endpoint::BackChannelLogout(Some(provider)),
+                (None, None) => Endpoint::Unknown,
+            }
+        }
     })
+}
+
+impl Endpoint {
+    /// Its name in the log.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Callback(_) => "callback",
+            Self::Logout => "logout",
+            Self::SignedOut => "signed-out",
+            Self::User => "user",
+            Self::Events => "events",
+            Self::BackChannelLogout(_) => "backchannel-logout",
+            Self::Unknown => "endpoint",
+        }
+    }
+}
+
+/// Sign-ins cost the provider something, too: one sender gets only so many (R79). The error is the time to wait.
+fn throttle(endpoint: &Endpoint, visit: &Visit, desk: &Desk) -> Result<(), Duration> {
+    match endpoint {
+        Endpoint::Login | Endpoint::Callback(_) => {
+            desk.throttle.admit(endpoint.name(), visit.facts.client, desk.gateway.clock.now())
+        }
+        Endpoint::Logout
+        | Endpoint::SignedOut
+        | Endpoint::User
+        | Endpoint::Events
+        // From the provider, which is one sender and speaks for many.
+        | Endpoint::BackChannelLogout(_)
+        | Endpoint::Unknown => Ok(()),
+    }
 }
 
 async fn dispatch(
@@ -208,17 +262,27 @@ async fn dispatch(
     let Some(endpoint) = endpoint(&desk, &visit) else {
         return proxy::forward(&request, &session, body, &visit, &desk, &upstreams).await;
     };
+    if let Err(wait) = throttle(&endpoint, &visit, &desk) {
+        let response = error::too_often(wait).respond(&desk.pages, &visit.voice, endpoint.name(), None);
+        return unread::hold(response, body.into_inner());
+    }
     let response = match endpoint {
+        // Reads its body itself.
+        Endpoint::BackChannelLogout(provider) if post => {
+            return backchannel::hear(provider, &request, body, &desk).await;
+        }
+        Endpoint::BackChannelLogout(_) => backchannel::wrong_method(),
         Endpoint::Login if get => login::begin(ticket, &visit, &desk).await,
         Endpoint::Callback(provider) if get => login::complete(provider, &session, &visit, &desk).await,
         Endpoint::Logout if get => logout::by_get(ticket, &session, &visit, &desk).await,
         Endpoint::Logout if post => logout::by_post(ticket, &session, &visit, &desk).await,
         Endpoint::SignedOut if get => logout::signed_out(&visit, &desk),
         Endpoint::User if get => user::show(ticket, &visit, &desk).await,
+        Endpoint::Events if get => events::show(ticket, &visit, &desk).await,
         Endpoint::Unknown => error::no_such_endpoint().respond(&desk.pages, &visit.voice, "endpoint", None),
         Endpoint::Logout => error::method("GET, POST").respond(&desk.pages, &visit.voice, "endpoint", None),
         _ => error::method("GET").respond(&desk.pages, &visit.voice, "endpoint", None),
     };
-    // Our endpoints read no body.
+    // No other endpoint of ours reads a body.
     unread::hold(response, body.into_inner())
 }

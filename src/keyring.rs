@@ -327,6 +327,13 @@ pub fn session_key(ticket: &Ticket) -> SessionKey {
     SessionKey::from_digest(sha256(ticket.expose().as_bytes()))
 }
 
+/// The one right answer to a `Sec-WebSocket-Key` (RFC 6455 section 4.2.2). SHA-1 is what that protocol says; it protects
+/// nothing.
+pub fn websocket_accept(key: &str) -> String {
+    let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    STANDARD.encode(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()).as_ref())
+}
+
 /// SHA-256 of some bytes.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];

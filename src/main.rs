@@ -70,7 +70,11 @@ enum Command {
         url: Option<String>,
     },
     /// Print the JSON Schema of the configuration file, for editors.
-    Schema,
+    Schema {
+        /// Print the reference of all keys instead, as Markdown for people.
+        #[arg(long)]
+        markdown: bool,
+    },
     /// Keys for `session.keys`.
     Keys {
         #[command(subcommand)]
@@ -113,8 +117,8 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(ill) => fail(&ill),
         },
-        Command::Schema => {
-            say(config::schema().trim_end());
+        Command::Schema { markdown } => {
+            say(if markdown { config::reference() } else { config::schema() }.trim_end());
             ExitCode::SUCCESS
         }
         Command::Keys { command: KeysCommand::New } => match MasterKey::generate() {

@@ -14,10 +14,11 @@ pub mod reach;
 pub mod reply;
 mod rewrite;
 pub mod rules;
+pub mod tunnel;
 
 use crate::domain::legacy::HostPolicy;
 use crate::domain::policy::Permit;
-use crate::domain::route::{Route, RouteLimits};
+use crate::domain::route::{Route, RouteLimits, UpstreamAddress};
 use crate::upstream::body::{Stage, Upload, UploadError, UpstreamBody};
 use crate::upstream::client::HttpClient;
 use crate::upstream::headers::UpstreamHead;
@@ -127,13 +128,9 @@ impl Upstreams {
         let attempts = if again { route.upstreams.len() } else { 1 };
         for address in route.upstreams.iter().cycle().skip(self.turn(route)).take(attempts) {
             let mut request = Request::new(body.take().unwrap_or_else(UpstreamBody::empty));
-            *request.uri_mut() = client::target(route, facts, address)?;
-            request.method_mut().clone_from(&facts.method);
             *request.headers_mut() =
                 if attempts == 1 { std::mem::take(&mut headers) } else { headers.clone() };
-            if route.legacy.host == HostPolicy::Upstream {
-                headers::set(request.headers_mut(), header::HOST, &address.authority);
-            }
+            aim(&mut request, &permit, address)?;
             match self.call(request, &route.limits, &mut upload).await {
                 Ok((response, framing)) => return Ok(self.reply(response, framing, &permit, upload)),
                 Err(UpstreamError::Unreachable(why)) => last = UpstreamError::Unreachable(why),
@@ -189,6 +186,21 @@ impl Upstreams {
         let body = ReplyBody::new(incoming, framing, permit.route().limits.stall_timeout, upload);
         UpstreamReply { status: head.status, headers, body }
     }
+}
+
+/// What a request, whose headers are there already, says at this address: method, target, and the name it goes by.
+fn aim(
+    request: &mut Request<UpstreamBody>,
+    permit: &Permit,
+    address: &UpstreamAddress,
+) -> Result<(), UpstreamError> {
+    let (route, facts) = (permit.route(), permit.facts());
+    *request.uri_mut() = client::target(route, facts, address)?;
+    request.method_mut().clone_from(&facts.method);
+    if route.legacy.host == HostPolicy::Upstream {
+        headers::set(request.headers_mut(), header::HOST, &address.authority);
+    }
+    Ok(())
 }
 
 /// Waits for a reply's head as long as it may take, and while the request's body makes progress.

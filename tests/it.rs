@@ -13,15 +13,20 @@
 )]
 
 mod it {
+    mod access;
     mod access_log;
     mod authorization_response;
+    mod backchannel;
     mod binary;
     mod check;
+    mod contract;
     mod cookies;
     mod coverage;
     mod csrf;
+    mod deployment;
     mod documents;
     mod endpoints;
+    mod events;
     mod house;
     mod house_self;
     mod id_token;
@@ -35,7 +40,10 @@ mod it {
     mod operating;
     mod provider_tls;
     mod proxying;
+    mod sentry;
     mod slow_heads;
     mod stopping;
     mod stores;
+    mod streams;
+    mod websockets;
 }

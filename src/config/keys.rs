@@ -102,8 +102,8 @@ impl Key {
     }
 }
 
-/// Every table with its keys, in the order of the example file. `""` is the file itself; `secret`, `access`
-/// and `basic_auth` are the inline tables that a value may be.
+/// Every table with its keys, in the order of the example file. `""` is the file itself; `secret`, `access`,
+/// `rule` and `basic_auth` are the inline tables that a value may be.
 pub(super) const KEYS: &[(&str, &[Key])] = &[
     ("", SECTIONS),
     ("server", server::KEYS),
@@ -114,7 +114,8 @@ pub(super) const KEYS: &[(&str, &[Key])] = &[
     ("pages", pages::KEYS),
     ("log", log::KEYS),
     ("secret", secret::KEYS),
-    ("access", route::ACCESS_KEYS),
+    ("access", route::access::KEYS),
+    ("rule", route::access::RULE_KEYS),
     ("basic_auth", route::BASIC_AUTH_KEYS),
 ];
 
@@ -164,7 +165,7 @@ pub(super) fn home_of(key: &str) -> Option<String> {
     let (section, _) = KEYS.iter().skip(1).find(|(_, keys)| keys.iter().any(|one| one.name == key))?;
     match *section {
         "provider" | "route" => Some(format!("[[{section}]]")),
-        "secret" | "access" | "basic_auth" => None,
+        "secret" | "access" | "rule" | "basic_auth" => None,
         _ => Some(format!("[{section}]")),
     }
 }

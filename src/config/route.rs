@@ -1,9 +1,11 @@
 //! `[[route]]`.
 //!
-//! I own: the keys of that section, and how they fit each other. I may call: `cursor`, `identity_header`. I never
+//! I own: the keys of that section, and how they fit each other. I may call: `cursor`, `identity_header`, and the files beside me. I never
 //! let a route through that does not say who may pass it.
 
+pub(super) mod access;
 mod legacy;
+mod websocket;
 
 pub(super) use legacy::BASIC_AUTH_KEYS;
 
@@ -32,11 +34,7 @@ pub(super) const KEYS: &[Key] = &[
         Kind::OneOrMore(&Kind::Text),
         "Scheme, host and port of the app, or a list of them to take in turn. Required.",
     ),
-    Key::required(
-        "access",
-        Kind::Either(&[Kind::Choice(&["public", "optional", "signed-in"]), Kind::Table("access")]),
-        r#"Who may pass: "public", "optional", "signed-in" or { roles = ["editor"] }. Required."#,
-    ),
+    access::ACCESS,
     Key::optional(
         "providers",
         Kind::OneOrMore(&Kind::Text),
@@ -72,6 +70,8 @@ pub(super) const KEYS: &[Key] = &[
         r#""fetch-metadata""#,
         r#"The defence against forged requests: "fetch-metadata", "strict" (and `X-CSRF: 1` on scripts' requests) or "off"."#,
     ),
+    websocket::WEBSOCKET,
+    websocket::WEBSOCKET_IDLE_TIMEOUT,
     Key::with_default(
         "response_timeout",
         Kind::Duration,
@@ -99,14 +99,8 @@ pub(super) const KEYS: &[Key] = &[
     legacy::LOGOUT_PATHS,
 ];
 
-/// The keys of `access`, where it is a table.
-pub(super) const ACCESS_KEYS: &[Key] =
-    &[Key::required("roles", Kind::OneOrMore(&Kind::Text), "The roles of which one is enough.")];
-
 const DEFAULT_RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
-const ACCESS: &str =
-    "write \"public\", \"optional\", \"signed-in\" or { roles = [\"editor\"] }; there is no default";
 
 /// Reads all routes: at least one, no two for one place.
 ///
@@ -161,7 +155,7 @@ fn read(
         section.must("upstream", "write where the app listens: upstream = \"http://wiki:80\"", |e| {
             e.one_or_more(upstream)
         });
-    let access = section.must("access", ACCESS, access);
+    let access = section.must("access", access::REMEDY, access::read);
     let providers = section.may("providers", |entry| entry.one_or_more(|one| provider(one, ids)));
     let identity_headers = section.or("identity_headers", IdentityHeaders::default(), identity_header::read);
     let relay = section.or("token", Relay::None, |entry| {
@@ -175,13 +169,14 @@ fn read(
             ("off", CsrfMode::Off),
         ])
     });
+    let websocket = websocket::read(section);
     let response_timeout = section.or("response_timeout", DEFAULT_RESPONSE_TIMEOUT, Entry::time_limit);
     let stall_timeout = section.or("stall_timeout", DEFAULT_STALL_TIMEOUT, Entry::time_limit);
     let max_body = section.may("max_body", size);
     let legacy = legacy::take(section, premises);
     section.finish();
 
-    let public = matches!(access, Ok(Access::Public));
+    let public = matches!(access, Ok((Access::Public, _)));
     let around = legacy::Around {
         prefix: path.as_ref().ok(),
         public,
@@ -211,16 +206,19 @@ fn read(
     let authority = origin.as_ref().map(Origin::authority).unwrap_or_default();
     cleartext?;
     let (legacy, style) = legacy?;
+    let (access, conditions) = access?;
     Ok(Route {
         name: format!("{authority}{}", prefix.as_str()),
         origin,
         prefix,
-        access: access?,
+        access,
+        conditions,
         providers: providers?.unwrap_or_default(),
         upstreams: upstreams?,
         identity_headers: identity_headers?.in_style(&style),
         relay: relay?,
         csrf: csrf?,
+        websocket: websocket?,
         limits: RouteLimits {
             response_timeout: response_timeout?,
             stall_timeout: stall_timeout?,
@@ -297,21 +295,6 @@ fn provider(entry: &Entry<'_>, ids: Option<&[ProviderId]>) -> Result<ProviderId,
         Some(ids) if !ids.contains(&id) => Err(entry.wrong("is no [[provider]]", "write the `id` of one")),
         _ => Ok(id),
     }
-}
-
-fn access(entry: &Entry<'_>) -> Result<Access, Reported> {
-    let Some(mut table) = entry.table("access") else {
-        return entry.choice(&[
-            ("public", Access::Public),
-            ("optional", Access::Optional),
-            ("signed-in", Access::SignedIn),
-        ]);
-    };
-    let roles = table.must("roles", "write { roles = [\"editor\"] }", |roles| {
-        roles.one_or_more(|role| Ok(role.text()?.to_owned()))
-    });
-    table.finish();
-    Ok(Access::Roles(roles?))
 }
 
 fn size(entry: &Entry<'_>) -> Result<u64, Reported> {

@@ -42,7 +42,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::optional(
         "store_ca_file",
         Kind::Text,
-        "PEM certificates that a rediss:// server is checked against, instead of the system's roots; without it, these.",
+        "PEM certificates that a rediss:// server is checked against; without it, the system's roots.",
     ),
     Key::optional(
         "keys",

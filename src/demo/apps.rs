@@ -1,10 +1,9 @@
-//! What stands behind the gateway: a single-page app, a legacy app, an API, a stream of events.
+//! What stands behind the gateway: a single-page app, a legacy app, an API, a stream of events, a WebSocket.
 //!
-//! I own: these four, on one server, each at the path of its route. I may call: `idp` for the key that the API verifies
+//! I own: these five, on one server, each at the path of its route. I may call: `idp` for the key that the API verifies
 //! tokens with, `paper`. I never check who may come: that the gateway did is what the demo shows.
-//!
-//! A WebSocket belongs here as well; the gateway does not let one through yet.
 
+use super::chat::{self, Room};
 use super::idp::keys::SigningKey;
 use super::idp::token;
 use super::paper::{self, Paper};
@@ -33,6 +32,8 @@ pub(super) struct Apps {
     audience: String,
     clock: Arc<dyn Clock>,
     paper: Paper,
+    /// The chat.
+    pub(super) room: Room,
 }
 
 impl Apps {
@@ -45,7 +46,7 @@ impl Apps {
             ("app.html", include_str!("pages/app.html")),
             ("legacy.html", include_str!("pages/legacy.html")),
         ])?;
-        Ok(Self { key, audience, clock, paper })
+        Ok(Self { key, audience, clock, paper, room: Room::default() })
     }
 }
 
@@ -67,9 +68,11 @@ pub(super) fn application(
         .route("/", web::get().to(page))
         .route("/app.js", web::get().to(script))
         .route(paper::STYLE_PATH, web::get().to(paper::style))
+        .route(paper::ICON_PATH, web::get().to(paper::icon))
         .route("/legacy/", web::get().to(legacy))
         .route("/api/lessons", web::get().to(api))
         .route("/events-demo", web::get().to(events))
+        .route("/chat", web::get().to(chat::open))
         .default_service(web::to(paper::nothing_here))
 }
 

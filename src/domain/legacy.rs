@@ -223,7 +223,8 @@ impl Legacy {
     /// By GET only a navigation counts that our own page caused, or the person who typed it; by POST, whatever the
     /// forgery rules let through, in every mode of `csrf`. `prefetched` is for what a browser fetches ahead of a click.
     pub fn app_logout(&self, facts: &RequestFacts, prefetched: bool) -> AppLogout {
-        if !self.logout_paths.iter().any(|path| path.is_meant_by(facts)) {
+        // A tunnel would outlive the session that it begins with.
+        if facts.websocket || !self.logout_paths.iter().any(|path| path.is_meant_by(facts)) {
             return AppLogout::No;
         }
         match facts.method {

@@ -1,15 +1,17 @@
 //! Routes: what lies where, and who may go there.
 //!
-//! I own: [`Route`], [`Access`], [`RouteTable`]. I may call: `csrf`, `identity`,
-//! `identity_header`, `legacy`, `origin`, `path`.
+//! I own: [`Route`], [`Access`], [`RouteTable`]. I may call: `access`, `csrf`, `identity`, `identity_header`, `legacy`,
+//! `origin`, `path`, `websocket`.
 //! I never open a connection: an upstream is an address here.
 
+use super::access::Conditions;
 use super::csrf::CsrfMode;
 use super::identity::ProviderId;
 use super::identity_header::IdentityHeader;
 use super::legacy::Legacy;
 use super::origin::Origin;
 use super::path::{CanonicalPath, PathRefusal};
+use super::websocket::WebSocketRules;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +26,8 @@ pub struct Route {
     pub prefix: CanonicalPath,
     /// Who may pass.
     pub access: Access,
+    /// What else has to hold.
+    pub conditions: Conditions,
     /// Whose people the route knows; empty for every provider's. Only with several providers does it matter: each
     /// could name the other's people.
     pub providers: Vec<ProviderId>,
@@ -35,6 +39,8 @@ pub struct Route {
     pub relay: Relay,
     /// The defence against forged requests.
     pub csrf: CsrfMode,
+    /// WebSockets.
+    pub websocket: WebSocketRules,
     /// Time-outs and sizes.
     pub limits: RouteLimits,
     /// What an app needs that was not written for a gateway.
@@ -52,8 +58,8 @@ pub struct RouteLimits {
     pub max_body: Option<u64>,
 }
 
-/// Who may pass a route: the key `access`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Whether a route wants to know its people: the key `access`, or `access.who`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Anybody; the session is not even looked at.
     Public,
@@ -61,8 +67,6 @@ pub enum Access {
     Optional,
     /// Whoever is signed in.
     SignedIn,
-    /// Whoever has at least one of these roles; never empty.
-    Roles(Vec<String>),
 }
 
 /// Which token a route hands to its upstream: the key `token`.
@@ -172,11 +176,13 @@ pub(crate) mod tests {
             origin: None,
             prefix: CanonicalPath::parse(prefix).unwrap(),
             access,
+            conditions: Conditions::default(),
             providers: vec![],
             upstreams: vec![UpstreamAddress::parse("http://127.0.0.1:1").unwrap()],
             identity_headers: vec![],
             relay: Relay::None,
             csrf: CsrfMode::FetchMetadata,
+            websocket: WebSocketRules::default(),
             limits: RouteLimits {
                 response_timeout: Duration::from_secs(30),
                 stall_timeout: Duration::from_secs(60),
@@ -195,7 +201,7 @@ pub(crate) mod tests {
         let table = RouteTable::new(vec![
             route("/", Access::SignedIn),
             lenient("/app/"),
-            route("/app/admin/", Access::Roles(vec!["admin".into()])),
+            route("/app/admin/", Access::SignedIn),
         ])
         .unwrap();
         let origin = Origin::parse("https://apps.example.com").unwrap();

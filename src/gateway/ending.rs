@@ -9,7 +9,7 @@ use crate::domain::origin::Origin;
 use crate::domain::session::{Session, SessionKey, Summary, Ticket};
 use crate::domain::time::Timestamp;
 use crate::keyring::{new_text, session_key};
-use crate::ports::{Entry, StoreError, Updated};
+use crate::ports::{Entry, Listed, StoreError, Updated};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -106,6 +106,25 @@ impl Gateway {
         Ok(())
     }
 
+    /// Ends a session that was found by its key; whether it was in force until now. One that does not open is ended
+    /// without a word on whose it was.
+    pub(super) async fn end_listed(
+        &self,
+        listed: &Listed,
+        ending: Ending,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let Some(summary) = &listed.summary else {
+            return self.end_record(&listed.key, None, ending.code()).await;
+        };
+        let about = Some(About::from(summary));
+        match self.judge(summary, listed.last_seen.unwrap_or(summary.started), now) {
+            Ok(()) => self.end_record(&listed.key, about, ending.code()).await,
+            // It was over before; only its record was left.
+            Err(why) => self.end_record(&listed.key, about, why.code()).await.map(|_| false),
+        }
+    }
+
     /// The door itself: removes a record; whether there was one. `about` is for the audit line, where it is known.
     pub(super) async fn end_record(
         &self,
@@ -115,8 +134,11 @@ impl Gateway {
     ) -> Result<bool, StoreError> {
         if let Some(predecessor) = about.and_then(|about| about.supersedes) {
             self.store.remove(predecessor).await?;
+            self.live.ended(predecessor, reason);
         }
         let was_there = self.store.remove(key).await?;
+        // Also where there was none any more: whoever still waits here has not been told.
+        self.live.ended(key, reason);
         if was_there {
             self.audit(about, reason);
         }
@@ -162,6 +184,7 @@ impl Gateway {
         last_moments.ends = last_moments.ends.min(now.plus(SUPERSEDED_FOR));
         match self.store.update(old, &last_moments, live.version, now).await? {
             Updated::Done(_) | Updated::Gone => {
+                self.live.changed(&live.key);
                 self.audit(Some(About::from(live.session.as_ref())), Ending::Replaced.code());
             }
             // Somebody is writing to it at this moment; what is certain is that it must not live on.
@@ -173,7 +196,9 @@ impl Gateway {
     /// Removes a record that cannot be read.
     async fn discard(&self, ticket: &Ticket, why: &'static str) -> Result<(), GatewayError> {
         tracing::warn!(why, "a session record that cannot be read was removed");
-        self.store.remove(&session_key(ticket)).await?;
+        let key = session_key(ticket);
+        self.store.remove(&key).await?;
+        self.live.ended(&key, "unreadable");
         Ok(())
     }
 

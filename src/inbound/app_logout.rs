@@ -11,6 +11,7 @@ use super::answer::{noted, redirect};
 use super::visit::{Note, Visit};
 use super::{Desk, app_cookie, envelope};
 use crate::domain::legacy::AppLogout;
+use crate::domain::policy::WhySignIn;
 use crate::domain::request::{FetchSite, RequestKind};
 use crate::domain::route::Route;
 use actix_session::Session;
@@ -75,9 +76,24 @@ pub fn forget_apps(mut response: HttpResponse, visit: &Visit, desk: &Desk) -> Ht
     response
 }
 
-/// Adds to an answer that sends somebody to the sign-in: whoever was here is gone, and so are the app's cookies that
-/// the browser has just sent. `over` where a session's end shows here, and not just its absence.
-pub fn forget_app(
+/// An answer to somebody whose session is gone: the app's cookies go with it. One that only has to be renewed keeps them.
+pub fn forgetting(
+    response: HttpResponse,
+    why: WhySignIn,
+    route: Option<&Route>,
+    visit: &Visit,
+    desk: &Desk,
+) -> HttpResponse {
+    match (why, route) {
+        (WhySignIn::NoSession, Some(route)) => forget_app(response, route, visit, desk, false),
+        (WhySignIn::Over(_), Some(route)) => forget_app(response, route, visit, desk, true),
+        _ => response,
+    }
+}
+
+/// Whoever was here is gone, and so are the app's cookies that the browser has just sent. `over` where a session's end
+/// shows here, and not just its absence.
+fn forget_app(
     mut response: HttpResponse,
     route: &Route,
     visit: &Visit,

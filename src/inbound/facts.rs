@@ -118,7 +118,8 @@ pub fn one<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     }
 }
 
-fn has_word(headers: &HeaderMap, name: &str, word: &str) -> bool {
+/// Whether a comma-separated header has this word, in any case.
+pub fn has_word(headers: &HeaderMap, name: &str, word: &str) -> bool {
     let words = headers.get_all(name).filter_map(|value| value.to_str().ok());
     words.flat_map(|value| value.split(',')).any(|found| found.trim().eq_ignore_ascii_case(word))
 }

@@ -16,6 +16,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaEncoding, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::BoxFuture;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -39,6 +40,10 @@ impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_unix_millis(self.0.load(Ordering::SeqCst))
     }
+
+    fn until(&self, _moment: Timestamp) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
 }
 
 pub(crate) fn settings(issuer: &str) -> ProviderSettings {
@@ -59,6 +64,7 @@ pub(crate) fn settings(issuer: &str) -> ProviderSettings {
         ca_pem: None,
         http_proxy: None,
         id_token_hint: true,
+        strict_typ: false,
     }
 }
 

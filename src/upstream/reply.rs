@@ -46,6 +46,9 @@ pub enum ReplyError {
     /// Nothing came for longer than `stall_timeout`.
     #[error("the upstream's reply stalled")]
     Stalled,
+    /// The session that asked for it has ended.
+    #[error("the session ended before the reply did")]
+    SessionOver,
 }
 
 impl ReplyBody {

@@ -6,6 +6,7 @@
 
 pub mod browser;
 pub mod clock;
+pub mod contract;
 pub mod cookies;
 pub mod evidence;
 pub mod forward_proxy;

@@ -43,6 +43,8 @@ function welcome({ user, session, logout_url: out }) {
   show('life', true);
   show('sign-out', true);
   show('sign-in', false);
+  watch();
+  chat();
 }
 
 function stranger({ login_url: login }, quietly) {
@@ -107,6 +109,52 @@ function listen() {
   });
 }
 
+let watching;
+
+/** Hears of the end of the session as it happens, in every open tab. */
+function watch() {
+  if (watching) return;
+  watching = new EventSource('/bff/events');
+  // What has ended may have begun anew in another tab: ask before saying so.
+  watching.addEventListener('ended', () => { unwatch(); look(true); });
+  watching.addEventListener('error', () => { if (watching?.readyState === EventSource.CLOSED) unwatch(); });
+}
+
+function unwatch() {
+  watching?.close();
+  watching = undefined;
+}
+
+let socket;
+
+function line(text, good) {
+  at('line').textContent = text;
+  at('line').dataset.good = good;
+  for (const id of ['message', 'send']) at(id).disabled = !good;
+}
+
+function chat() {
+  if (socket) return;
+  socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/chat`);
+  socket.addEventListener('open', () => line('connected', true));
+  socket.addEventListener('message', ({ data }) => {
+    at('talk').textContent = [...at('talk').textContent.split('\n'), data].filter(Boolean).slice(-6).join('\n');
+    show('talk', true);
+  });
+  socket.addEventListener('close', ({ code }) => {
+    socket = undefined;
+    line(code === 4401 ? 'closed with 4401: the session has ended' : `closed with ${code}`, false);
+    // Not at once: whatever closed it may do so again.
+    setTimeout(() => look(true), code === 4401 ? 0 : 2000);
+  });
+}
+
+at('say').addEventListener('submit', (event) => {
+  event.preventDefault();
+  if (socket?.readyState !== WebSocket.OPEN || !at('message').value) return;
+  socket.send(at('message').value);
+  at('message').value = '';
+});
 at('call').addEventListener('click', call);
 at('listen').addEventListener('click', listen);
 // A page out of the browser's memory may show somebody who has left.

@@ -5,7 +5,7 @@
 
 use super::evidence;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// How long a test waits for bytes that never come.
@@ -65,6 +65,18 @@ impl Connection {
     /// A connection to somebody else, whose answers are not evidence.
     pub fn to_stranger(address: SocketAddr) -> Self {
         Self::connect(address, false)
+    }
+
+    /// A connection from one of the addresses of this machine, as from another client.
+    pub fn from(source: Ipv4Addr, address: SocketAddr) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let stream = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind((source, 0).into()).unwrap();
+            socket.connect(address).await.unwrap().into_std().unwrap()
+        });
+        stream.set_nonblocking(false).unwrap();
+        Self::over(stream, true)
     }
 
     /// A connection to a gateway, unless it lets nobody in.
@@ -133,6 +145,36 @@ impl Connection {
         let chunk = self.next_chunk();
         self.record(chunk.as_deref().unwrap_or_default());
         chunk
+    }
+
+    /// The next `length` bytes, whatever they are; fewer when the other side closes before.
+    pub fn bytes(&mut self, length: usize) -> Vec<u8> {
+        while self.unread.len() < length && self.more() > 0 {}
+        let bytes: Vec<u8> = self.unread.drain(..length.min(self.unread.len())).collect();
+        self.record(&bytes);
+        bytes
+    }
+
+    /// Everything until the other side closes, as a browser's WebSocket reads it: a Close frame is answered at once.
+    pub fn rest_after_answering_close(&mut self) -> Vec<u8> {
+        let mut rest = std::mem::take(&mut self.unread);
+        let mut answered = false;
+        loop {
+            if !answered && ends_with_close(&rest) {
+                answered = true;
+                self.write(&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]);
+            }
+            if self.more() == 0 {
+                self.record(&rest);
+                return rest;
+            }
+            rest.append(&mut self.unread);
+        }
+    }
+
+    /// Closes our side and leaves theirs open.
+    pub fn finish(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
     /// Everything until the other side closes.
@@ -215,6 +257,14 @@ impl Connection {
         self.unread.extend_from_slice(&buffer[..read]);
         read
     }
+}
+
+/// Whether the last bytes are a whole Close frame of a server, with a code and a text.
+fn ends_with_close(bytes: &[u8]) -> bool {
+    (2..=60).any(|length| {
+        let frame = bytes.len().checked_sub(length + 2).and_then(|at| bytes.get(at..));
+        frame.is_some_and(|frame| frame[0] == 0x88 && usize::from(frame[1]) == length)
+    })
 }
 
 /// Sends these very bytes on a connection of their own and reads one answer.

@@ -138,6 +138,14 @@ impl Exchange {
 }
 
 impl Exchange {
+    /// Whatever comes next on the wire; `None` at its end.
+    pub fn raw(&mut self) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; 65_536];
+        let read = self.stream.read(&mut buffer).ok().filter(|read| *read > 0)?;
+        buffer.truncate(read);
+        Some(buffer)
+    }
+
     /// Passes everything on to `other` and back until one of the two is done, as a proxy does after a CONNECT.
     pub fn tunnel(&mut self, other: &TcpStream) -> After {
         let bare = self.stream.get_ref().bare();

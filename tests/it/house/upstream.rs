@@ -5,6 +5,8 @@
 
 use super::server::{After, Exchange, Head, Server};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// One request as it arrived.
 #[derive(Clone, Debug)]
@@ -85,6 +87,15 @@ impl Upstream {
     /// The request that arrived last.
     pub fn last(&self) -> Arrived {
         self.arrived().pop().expect("nothing reached the upstream")
+    }
+
+    /// Waits until this many requests have arrived.
+    pub fn wait_for(&self, count: usize) {
+        let end = Instant::now() + Duration::from_secs(10);
+        while self.count() < count {
+            assert!(Instant::now() < end, "only {} requests have arrived", self.count());
+            thread::yield_now();
+        }
     }
 
     pub fn forget(&self) {

@@ -1,0 +1,333 @@
+//! WebSockets: a raw tunnel between a browser and an app, for as long as the session lives.
+//!
+//! I own: the judgement of a handshake, the pump towards the app, and [`Tube`], which carries the app's bytes to the
+//! browser and puts our Close frame between two frames. I may call: `gateway`, `keyring`, `upstream`, `watched`. I never
+//! open a frame, and I never put a byte of ours inside one of theirs (R65, R78).
+
+use super::watched::{Over, watch};
+use super::{Desk, facts};
+use crate::domain::policy::Permit;
+use crate::gateway::live::Vigil;
+use crate::keyring;
+use crate::upstream::headers::UpstreamHead;
+use crate::upstream::reply::UpstreamReply;
+use crate::upstream::tunnel::walker::{Walker, close_frame};
+use crate::upstream::tunnel::{Switched, Tunnel, TunnelReader, TunnelWriter};
+use crate::upstream::{UpstreamError, Upstreams};
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::{StatusCode, Version};
+use actix_web::{HttpRequest, HttpResponse, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::{Notify, watch as channel};
+use tokio::time::{Instant, Sleep, sleep};
+
+/// The session has ended (4000 to 4999 are for private use, RFC 6455 section 7.4.2).
+const SESSION_ENDED: u16 = 4401;
+/// Nobody has said anything for too long.
+const GOING_AWAY: u16 = 1001;
+/// The gateway stops; another one may be there (IANA registry of close codes).
+const SERVICE_RESTART: u16 = 1012;
+
+/// How long the end of a frame is waited for before the connection is cut.
+const BOUNDARY_WITHIN: Duration = Duration::from_millis(100);
+/// How long the last bytes of a tunnel that both sides have closed may take to leave.
+const LAST_BYTES_WITHIN: Duration = Duration::from_millis(20);
+/// How long the browser may take to answer our Close frame before the connection is closed under it.
+const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
+
+/// Why a handshake is none (RFC 6455 section 4.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadHandshake {
+    /// Not a GET, not HTTP/1.1, no `Connection: upgrade`, or a key that is none.
+    Malformed,
+    /// Another version than 13.
+    Version,
+}
+
+/// The answer that the app has to give to this handshake.
+///
+/// # Errors
+/// Why there is none.
+pub fn read_handshake(request: &HttpRequest) -> Result<String, BadHandshake> {
+    let headers = request.headers();
+    let upgrades = facts::has_word(headers, "connection", "upgrade");
+    let key = facts::one(headers, "sec-websocket-key")
+        .filter(|key| STANDARD.decode(key).is_ok_and(|bytes| bytes.len() == 16));
+    let sound = request.method() == actix_web::http::Method::GET && request.version() == Version::HTTP_11;
+    let key = key.filter(|_| sound && upgrades).ok_or(BadHandshake::Malformed)?;
+    if facts::one(headers, "sec-websocket-version") != Some("13") {
+        return Err(BadHandshake::Version);
+    }
+    Ok(keyring::websocket_accept(key))
+}
+
+/// What became of a handshake with an app.
+pub enum Opened {
+    /// The tunnel is the body of this response; the app's headers have yet to be put into it.
+    Tunnel(HttpResponse, http::HeaderMap),
+    /// The app answered something else. The connection ends with it: nobody can tell any more what the client's next
+    /// bytes are.
+    Declined(UpstreamReply),
+}
+
+/// A permitted handshake.
+pub struct Handshake {
+    /// Who may pass, and where.
+    pub permit: Permit,
+    /// Its headers.
+    pub head: UpstreamHead,
+    /// What [`read_handshake`] made of it.
+    pub accept: String,
+}
+
+/// Asks the app, and opens the tunnel.
+///
+/// # Errors
+/// See [`UpstreamError`].
+pub async fn open(
+    handshake: Handshake,
+    payload: web::Payload,
+    vigil: Option<Vigil>,
+    desk: &Desk,
+    upstreams: &Upstreams,
+) -> Result<Opened, UpstreamError> {
+    let Handshake { permit, head, accept } = handshake;
+    let quiet = permit.route().websocket.idle_timeout;
+    let Tunnel { headers, reader, writer } = match upstreams.switch(permit, head, &accept).await? {
+        Switched::Tunnel(tunnel) => tunnel,
+        Switched::Declined(reply) => return Ok(Opened::Declined(reply)),
+    };
+    let talk = Rc::new(Talk::default());
+    actix_web::rt::spawn(pump(payload, writer, Rc::clone(&talk)));
+    let used = Rc::clone(&talk.used);
+    let watch = Box::pin(watch(vigil, Some(Arc::clone(&desk.gateway.live)), used));
+    let tube = Tube {
+        reader,
+        walker: Walker::default(),
+        watch,
+        talk,
+        quiet,
+        timer: Box::pin(sleep(quiet)),
+        stage: Stage::Open,
+    };
+    let response = HttpResponse::build(StatusCode::SWITCHING_PROTOCOLS)
+        .upgrade("websocket")
+        .message_body(tube)
+        .map_or_else(|_| HttpResponse::InternalServerError().finish(), HttpResponse::map_into_boxed_body);
+    Ok(Opened::Tunnel(response, headers))
+}
+
+/// What the two directions know of each other.
+struct Talk {
+    /// When a byte last went either way.
+    last: Cell<Instant>,
+    /// Told when the browser sent data.
+    used: Rc<Notify>,
+    /// Set when nothing more may reach the app.
+    cut: channel::Sender<bool>,
+    /// Set when the browser has said its last: a Close frame, or the end of its side.
+    silent: channel::Sender<bool>,
+}
+
+impl Default for Talk {
+    fn default() -> Self {
+        let (cut, silent) = (channel::Sender::new(false), channel::Sender::new(false));
+        Self { last: Cell::new(Instant::now()), used: Rc::default(), cut, silent }
+    }
+}
+
+/// From the browser to the app. After a cut, what comes is read and dropped, so that our Close frame arrives: a socket
+/// that is closed with unread bytes in it takes back what was written.
+async fn pump(mut payload: web::Payload, writer: TunnelWriter, talk: Rc<Talk>) {
+    let (mut walker, mut writer) = (Walker::default(), Some(writer));
+    let mut cut = talk.cut.subscribe();
+    while let Some(Ok(chunk)) = payload.next().await {
+        talk.last.set(Instant::now());
+        let before = walker.data_frames();
+        walker.walk(&chunk);
+        if walker.data_frames() > before {
+            talk.used.notify_one();
+        }
+        if *cut.borrow() {
+            writer = None;
+        }
+        if let Some(app) = writer.as_mut() {
+            let sent = tokio::select! {
+                sent = app.send(&chunk) => sent.is_ok(),
+                _ = cut.wait_for(|cut| *cut) => false,
+            };
+            if !sent {
+                writer = None;
+            }
+        }
+        if walker.has_closed() {
+            talk.silent.send_replace(true);
+        }
+    }
+    if let Some(mut app) = writer {
+        // One side has ended; the other may go on (R78).
+        let _ = app.finish().await;
+    }
+    talk.silent.send_replace(true);
+}
+
+/// From the app to the browser.
+struct Tube {
+    reader: TunnelReader,
+    walker: Walker,
+    watch: Pin<Box<dyn Future<Output = Over>>>,
+    talk: Rc<Talk>,
+    quiet: Duration,
+    timer: Pin<Box<Sleep>>,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Bytes go through.
+    Open,
+    /// It has to end with this Close frame, as soon as the frame under way is through.
+    Ending(u16, &'static str),
+    /// The last frame is out; the browser may answer it.
+    Farewell(Pin<Box<dyn Future<Output = ()>>>),
+    /// Nothing more comes.
+    Over,
+}
+
+impl Tube {
+    fn begin_to_end(&mut self, code: u16, reason: &'static str) {
+        self.talk.cut.send_replace(true);
+        self.timer = Box::pin(sleep(BOUNDARY_WITHIN));
+        self.stage = Stage::Ending(code, reason);
+    }
+
+    fn begin_farewell(&mut self) {
+        let mut silent = self.talk.silent.subscribe();
+        let said = async move { drop(silent.wait_for(|silent| *silent).await) };
+        self.stage = Stage::Farewell(Box::pin(async move {
+            // Too long is as good as said.
+            let _ = tokio::time::timeout(FAREWELL_WITHIN, said).await;
+        }));
+    }
+
+    /// The app has closed its side. Where the browser has said its last too, both wait for nothing but the end.
+    fn begin_to_leave(&mut self) -> bool {
+        let both = *self.talk.silent.borrow();
+        if both {
+            self.stage = Stage::Farewell(Box::pin(sleep(LAST_BYTES_WITHIN)));
+        }
+        both
+    }
+
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if let Poll::Ready(over) = self.watch.as_mut().poll(cx) {
+            let (code, reason) = match over {
+                Over::Session(reason) => {
+                    tracing::info!(reason, "a WebSocket was closed because its session ended");
+                    (SESSION_ENDED, "session ended")
+                }
+                Over::Closing => (SERVICE_RESTART, "the gateway is stopping"),
+            };
+            self.begin_to_end(code, reason);
+            return self.poll_ending(cx);
+        }
+        match self.reader.poll_chunk(cx) {
+            Poll::Ready(Ok(Some(chunk))) => {
+                self.talk.last.set(Instant::now());
+                self.walker.walk(&chunk);
+                Poll::Ready(Some(Ok(chunk)))
+            }
+            Poll::Ready(Ok(None)) if self.begin_to_leave() => self.poll_farewell(cx),
+            Poll::Ready(Ok(None)) => {
+                self.stage = Stage::Over;
+                Poll::Ready(None)
+            }
+            Poll::Ready(Err(error)) => {
+                self.stage = Stage::Over;
+                Poll::Ready(Some(Err(error)))
+            }
+            Poll::Pending => self.poll_quiet(cx),
+        }
+    }
+
+    fn poll_quiet(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let until = self.talk.last.get() + self.quiet;
+            if until <= Instant::now() {
+                self.begin_to_end(GOING_AWAY, "nobody spoke for too long");
+                return self.poll_ending(cx);
+            }
+            self.timer.as_mut().reset(until);
+        }
+        Poll::Pending
+    }
+
+    fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let Stage::Ending(code, reason) = self.stage else { return Poll::Ready(None) };
+        if self.walker.has_closed() && self.walker.is_between_frames() {
+            // The app has said goodbye itself.
+            self.begin_farewell();
+            return self.poll_farewell(cx);
+        }
+        if self.walker.is_between_frames() {
+            self.begin_farewell();
+            return Poll::Ready(Some(Ok(Bytes::from(close_frame(code, reason)))));
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            return self.cut();
+        }
+        match self.reader.poll_chunk(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(Some(chunk))) => {
+                let end = self.walker.walk_to_boundary(&chunk).unwrap_or(chunk.len());
+                Poll::Ready(Some(Ok(chunk.slice(..end))))
+            }
+            Poll::Ready(Ok(None) | Err(_)) => self.cut(),
+        }
+    }
+
+    fn cut(&mut self) -> Poll<Option<io::Result<Bytes>>> {
+        self.stage = Stage::Over;
+        Poll::Ready(Some(Err(io::Error::other("no end of a frame came in time"))))
+    }
+
+    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let Stage::Farewell(said) = &mut self.stage else { return Poll::Ready(None) };
+        std::task::ready!(said.as_mut().poll(cx));
+        self.stage = Stage::Over;
+        // Not `None`: the framework would then wait for a request that never ends, and the browser for us.
+        Poll::Ready(Some(Err(io::Error::other("the tunnel is closed"))))
+    }
+}
+
+impl MessageBody for Tube {
+    type Error = io::Error;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        match self.stage {
+            Stage::Open => self.poll_open(cx),
+            Stage::Ending(..) => self.poll_ending(cx),
+            Stage::Farewell(_) => self.poll_farewell(cx),
+            Stage::Over => Poll::Ready(None),
+        }
+    }
+}
+
+impl Drop for Tube {
+    fn drop(&mut self) {
+        self.talk.cut.send_replace(true);
+    }
+}

@@ -1,0 +1,288 @@
+//! The gateway answers as `docs/openapi.yaml` describes, with every status that is described there (issue 3, item 6).
+//!
+//! I own: the scenes that lead to each answer. I never look into a body: the description does.
+
+use super::house::browser::{Browser, EVIL};
+use super::house::clock::ManualClock;
+use super::house::contract::Contract;
+use super::house::gateway::{ADMIN_TOKEN, TestGateway};
+use super::house::provider::Provider;
+use super::house::provider::script::{Canned, Place};
+use super::house::raw::{Answer, Connection, send};
+use super::house::setting::{Setting, usual_plan};
+use super::house::upstream::Upstream;
+use super::stores::Redis;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The description, and which of its statuses were met.
+struct Inspector {
+    contract: Contract,
+    met: BTreeSet<(String, String, u16)>,
+}
+
+impl Inspector {
+    fn new() -> Self {
+        Self { contract: Contract::read(), met: BTreeSet::new() }
+    }
+
+    /// Holds an answer against the description.
+    fn hold(&mut self, method: &str, path: &str, status: u16, answer: &Answer) {
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
+        self.contract.judge(method, path, answer).unwrap();
+        self.met.insert((method.to_owned(), path.to_owned(), status));
+    }
+}
+
+/// At a door without cookies.
+fn ask(door: Option<SocketAddr>, method: &str, target: &str, token: &str) -> Answer {
+    let head = format!(
+        "{method} {target} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    );
+    send(door.unwrap(), head.as_bytes()).expect("no answer")
+}
+
+/// Every end that a callback can come to, but for a store that fails.
+fn callbacks(seen: &mut Inspector, path: &str, gateway: &TestGateway, provider: &Provider) {
+    let callback = |browser: &mut Browser| browser.up_to_callback("/");
+    let mut browser = gateway.browser();
+    let url = callback(&mut browser);
+    // Somebody else's browser: redeems nothing, begins anew.
+    seen.hold("GET", path, 302, &gateway.browser().open(url.as_str()));
+    let mut browser = gateway.browser();
+    let url = callback(&mut browser);
+    seen.hold("GET", path, 303, &browser.open(url.as_str()));
+    let nonsense = format!("{}?code=x&state=nonsense", url.path());
+    seen.hold("GET", path, 400, &gateway.browser().open(&nonsense));
+    seen.hold("GET", path, 400, &gateway.browser().fetch("GET", &nonsense, &[], b""));
+    provider.bend_callback(|pairs| {
+        pairs.retain(|(name, _)| name != "code");
+        pairs.push(("error".into(), "access_denied".into()));
+    });
+    let mut browser = gateway.browser();
+    let url = callback(&mut browser);
+    seen.hold("GET", path, 403, &browser.open(url.as_str()));
+    provider.behave();
+    let refusal = br#"{"error":"invalid_grant"}"#.to_vec();
+    provider
+        .can(Place::Token, Canned::Reply(400, vec![("Content-Type", "application/json".into())], refusal));
+    let mut browser = gateway.browser();
+    let url = callback(&mut browser);
+    seen.hold("GET", path, 502, &browser.open(url.as_str()));
+    provider.can(Place::Token, Canned::HangUp);
+    let mut browser = gateway.browser();
+    let url = callback(&mut browser);
+    seen.hold("GET", path, 503, &browser.open(url.as_str()));
+    provider.behave();
+}
+
+#[test]
+fn every_described_answer_is_given_as_described() {
+    let mut seen = Inspector::new();
+    let redis = Redis::start();
+    let url = redis.url();
+    let setting = Setting::with(|plan| {
+        plan.operating = true;
+        plan.store_redis(&url);
+    });
+    let fetch = |browser: &mut Browser, method: &str, target: &str| browser.fetch(method, target, &[], b"");
+
+    seen.hold("GET", "/bff/login", 302, &setting.browser().open("/bff/login?return_to=/x"));
+    seen.hold("GET", "/bff/login", 400, &setting.browser().open("/bff/login?prompt=none&prompt=login"));
+    seen.hold("GET", "/bff/login", 400, &fetch(&mut setting.browser(), "GET", "/bff/login"));
+    callbacks(&mut seen, "/bff/callback", &setting.gateway, &setting.provider);
+
+    let mut browser = setting.signed_in();
+    seen.hold("GET", "/bff/user", 200, &fetch(&mut browser, "GET", "/bff/user?slide=false"));
+    seen.hold("GET", "/bff/user", 401, &fetch(&mut setting.browser(), "GET", "/bff/user"));
+    seen.hold("GET", "/bff/user", 403, &browser.foreign(EVIL, "GET", "/bff/user", "cors", "empty"));
+    // The 401 of an app's path is the very same.
+    seen.hold("GET", "/bff/user", 401, &fetch(&mut setting.browser(), "GET", "/api/x"));
+
+    let mut tab = Connection::open(setting.gateway.address);
+    let listening =
+        [("Accept", "text/event-stream"), ("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Mode", "cors")];
+    tab.write(&browser.write("GET", &browser.url("/bff/events"), &listening, b"", true));
+    // Its body goes on; the head is what is described.
+    seen.hold("GET", "/bff/events", 200, &tab.head().unwrap());
+    seen.hold("GET", "/bff/events", 401, &fetch(&mut setting.browser(), "GET", "/bff/events"));
+    seen.hold("GET", "/bff/events", 403, &browser.foreign(EVIL, "GET", "/bff/events", "cors", "empty"));
+
+    let logout_url = |browser: &mut Browser| {
+        browser.fetch("GET", "/bff/user", &[], b"").json()["logout_url"].as_str().unwrap().to_owned()
+    };
+    seen.hold("GET", "/bff/logout", 200, &browser.open("/bff/logout"));
+    seen.hold("POST", "/bff/logout", 403, &browser.foreign(EVIL, "POST", "/bff/logout", "cors", "empty"));
+    seen.hold("POST", "/bff/logout", 303, &browser.post_form("/bff/logout", ""));
+    seen.hold("POST", "/bff/logout", 200, &fetch(&mut setting.signed_in(), "POST", "/bff/logout"));
+    seen.hold("POST", "/bff/logout", 200, &fetch(&mut setting.browser(), "POST", "/bff/logout"));
+    let mut browser = setting.signed_in();
+    let link = logout_url(&mut browser);
+    seen.hold("GET", "/bff/logout", 303, &browser.open(&link));
+    let mut browser = setting.signed_in();
+    let link = logout_url(&mut browser);
+    seen.hold("GET", "/bff/logout", 200, &fetch(&mut browser, "GET", &link));
+    seen.hold("GET", "/bff/signed-out", 200, &setting.browser().open("/bff/signed-out"));
+
+    let (health, admin) = (setting.gateway.health, setting.gateway.admin);
+    for path in ["/livez", "/readyz", "/metrics"] {
+        seen.hold("GET", path, 200, &ask(health, "GET", path, ""));
+    }
+    let mut browser = setting.signed_in();
+    let sessions = "/admin/sessions";
+    let list = ask(admin, "GET", sessions, ADMIN_TOKEN);
+    seen.hold("GET", sessions, 200, &list);
+    assert!(
+        !list.json()["sessions"].as_array().unwrap().is_empty(),
+        "nothing was held against the description"
+    );
+    for method in ["GET", "DELETE"] {
+        seen.hold(method, sessions, 400, &ask(admin, method, "/admin/sessions?user=a&all=true", ADMIN_TOKEN));
+        seen.hold(method, sessions, 401, &ask(admin, method, sessions, "another"));
+    }
+    seen.hold("DELETE", sessions, 200, &ask(admin, "DELETE", "/admin/sessions?user=nobody", ADMIN_TOKEN));
+
+    let mut late = setting.browser();
+    let callback = late.up_to_callback("/");
+    drop(redis);
+    setting.clock.advance(Duration::from_secs(1));
+    seen.hold("GET", "/bff/user", 503, &fetch(&mut browser, "GET", "/bff/user"));
+    seen.hold("GET", "/bff/events", 503, &fetch(&mut browser, "GET", "/bff/events"));
+    seen.hold("GET", "/bff/logout", 503, &browser.open("/bff/logout"));
+    seen.hold("POST", "/bff/logout", 503, &fetch(&mut browser, "POST", "/bff/logout"));
+    seen.hold("GET", "/bff/callback", 503, &late.open(callback.as_str()));
+    seen.hold("GET", "/readyz", 503, &ask(health, "GET", "/readyz", ""));
+    for method in ["GET", "DELETE"] {
+        seen.hold(method, sessions, 503, &ask(admin, method, "/admin/sessions?all=true", ADMIN_TOKEN));
+    }
+
+    let deaf = Setting::bent(|provider| provider.can(Place::Discovery, Canned::HangUp), |_| {});
+    seen.hold("GET", "/bff/login", 503, &deaf.browser().open("/bff/login"));
+    seen.hold("GET", "/bff/login", 503, &deaf.browser().open("/bff/login?login_hint=alice"));
+
+    let clock = ManualClock::new();
+    let (corp, other, upstream) = (Provider::start(&clock), Provider::start(&clock), Upstream::start());
+    let mut plan = usual_plan(&upstream);
+    plan.provider("corp", &corp, "");
+    plan.provider("other", &other, "");
+    plan.guarded_routes_extra("providers = [\"corp\"]");
+    callbacks(&mut seen, "/bff/callback/{provider}", &plan.start(&clock), &corp);
+
+    let described = described(&seen.contract);
+    let unmet: Vec<_> = described.difference(&seen.met).collect();
+    assert!(unmet.is_empty(), "described, and never given: {unmet:?}");
+}
+
+fn described(contract: &Contract) -> BTreeSet<(String, String, u16)> {
+    let mut all = BTreeSet::new();
+    for (path, methods) in contract.endpoints() {
+        for method in methods {
+            let escaped = path.replace('/', "~1");
+            let pointer = format!("#/paths/{escaped}/{}/responses", method.to_lowercase());
+            for status in contract.find(&pointer).unwrap().as_object().unwrap().keys() {
+                all.insert((method.clone(), path.to_owned(), status.parse().unwrap()));
+            }
+        }
+    }
+    all
+}
+
+/// The paths that a dispatcher's source compares with.
+fn paths_in(source: &str, from: &str, to: &str) -> BTreeSet<String> {
+    let code = source.split_once(from).unwrap().1.split_once(to).unwrap().0;
+    let literals = code.split('"').skip(1).step_by(2);
+    literals.filter(|text| text.starts_with('/')).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_endpoint_is_described_and_no_other() {
+    let contract = Contract::read();
+    let public = paths_in(include_str!("../../src/inbound.rs"), "fn endpoint(", "\n}\n");
+    let probes = paths_in(include_str!("../../src/inbound/health.rs"), "match request.path() {", "\n    }\n");
+    let admin = paths_in(include_str!("../../src/inbound/admin.rs"), "async fn dispatch", "\n}\n");
+    let named: BTreeSet<String> = public
+        .into_iter()
+        // Behind the last slash stands the name of a provider.
+        .map(
+            |path| {
+                if path.ends_with('/') { format!("/bff{path}{{provider}}") } else { format!("/bff{path}") }
+            },
+        )
+        .chain(probes)
+        .chain(admin)
+        .collect();
+    assert!(named.len() >= 10, "{named:?}");
+    let described: BTreeSet<String> =
+        contract.endpoints().into_iter().map(|(path, _)| path.to_owned()).collect();
+    assert_eq!(named, described);
+    for reference in contract.references() {
+        assert!(contract.find(reference).is_some(), "{reference} leads nowhere");
+    }
+}
+
+#[test]
+fn a_method_that_is_not_described_is_refused_with_those_that_are() {
+    let setting = Setting::with(|plan| plan.operating = true);
+    let contract = Contract::read();
+    for (path, methods) in contract.endpoints() {
+        for method in ["GET", "POST", "PUT", "DELETE", "PATCH"] {
+            if methods.iter().any(|described| described == method) {
+                continue;
+            }
+            let target = path.replace("{provider}", "corp");
+            let answer = match path {
+                "/livez" | "/readyz" | "/metrics" => ask(setting.gateway.health, method, path, ""),
+                "/admin/sessions" => ask(setting.gateway.admin, method, path, ADMIN_TOKEN),
+                _ => setting.signed_in().fetch(method, &target, &[], b""),
+            };
+            assert_eq!(answer.status, 405, "{method} {path}");
+            let mut allowed: Vec<&str> = answer.header("allow").unwrap_or_default().split(", ").collect();
+            allowed.retain(|method| *method != "HEAD");
+            allowed.sort_unstable();
+            assert_eq!(allowed, sorted(&methods), "{method} {path}");
+        }
+    }
+    let strange = setting.browser().fetch("GET", "/bff/nowhere", &[], b"");
+    assert_eq!(strange.status, 404);
+    let problem: Value = json!({ "$ref": "#/components/schemas/Problem" });
+    contract.fits(&problem, &strange.json()).unwrap();
+}
+
+fn sorted(methods: &[String]) -> Vec<&str> {
+    let mut methods: Vec<&str> = methods.iter().map(String::as_str).collect();
+    methods.sort_unstable();
+    methods
+}
+
+#[test]
+fn the_judge_notices_what_differs() {
+    let contract = Contract::read();
+    let user = json!({ "$ref": "#/components/schemas/User" });
+    let right = json!({
+        "user": { "id": "a", "name": null, "email": null, "roles": ["x"], "claims": { "y": 1 } },
+        "session": {
+            "started": "2026-01-01T00:00:00Z", "idle_until": "2026-01-01T00:30:00Z",
+            "ends": "2026-01-01T10:00:00Z", "provider": "corp", "acr": null
+        },
+        "logout_url": "/bff/logout?sid=x"
+    });
+    contract.fits(&user, &right).unwrap();
+    for (pointer, wrong) in [
+        ("/user/id", json!("")),
+        ("/user/name", json!(7)),
+        ("/user/roles", json!("x")),
+        ("/user/roles/0", json!(null)),
+        ("/session/ends", json!("tomorrow")),
+        ("/session", json!({})),
+        ("/user", json!({ "id": "a", "name": null, "email": null, "roles": [], "claims": {}, "token": "x" })),
+    ] {
+        let mut bent = right.clone();
+        *bent.pointer_mut(pointer).unwrap() = wrong;
+        assert!(contract.fits(&user, &bent).is_err(), "{pointer}");
+    }
+    let strange = json!({ "type": "string", "pattern": "^a" });
+    assert!(contract.fits(&strange, &json!("b")).unwrap_err().contains("nobody applies"));
+    assert!(contract.fits(&json!({ "$ref": "#/nowhere" }), &json!(1)).is_err());
+}

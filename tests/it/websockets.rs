@@ -1,0 +1,401 @@
+//! WebSockets through the gateway (R65, R78, A40).
+//!
+//! I own: handshakes and what becomes of them, the bytes of a tunnel, and its end when the session ends. Frames are
+//! written and read here by hand: what a browser would make of them is asked in a browser.
+
+use super::house::browser::Browser;
+use super::house::raw::{self, Answer, Connection};
+use super::house::server::{After, Exchange};
+use super::house::setting::Setting;
+use keycard::keyring::websocket_accept;
+use keycard::upstream::tunnel::walker::Walker;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+fn setting() -> Setting {
+    Setting::with(|plan| {
+        plan.session_extra("idle_timeout = \"30m\"\nlifetime = \"10h\"");
+        plan.guarded_routes_extra("websocket = true\nresponse_timeout = \"2s\"");
+    })
+}
+
+/// A handshake as a browser sends it, from a page of this origin.
+fn handshake(browser: &Browser, target: &str, origin: Option<&str>) -> Vec<u8> {
+    let url = browser.url(target);
+    let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
+    let mut head = format!(
+        "GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\nSec-Fetch-Mode: websocket\r\n\
+         Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\
+         Sec-WebSocket-Protocol: chat, superchat\r\n"
+    );
+    if let Some(origin) = origin {
+        head.push_str(&format!("Origin: {origin}\r\n"));
+    }
+    if let Some(cookies) = browser.jar.header(&url) {
+        head.push_str(&format!("Cookie: {cookies}\r\n"));
+    }
+    head.push_str("\r\n");
+    head.into_bytes()
+}
+
+/// A handshake from a page of the gateway's own origin.
+fn own(setting: &Setting, browser: &Browser) -> Vec<u8> {
+    handshake(browser, "/live", Some(&setting.gateway.origin))
+}
+
+/// The app's side of a good handshake.
+fn accept(exchange: &mut Exchange) {
+    let key = exchange.head.header("sec-websocket-key").unwrap().to_owned();
+    let answer = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: superchat\r\n\
+         Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+        websocket_accept(&key)
+    );
+    exchange.write(answer.as_bytes());
+}
+
+/// An app that sends back every byte that it gets.
+fn echo(setting: &Setting) {
+    setting.upstream.script(|exchange| {
+        accept(exchange);
+        while let Some(bytes) = exchange.raw() {
+            exchange.write(&bytes);
+        }
+        Some(After::Close)
+    });
+}
+
+/// A tunnel to the app, open.
+fn tunnel(setting: &Setting, browser: &Browser) -> Connection {
+    let mut connection = Connection::open(setting.gateway.address);
+    connection.write(&own(setting, browser));
+    assert_eq!(connection.head().expect("no answer").status, 101);
+    connection
+}
+
+/// A frame as a browser sends it; the mask is no secret here.
+fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mask = [0x11, 0x22, 0x33, 0x44];
+    let mut frame = vec![first, 0x80 | u8::try_from(payload.len()).unwrap()];
+    frame.extend_from_slice(&mask);
+    frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame
+}
+
+/// Our Close frame: its code and text.
+fn assert_closed(frame: &[u8], code: u16) {
+    assert_eq!(frame.first(), Some(&0x88), "no Close frame: {frame:?}");
+    assert_eq!(usize::from(frame[1]) + 2, frame.len(), "more than a Close frame: {frame:?}");
+    assert_eq!(u16::from_be_bytes([frame[2], frame[3]]), code);
+}
+
+#[test]
+fn r78_a_tunnel_carries_every_byte_as_it_is() {
+    let setting = setting();
+    let browser = setting.signed_in();
+    echo(&setting);
+    let mut connection = Connection::open(setting.gateway.address);
+    // The first frame may follow the handshake without a pause.
+    let first = masked(0xc1, b"\x01\x02 deflated, for all we know");
+    connection.write(&[own(&setting, &browser), first.clone()].concat());
+    let answer = connection.head().unwrap();
+    assert_eq!(answer.status, 101);
+    for (name, value) in [
+        ("upgrade", "websocket"),
+        ("connection", "upgrade"),
+        ("sec-websocket-accept", &websocket_accept(KEY)),
+        ("sec-websocket-protocol", "superchat"),
+        ("sec-websocket-extensions", "permessage-deflate"),
+    ] {
+        assert_eq!(
+            answer.header(name).map(str::to_lowercase).as_deref(),
+            Some(&*value.to_lowercase()),
+            "{name}"
+        );
+    }
+    assert_eq!(connection.bytes(first.len()), first);
+    for size in [1, 125, 20_000] {
+        let bytes: Vec<u8> = (0..size).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        connection.write(&bytes);
+        assert_eq!(connection.bytes(size), bytes);
+    }
+    let arrived = setting.upstream.last().head;
+    assert_eq!(arrived.header("upgrade"), Some("websocket"));
+    assert_eq!(arrived.header("connection"), Some("Upgrade"));
+    assert!(arrived.header("remote-user").is_some(), "the app knows who is there");
+    assert!(arrived.header("cookie").is_none_or(|cookies| !cookies.contains("keycard")), "R55");
+}
+
+#[test]
+fn r78_one_side_may_end_before_the_other() {
+    let setting = setting();
+    let browser = setting.signed_in();
+    setting.upstream.script(|exchange| {
+        accept(exchange);
+        while exchange.raw().is_some() {}
+        exchange.write(b"still here");
+        Some(After::Close)
+    });
+    let mut connection = tunnel(&setting, &browser);
+    connection.finish();
+    assert_eq!(connection.rest(), b"still here");
+}
+
+#[test]
+fn a40_r65_nobody_else_opens_a_tunnel() {
+    let setting = setting();
+    let browser = setting.signed_in();
+    echo(&setting);
+    setting.upstream.forget();
+    let stranger = setting.browser();
+    let own_origin = setting.gateway.origin.clone();
+    let suffix = format!("{own_origin}.evil.test");
+    for (who, origin, status) in [
+        (&browser, Some("https://evil.test"), 403),
+        (&browser, Some("null"), 403),
+        (&browser, Some(suffix.as_str()), 403),
+        (&browser, None, 403),
+        (&stranger, Some(own_origin.as_str()), 401),
+    ] {
+        let answer = raw::send(setting.gateway.address, &handshake(who, "/live", origin)).unwrap();
+        assert_eq!(answer.status, status, "{origin:?}");
+    }
+    assert_eq!(setting.upstream.count(), 0);
+}
+
+#[test]
+fn a40_r78_a_route_that_is_not_marked_takes_none() {
+    let setting = Setting::new();
+    let browser = setting.signed_in();
+    setting.upstream.forget();
+    let answer = raw::send(setting.gateway.address, &own(&setting, &browser)).unwrap();
+    assert_eq!((answer.status, &answer.json()["type"]), (403, &"urn:keycard:problem:no-websockets".into()));
+    let public = handshake(&browser, "/public/live", Some(&setting.gateway.origin));
+    assert_eq!(raw::send(setting.gateway.address, &public).unwrap().status, 403);
+    assert_eq!(setting.upstream.count(), 0);
+}
+
+#[test]
+fn a40_r78_half_a_handshake_is_none() {
+    let setting = setting();
+    let browser = setting.signed_in();
+    setting.upstream.forget();
+    let good = String::from_utf8(own(&setting, &browser)).unwrap();
+    for (from, to, status) in [
+        ("Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8", 426),
+        ("Sec-WebSocket-Version: 13\r\n", "", 426),
+        (&*format!("Sec-WebSocket-Key: {KEY}\r\n"), "", 400),
+        (&*format!("Sec-WebSocket-Key: {KEY}"), "Sec-WebSocket-Key: c2hvcnQ=", 400),
+        (
+            &*format!("Sec-WebSocket-Key: {KEY}"),
+            &*format!("Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Key: {KEY}"),
+            400,
+        ),
+    ] {
+        let bad = good.replacen(from, to, 1);
+        assert_ne!(bad, good);
+        assert_eq!(
+            raw::send(setting.gateway.address, bad.as_bytes()).map(|answer| answer.status),
+            Some(status),
+            "{to}"
+        );
+    }
+    assert_eq!(setting.upstream.count(), 0);
+    // These ask for no upgrade (RFC 9110 section 7.8): plain requests, which end as such.
+    for (from, to) in
+        [("Connection: keep-alive, Upgrade", "Connection: keep-alive"), ("GET /live", "POST /live")]
+    {
+        let plain = good.replacen(from, to, 1);
+        let answer = raw::send(setting.gateway.address, plain.as_bytes()).unwrap();
+        assert_eq!(answer.status, 200, "{to}");
+        assert!(setting.upstream.last().head.header("upgrade").is_none());
+    }
+}
+
+#[test]
+fn a40_r78_what_the_app_answers_instead_is_an_answer_like_any_other() {
+    let setting = setting();
+    let browser = setting.signed_in();
+    setting.upstream.script(|exchange| Some(exchange.reply(418, &[("X-App", "tea")], b"no sockets here")));
+    let mut connection = Connection::open(setting.gateway.address);
+    // What follows is meant for a tunnel; it must never become a request.
+    let smuggled = "GET /public/smuggled HTTP/1.1\r\nHost: apps.example.test\r\n\r\n";
+    connection.write(&[own(&setting, &browser), smuggled.into()].concat());
+    let answer: Answer = connection.answer(false).unwrap();
+    assert_eq!((answer.status, answer.text().as_str()), (418, "no sockets here"));
+    assert_eq!(answer.header("x-app"), Some("tea"));
+    assert!(connection.is_over(), "nobody can tell what the next bytes are");
+    assert!(setting.upstream.arrived().iter().all(|arrived| !arrived.head.path().contains("smuggled")));
+}
+
+#[test]
+fn a40_r78_a_101_that_is_not_the_answer_is_a_502() {
+    let setting = setting();
+    let browser = setting.signed_in();
+    for bad in [
+        "Upgrade: h2c\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n",
+        "Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n",
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AAAA\r\n",
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n",
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: other\r\n",
+    ] {
+        setting.upstream.script(move |exchange| {
+            exchange.write(format!("HTTP/1.1 101 Switching\r\n{bad}\r\nframes?").as_bytes());
+            Some(After::Close)
+        });
+        let answer = raw::send(setting.gateway.address, &own(&setting, &browser)).unwrap();
+        assert_eq!(answer.status, 502, "{bad}");
+    }
+}
+
+#[test]
+fn a40_an_upgrade_to_anything_else_is_not_passed_on() {
+    let setting = setting();
+    let mut browser = setting.signed_in();
+    let answer = browser.fetch(
+        "GET",
+        "/page",
+        &[("Upgrade", "h2c"), ("HTTP2-Settings", "AAMAAABkAAQCAAAAAAIAAAAA")],
+        b"",
+    );
+    assert_eq!(answer.status, 200);
+    assert!(setting.upstream.last().head.header("upgrade").is_none());
+}
+
+#[test]
+fn a40_r65_a_sign_out_closes_the_tunnel_with_4401() {
+    let setting = setting();
+    let mut browser = setting.signed_in();
+    echo(&setting);
+    let mut connection = tunnel(&setting, &browser);
+    let hello = masked(0x81, b"hello");
+    connection.write(&hello);
+    connection.bytes(hello.len());
+    assert_eq!(browser.fetch("POST", "/bff/logout", &[], b"").status, 200);
+    let frame = connection.bytes(2 + 2 + "session ended".len());
+    assert_closed(&frame, 4401);
+    // The browser answers, and the connection is closed.
+    connection.write(&masked(0x88, &4401_u16.to_be_bytes()));
+    assert!(connection.is_over());
+}
+
+#[test]
+fn a40_r47_silence_and_age_close_the_tunnel_and_talk_keeps_it_open() {
+    let setting = setting();
+    let browser = setting.signed_in();
+    echo(&setting);
+    let mut connection = tunnel(&setting, &browser);
+    let hello = masked(0x82, b"typing");
+    for _ in 0..28 {
+        setting.clock.advance(Duration::from_secs(20 * 60));
+        connection.write(&hello);
+        assert_eq!(connection.bytes(hello.len()), hello, "who types is not idle");
+        // The note of that is written beside the tunnel: it is there when a question that reads it is answered.
+        let mut asking = browser.clone();
+        assert_eq!(asking.fetch("GET", "/bff/user?slide=false", &[], b"").status, 200);
+    }
+    // A ping is a machine's word.
+    setting.clock.advance(Duration::from_secs(20 * 60));
+    let ping = masked(0x89, b"");
+    connection.write(&ping);
+    assert_eq!(connection.bytes(ping.len()), ping);
+    setting.clock.advance(Duration::from_secs(15 * 60));
+    assert_closed(&connection.rest_after_answering_close(), 4401);
+}
+
+#[test]
+fn r65_an_ending_within_a_frame_cuts_and_never_breaks_the_frame() {
+    let setting = setting();
+    let mut browser = setting.signed_in();
+    let (more, go_on) = mpsc::channel::<Vec<u8>>();
+    let go_on = Arc::new(Mutex::new(go_on));
+    setting.upstream.script(move |exchange| {
+        accept(exchange);
+        // Half a frame: ten bytes are announced, three come.
+        exchange.write(&[0x82, 10, 1, 2, 3]);
+        while let Ok(bytes) = go_on.lock().unwrap().recv() {
+            exchange.write(&bytes);
+        }
+        Some(After::Close)
+    });
+    // Nothing more comes: the connection is cut, without a Close frame inside of theirs.
+    let mut connection = tunnel(&setting, &browser);
+    assert_eq!(connection.bytes(5), [0x82, 10, 1, 2, 3]);
+    assert_eq!(browser.fetch("POST", "/bff/logout", &[], b"").status, 200);
+    assert_eq!(connection.rest(), b"");
+    drop(more);
+}
+
+#[test]
+fn r65_whatever_flows_the_end_comes_between_two_frames() {
+    let setting = setting();
+    for round in 0_usize..12 {
+        let mut browser = setting.signed_in();
+        setting.upstream.script(move |exchange| {
+            accept(exchange);
+            // Frames of all sizes, written in pieces that have nothing to do with them.
+            let mut stream = Vec::new();
+            for number in round.. {
+                let size = [0, 7, 125, 126, 4000, 70_000][number % 6];
+                stream.push(0x82);
+                match size {
+                    0..126 => stream.push(u8::try_from(size).unwrap()),
+                    126..65_536 => {
+                        stream.push(126);
+                        stream.extend_from_slice(&u16::try_from(size).unwrap().to_be_bytes());
+                    }
+                    _ => {
+                        stream.push(127);
+                        stream.extend_from_slice(&(size as u64).to_be_bytes());
+                    }
+                }
+                stream.resize(stream.len() + size, 0x88);
+                let piece = (number * 37) % 5000 + 1;
+                while stream.len() > piece {
+                    let rest = stream.split_off(piece);
+                    if !exchange.write(&stream) {
+                        return Some(After::Close);
+                    }
+                    stream = rest;
+                }
+            }
+            Some(After::Close)
+        });
+        let mut connection = tunnel(&setting, &browser);
+        let mut received = connection.bytes(1000 * (round + 1));
+        assert_eq!(browser.fetch("POST", "/bff/logout", &[], b"").status, 200);
+        received.extend(connection.rest_after_answering_close());
+        let close = received.split_off(received.len() - 17);
+        assert_closed(&close, 4401);
+        let mut walker = Walker::default();
+        walker.walk(&received);
+        assert!(walker.is_between_frames() && !walker.has_closed(), "round {round}");
+        setting.upstream.behave();
+    }
+}
+
+#[test]
+fn a_stop_closes_tunnels_with_1012() {
+    let mut setting = setting();
+    let browser = setting.signed_in();
+    echo(&setting);
+    let mut connection = tunnel(&setting, &browser);
+    setting.gateway.tell_to_stop();
+    assert_closed(&connection.rest_after_answering_close(), 1012);
+}
+
+#[test]
+fn r78_a_tunnel_in_which_nobody_speaks_is_closed() {
+    let setting = Setting::with(|plan| {
+        plan.guarded_routes_extra("websocket = true\nwebsocket_idle_timeout = \"1s\"");
+    });
+    let browser = setting.signed_in();
+    echo(&setting);
+    let mut connection = tunnel(&setting, &browser);
+    assert_closed(&connection.rest_after_answering_close(), 1001);
+}
