@@ -14,6 +14,8 @@ pub mod door;
 pub mod ending;
 pub mod files;
 pub mod identity;
+pub mod identity_header;
+pub mod legacy;
 pub mod login;
 pub mod logout;
 pub mod origin;

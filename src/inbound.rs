@@ -12,7 +12,10 @@
 
 pub mod admin;
 mod answer;
+mod app_cookie;
+mod app_logout;
 mod backchannel;
+mod call;
 mod colour;
 mod cookie;
 mod cors;
@@ -163,9 +166,14 @@ fn read_visit(
     let turned_away = |fault: Fault| Box::new(TurnedAway { fault, removal: None });
     let peer = request.peer_addr().map(|address| address.ip());
     let peer = peer.ok_or_else(|| turned_away(error::no_peer()))?;
-    let framed = !desk.cookies.reach.parents().is_empty();
-    let facts = facts::read(request.head(), peer, &desk.origins, &desk.trusted_proxies, framed)
-        .map_err(|bad| turned_away(error::bad_request(&bad)))?;
+    let view = facts::View {
+        origins: &desk.origins,
+        trusted: &desk.trusted_proxies,
+        routes: &desk.gateway.routes,
+        framed: !desk.cookies.reach.parents().is_empty(),
+    };
+    let facts =
+        facts::read(request.head(), peer, &view).map_err(|bad| turned_away(error::bad_request(&bad)))?;
     let raw = request.headers().get_all(header::COOKIE).map(header::HeaderValue::as_bytes);
     let cookies = cookie::read(raw, &desk.cookies).map_err(|planted| TurnedAway {
         fault: error::planted(),
@@ -272,7 +280,7 @@ async fn dispatch(
     let ticket = envelope::ticket(&session);
     let (get, post) = (visit.facts.method == Method::GET, visit.facts.method == Method::POST);
     let Some(endpoint) = endpoint(&desk, &visit) else {
-        return proxy::forward(&request, ticket, body, &visit, &desk, &upstreams).await;
+        return proxy::forward(&request, &session, body, &visit, &desk, &upstreams).await;
     };
     if let Err(wait) = throttle(&endpoint, &visit, &desk) {
         let response = error::too_often(wait).respond(&desk.pages, &visit.voice, endpoint.name(), None);

@@ -35,6 +35,7 @@ mod it {
     mod id_token;
     mod identity;
     mod keys;
+    mod legacy;
     mod lifetime;
     mod login;
     mod misuse;
