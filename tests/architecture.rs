@@ -47,6 +47,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("prometheus_client", &["telemetry/metrics"]),
     ("redis::", &["store/redis"]),
     ("redb", &["store/embedded"]),
+    ("notify::", &["app/reload/files"]),
+    ("arc_swap", &["inbound/current"]),
     ("minijinja", &["config/pages", "demo", "inbound/pages"]),
     ("hyper", &["upstream"]),
     ("hyper_util", &["upstream"]),

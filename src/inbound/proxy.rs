@@ -229,6 +229,7 @@ fn head(request: &HttpRequest, visit: &Visit, desk: &Desk) -> UpstreamHead {
         headers,
         cookies: (!cookies.is_empty()).then(|| http::HeaderValue::from_bytes(cookies).ok()).flatten(),
         forwarded: ForwardedFacts { peer, trust, request_id: visit.voice.request_id.to_string() },
+        rules: Arc::clone(&desk.rules),
     }
 }
 

@@ -12,6 +12,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 /// Counts and times since the start of the process.
 pub struct Metrics {
@@ -24,6 +26,8 @@ pub struct Metrics {
     upstream: Family<RouteLabels, Histogram, fn() -> Histogram>,
     store: Family<CommandLabels, Histogram, fn() -> Histogram>,
     store_errors: Family<CommandLabels, Counter>,
+    reloads: Family<ReloadLabels, Counter>,
+    configured: Gauge<f64, AtomicU64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -54,6 +58,11 @@ struct CommandLabels {
     command: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReloadLabels {
+    result: &'static str,
+}
+
 impl Metrics {
     /// Everything at zero.
     pub fn new() -> Self {
@@ -67,6 +76,8 @@ impl Metrics {
             upstream: Family::new_with_constructor(long_times),
             store: Family::new_with_constructor(short_times),
             store_errors: Family::default(),
+            reloads: Family::default(),
+            configured: Gauge::default(),
         };
         all.register();
         all
@@ -98,6 +109,9 @@ impl Metrics {
         registry.register_with_unit("store", "Time of commands to the session store", seconds(), store);
         let text = "Commands that the session store did not answer, or not with what we write";
         registry.register("store_errors", text, self.store_errors.clone());
+        registry.register("config_reloads", "Reloads of the configuration by result", self.reloads.clone());
+        let text = "When the configuration that is in force was read, or last found unchanged (Unix time)";
+        registry.register("config_success_timestamp_seconds", text, self.configured.clone());
     }
 }
 
@@ -143,6 +157,15 @@ impl Ledger for Metrics {
                     self.store_errors.get_or_create(&labels).inc();
                 }
             }
+            Entry::Configured(at) => {
+                self.configured.set(seconds(at.unix_millis()));
+            }
+            Entry::Reloaded { result, at } => {
+                self.reloads.get_or_create(&ReloadLabels { result }).inc();
+                if result != "refused" {
+                    self.configured.set(seconds(at.unix_millis()));
+                }
+            }
         }
     }
 
@@ -154,6 +177,10 @@ impl Ledger for Metrics {
             Err(_) => "# EOF\n".to_owned(),
         }
     }
+}
+
+fn seconds(millis: u64) -> f64 {
+    Duration::from_millis(millis).as_secs_f64()
 }
 
 fn status_class(status: u16) -> &'static str {
@@ -181,7 +208,7 @@ fn long_times() -> Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use crate::domain::time::Timestamp;
 
     #[test]
     fn the_text_is_openmetrics_and_has_every_name() {
@@ -197,6 +224,9 @@ mod tests {
             Entry::Checked(took),
             Entry::Upstream { route: "/wiki/", took },
             Entry::Store { command: "load", took, answered: false },
+            Entry::Configured(Timestamp::from_unix_millis(1_000)),
+            Entry::Reloaded { result: "applied", at: Timestamp::from_unix_millis(2_500) },
+            Entry::Reloaded { result: "refused", at: Timestamp::from_unix_millis(9_000) },
         ] {
             metrics.enter(entry);
         }
@@ -211,6 +241,9 @@ mod tests {
             "keycard_upstream_seconds_bucket{le=\"0.005\",route=\"/wiki/\"} 1",
             "keycard_store_seconds_count{command=\"load\"} 1",
             "keycard_store_errors_total{command=\"load\"} 1",
+            "keycard_config_reloads_total{result=\"applied\"} 1",
+            "keycard_config_reloads_total{result=\"refused\"} 1",
+            "keycard_config_success_timestamp_seconds 2.5",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

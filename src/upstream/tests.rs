@@ -21,6 +21,7 @@ use crate::upstream::headers::{ForwardedFacts, PeerTrust};
 use crate::upstream::reply::ReplyError;
 use bytes::Bytes;
 use futures_util::StreamExt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -116,7 +117,7 @@ impl Line {
 }
 
 fn upstreams() -> Upstreams {
-    Upstreams::new(Arc::new(HeaderRules::new(&RouteTable::default(), &["__Host-keycard".into()]))).unwrap()
+    Upstreams::new().unwrap()
 }
 
 fn head() -> UpstreamHead {
@@ -128,6 +129,7 @@ fn head() -> UpstreamHead {
             trust: PeerTrust::Stranger,
             request_id: "rid".into(),
         },
+        rules: Arc::new(HeaderRules::new(&RouteTable::default(), &["__Host-keycard".into()])),
     }
 }
 
