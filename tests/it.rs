@@ -36,6 +36,7 @@ mod it {
     mod operating;
     mod provider_tls;
     mod proxying;
+    mod reload;
     mod slow_heads;
     mod stopping;
     mod stores;

@@ -193,6 +193,10 @@ pub async fn follow(reloader: Arc<Reloader>, when: Reload, mut hangups: Signal) 
         Reload::Watch => Some(Files::watch(&reloader.files())),
         Reload::Signal | Reload::Off => None,
     };
+    if files.is_some() {
+        // What has changed between the start and the watch.
+        once(&reloader, Trigger::Files).await;
+    }
     loop {
         let trigger = tokio::select! {
             _ = hangups.recv() => Trigger::Signal,

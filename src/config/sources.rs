@@ -39,15 +39,17 @@ pub struct Reading {
 
 /// Reads a configuration as [`load`] does, and takes note of its sources.
 pub fn read(path: Option<&Path>, environment: &dyn Environment) -> Reading {
-    noting(environment, |environment| load(path, environment))
+    noting(environment, b"", |environment| load(path, environment))
 }
 
-/// Lets `reader` read, and takes note of what it asks for.
+/// Lets `reader` read, and takes note of what it asks for, beside what it was given already.
 pub fn noting(
     environment: &dyn Environment,
+    given: &[u8],
     reader: impl FnOnce(&dyn Environment) -> Result<Settings, Problems>,
 ) -> Reading {
     let witness = Witness { environment, seen: RefCell::default() };
+    witness.note("given".to_owned(), given);
     let settings = reader(&witness);
     Reading { settings, sources: witness.seen.into_inner() }
 }
