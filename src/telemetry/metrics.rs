@@ -109,6 +109,10 @@ impl Metrics {
         registry.register_with_unit("store", "Time of commands to the session store", seconds(), store);
         let text = "Commands that the session store did not answer, or not with what we write";
         registry.register("store_errors", text, self.store_errors.clone());
+        for result in ["applied", "refused", "unchanged"] {
+            // There from the start, so that the first refusal is a step that an alarm can see.
+            let _ = self.reloads.get_or_create(&ReloadLabels { result });
+        }
         registry.register("config_reloads", "Reloads of the configuration by result", self.reloads.clone());
         let text = "When the configuration that is in force was read, or last found unchanged (Unix time)";
         registry.register("config_success_timestamp_seconds", text, self.configured.clone());
