@@ -18,7 +18,9 @@ use crate::domain::time::Timestamp;
 use crate::gateway::live::Live;
 use crate::inbound::admin::{self, AdminToken, Counter};
 use crate::inbound::health::{self, Watch};
-use crate::inbound::{self, BrokenPage, Current, EnvelopeKeys};
+use crate::inbound::sentry::Sentry;
+use crate::inbound::throttle::Throttle;
+use crate::inbound::{self, BrokenPage, CookieNames, Current, EnvelopeKeys};
 use crate::ports::{Clock, Entry, Ledger, ProviderError, StoreError};
 use crate::store::{self, Keeper, Measured, Opened};
 use crate::telemetry::metrics::Metrics;
@@ -102,7 +104,7 @@ pub struct App {
     admin_listen: Option<SocketAddr>,
     workers: Option<usize>,
     header_timeout: Duration,
-    keep_alive: Duration,
+    sentry: Sentry,
     drain_timeout: Duration,
     keeper: Keeper,
 }
@@ -119,6 +121,14 @@ impl App {
             settings;
         let ledger: Arc<dyn Ledger> = Arc::new(Metrics::new());
         let Opened { store, keys, keeper } = store::open(&session.store, session.keys).await?;
+        let sentry = Sentry::new(
+            &server.limits,
+            server.header_timeout,
+            server.keep_alive,
+            server.trusted_proxies.clone(),
+            Arc::clone(&ledger),
+        );
+        let secure = server.origins.iter().all(|origin| origin.is_secure());
         let house = House {
             clock,
             store: Arc::new(Measured::new(store, Arc::clone(&ledger))),
@@ -128,6 +138,10 @@ impl App {
             live: Arc::default(),
             limits: session.limits,
             prefix: server.prefix,
+            throttle: Arc::new(Throttle::new(server.limits.login_rate)),
+            trusted_proxies: server.trusted_proxies,
+            parents: session.reach.parents().iter().map(|parent| parent.as_str().to_owned()).collect(),
+            cookies: CookieNames::new(secure).reaching(session.reach),
             origins: server.origins,
             has_counter: server.admin.is_some(),
         };
@@ -136,7 +150,6 @@ impl App {
             identity,
             routes,
             pages,
-            trusted_proxies: server.trusted_proxies,
             admin_token: server.admin.as_ref().map(|admin| AdminToken::new(&admin.token)),
         };
         let (desk, adapters) = house.furnish(furniture, &[])?;
@@ -158,7 +171,7 @@ impl App {
             admin_listen: server.admin.map(|admin| admin.listen),
             workers: server.workers,
             header_timeout: server.header_timeout,
-            keep_alive: server.keep_alive,
+            sentry,
             drain_timeout: server.drain_timeout,
             keeper,
         })
@@ -201,7 +214,7 @@ impl App {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         let Doors { public, health, admin } = doors.into();
-        let Self { current, live, workers, header_timeout, keep_alive, drain_timeout, keeper, .. } = self;
+        let Self { current, live, workers, header_timeout, sentry, drain_timeout, keeper, .. } = self;
         let (watch, draining) = (self.watch, self.draining);
         let mut side_doors: Vec<ServerHandle> = Vec::new();
         if let Some(listener) = health {
@@ -220,23 +233,21 @@ impl App {
         }
         let template = Upstreams::new().map_err(io::Error::other)?;
         let template = Arc::new(template);
-        let server =
-            HttpServer::new(move || inbound::application(current.clone(), template.for_another_worker()))
-                .client_request_timeout(header_timeout)
-                .keep_alive(keep_alive)
-                .shutdown_timeout(drain_timeout.as_secs().max(1))
-                .disable_signals()
-                .shutdown_signal(async move {
-                    shutdown.await;
-                    // Probes know before the listener closes.
-                    draining.store(true, Ordering::SeqCst);
-                    live.close();
-                });
+        let server = Server::build()
+            .shutdown_timeout(drain_timeout.as_secs().max(1))
+            .disable_signals()
+            .shutdown_signal(async move {
+                shutdown.await;
+                // Probes know before the listener closes.
+                draining.store(true, Ordering::SeqCst);
+                live.close();
+            });
         let server = match workers {
             Some(count) => server.workers(count),
             None => server,
         };
-        let served = server.listen(public)?.run().await;
+        let application = move || inbound::application(current.clone(), template.for_another_worker());
+        let served = sentry.stand_at(server, public, application)?.run().await;
         for door in side_doors {
             door.stop(false).await;
         }

@@ -102,12 +102,17 @@ impl Demo {
             issuer: &issuer,
             password: &password,
             admin: &format!("http://127.0.0.1:{}", ports.admin),
-            token_file: &folder.path().join(configuration::ADMIN_TOKEN_FILE).display().to_string(),
+            program: &folder::program(),
+            token_file: &folder.path().join(configuration::ADMIN_TOKEN_FILE),
             taken: (port != 0 && port != ports.gateway).then_some(port),
             config: kept.then_some(config.as_str()),
         });
         let key = Arc::new(key(&folder)?);
-        let client = Client { id: configuration::CLIENT_ID.to_owned(), secret: secret.to_string() };
+        let client = Client {
+            id: configuration::CLIENT_ID.to_owned(),
+            secret: secret.to_string(),
+            logout_path: Some(configuration::LOGOUT_PATH.to_owned()),
+        };
         let idp = Idp::new(&issuer, &home, client, &password, Arc::clone(&key), Arc::clone(&clock))?;
         let apps = Apps::new(key, idp.api_audience(), Arc::clone(&clock))?;
         let (idp, apps) = (web::Data::new(idp), web::Data::new(apps));

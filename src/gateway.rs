@@ -6,11 +6,12 @@
 //! A request comes in as facts and perhaps a ticket ([`crate::inbound`] has read them). It finds its route, its
 //! ticket is turned into a standing, policy decides, and the outcome goes back: a permit to forward, a login to
 //! begin, a challenge, a refusal. [`login`] begins and completes sign-ins; [`ending`] is the one door for ends;
-//! [`operating`] answers operators.
+//! [`notice`] hears providers, [`operating`] answers operators.
 
 pub mod ending;
 pub mod live;
 pub mod login;
+pub mod notice;
 pub mod operating;
 mod state;
 
@@ -187,6 +188,13 @@ impl Gateway {
             Decision::Refuse(refusal) => Outcome::Refused(refusal),
         };
         Ok(Verdict { route: Some(Arc::clone(route)), session, subscription, outcome })
+    }
+
+    /// Whether a page load with these facts may find anything, whoever signs in for it (R12). Where no route leads, a
+    /// page says so.
+    pub fn may_be_visited(&self, facts: &RequestFacts) -> bool {
+        let route = self.routes.find(&facts.origin, &facts.path);
+        route.is_none_or(|route| policy::may_be_visited(route, facts, self.clock.now()))
     }
 
     fn ask_to_sign_in(facts: &RequestFacts, why: WhySignIn) -> Outcome {

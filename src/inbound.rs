@@ -3,7 +3,8 @@
 //! I own: every endpoint, the layers around them and their order; actix lives here and in `app`. I may call: `domain`,
 //! `gateway`, `keyring`, `upstream`. I never decide who may pass: that is `domain::policy`, asked through the gateway.
 //!
-//! A request passes, from the outside in: `log::access_line` (its id and its one line), `threshold` (host, path,
+//! A request passes, from the outside in: the `sentry` (its bytes, before the framework has them),
+//! `log::access_line` (its id and its one line), `threshold` (host, path,
 //! cookies, raw and exact), the cookie envelope (`envelope`), and then `dispatch`, which knows every endpoint.
 //!
 //! Two more doors, on addresses of their own, have none of these layers: [`health`] for probes and [`admin`] for
@@ -11,20 +12,25 @@
 
 pub mod admin;
 mod answer;
+mod backchannel;
 mod colour;
 mod cookie;
+mod cors;
 mod current;
 mod envelope;
 mod error;
 mod events;
 mod facts;
 pub mod health;
+mod landing;
 mod language;
 mod log;
 mod login;
 mod logout;
 mod pages;
 mod proxy;
+pub mod sentry;
+pub mod throttle;
 mod tunnel;
 mod unread;
 mod user;
@@ -45,7 +51,7 @@ use crate::upstream::rules::HeaderRules;
 use actix_session::Session;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::{ConnectionType, header};
+use actix_web::http::{ConnectionType, StatusCode, header};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpMessage as _, HttpRequest, HttpResponse, web};
 use admin::AdminToken;
@@ -53,6 +59,8 @@ use answer::Fault;
 use http::Method;
 use ipnet::IpNet;
 use std::sync::Arc;
+use std::time::Duration;
+use throttle::Throttle;
 use visit::{Visit, Voice};
 
 /// What the people at the door need to know. A reload puts another one in its place ([`Current`]); each request keeps
@@ -76,6 +84,8 @@ pub struct Desk {
     pub rules: Arc<HeaderRules>,
     /// What operators have to show, where there is a door for them.
     pub admin_token: Option<AdminToken>,
+    /// How often one sender may begin or finish a sign-in.
+    pub throttle: Arc<Throttle>,
 }
 
 /// The whole application: every layer and every endpoint, in order. One for each worker.
@@ -106,6 +116,8 @@ pub fn application(
         .wrap(from_fn(threshold))
         // Outermost: nothing happens without its line.
         .wrap(from_fn(log::access_line))
+        // Around everything: the sentry hears when an answer is complete.
+        .wrap(from_fn(sentry::take_turns))
 }
 
 /// Reads host, path and cookies of a request, and refuses what could be understood in two ways.
@@ -125,8 +137,15 @@ async fn threshold(
             if let Some(pair) = shown.and_then(|pair| header::HeaderValue::from_str(&pair).ok()) {
                 request.headers_mut().insert(header::COOKIE, pair);
             }
+            let handshake = visit.facts.websocket;
             request.extensions_mut().insert(visit);
-            next.call(request).await
+            let mut response = next.call(request).await?;
+            if handshake && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                // Nobody can tell any more what the client's next bytes are (R78).
+                response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
+            envelope::partition(response.headers_mut(), &desk.cookies);
+            Ok(response)
         }
         Err(turned_away) => {
             let mut response = turned_away.fault.respond(&desk.pages, &voice, "threshold", None);
@@ -156,7 +175,8 @@ fn read_visit(
     let turned_away = |fault: Fault| Box::new(TurnedAway { fault, removal: None });
     let peer = request.peer_addr().map(|address| address.ip());
     let peer = peer.ok_or_else(|| turned_away(error::no_peer()))?;
-    let facts = facts::read(request.head(), peer, &desk.origins, &desk.trusted_proxies)
+    let framed = !desk.cookies.reach.parents().is_empty();
+    let facts = facts::read(request.head(), peer, &desk.origins, &desk.trusted_proxies, framed)
         .map_err(|bad| turned_away(error::bad_request(&bad)))?;
     let raw = request.headers().get_all(header::COOKIE).map(header::HeaderValue::as_bytes);
     let cookies = cookie::read(raw, &desk.cookies).map_err(|planted| TurnedAway {
@@ -179,8 +199,11 @@ fn read_visit(
 enum Endpoint {
     Login,
     Callback(Option<ProviderId>),
+    BackChannelLogout(Option<ProviderId>),
     Logout,
     SignedOut,
+    /// Where the session cookie is Strict; harmless where it is not.
+    Landing,
     User,
     Events,
     /// Under the prefix, but nothing of ours.
@@ -197,15 +220,55 @@ fn endpoint(desk: &Desk, visit: &Visit) -> Option<Endpoint> {
     Some(match path.as_str().strip_prefix(prefix).unwrap_or_default() {
         "/login" => Endpoint::Login,
         "/callback" => Endpoint::Callback(None),
+        "/backchannel-logout" => Endpoint::BackChannelLogout(None),
         "/logout" => Endpoint::Logout,
         "/signed-out" => Endpoint::SignedOut,
+        "/landing" => Endpoint::Landing,
         "/user" => Endpoint::User,
         "/events" => Endpoint::Events,
-        other => match other.strip_prefix("/callback/").and_then(ProviderId::parse) {
-            Some(provider) => Endpoint::Callback(Some(provider)),
-            None => Endpoint::Unknown,
-        },
+        other => {
+            let named = |endpoint: &str| other.strip_prefix(endpoint).and_then(ProviderId::parse);
+            match (named("/callback/"), named("/backchannel-logout/")) {
+                (Some(provider), _) => Endpoint::Callback(Some(provider)),
+                (_, Some(provider)) => Endpoint::BackChannelLogout(Some(provider)),
+                (None, None) => Endpoint::Unknown,
+            }
+        }
     })
+}
+
+impl Endpoint {
+    /// Its name in the log.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Callback(_) => "callback",
+            Self::Logout => "logout",
+            Self::SignedOut => "signed-out",
+            Self::User => "user",
+            Self::Events => "events",
+            Self::Landing => "landing",
+            Self::BackChannelLogout(_) => "backchannel-logout",
+            Self::Unknown => "endpoint",
+        }
+    }
+}
+
+/// Sign-ins cost the provider something, too: one sender gets only so many (R79). The error is the time to wait.
+fn throttle(endpoint: &Endpoint, visit: &Visit, desk: &Desk) -> Result<(), Duration> {
+    match endpoint {
+        Endpoint::Login | Endpoint::Callback(_) => {
+            desk.throttle.admit(endpoint.name(), visit.facts.client, desk.gateway.clock.now())
+        }
+        Endpoint::Logout
+        | Endpoint::SignedOut
+        | Endpoint::User
+        | Endpoint::Events
+        | Endpoint::Landing
+        // From the provider, which is one sender and speaks for many.
+        | Endpoint::BackChannelLogout(_)
+        | Endpoint::Unknown => Ok(()),
+    }
 }
 
 async fn dispatch(
@@ -224,18 +287,28 @@ async fn dispatch(
     let Some(endpoint) = endpoint(&desk, &visit) else {
         return proxy::forward(&request, ticket, body, &visit, &desk, &upstreams).await;
     };
+    if let Err(wait) = throttle(&endpoint, &visit, &desk) {
+        let response = error::too_often(wait).respond(&desk.pages, &visit.voice, endpoint.name(), None);
+        return unread::hold(response, body.into_inner());
+    }
     let response = match endpoint {
+        // Reads its body itself.
+        Endpoint::BackChannelLogout(provider) if post => {
+            return backchannel::hear(provider, &request, body, &desk).await;
+        }
+        Endpoint::BackChannelLogout(_) => backchannel::wrong_method(),
         Endpoint::Login if get => login::begin(ticket, &visit, &desk).await,
         Endpoint::Callback(provider) if get => login::complete(provider, &session, &visit, &desk).await,
         Endpoint::Logout if get => logout::by_get(ticket, &session, &visit, &desk).await,
         Endpoint::Logout if post => logout::by_post(ticket, &session, &visit, &desk).await,
         Endpoint::SignedOut if get => logout::signed_out(&visit, &desk),
+        Endpoint::Landing if get => landing::show(&visit, &desk),
         Endpoint::User if get => user::show(ticket, &visit, &desk).await,
         Endpoint::Events if get => events::show(ticket, &visit, &desk).await,
         Endpoint::Unknown => error::no_such_endpoint().respond(&desk.pages, &visit.voice, "endpoint", None),
         Endpoint::Logout => error::method("GET, POST").respond(&desk.pages, &visit.voice, "endpoint", None),
         _ => error::method("GET").respond(&desk.pages, &visit.voice, "endpoint", None),
     };
-    // Our endpoints read no body.
+    // No other endpoint of ours reads a body.
     unread::hold(response, body.into_inner())
 }

@@ -6,7 +6,7 @@
 //!
 //! A login passes through my files in this order: `authorization` sends the browser away; `token_endpoint` redeems the
 //! code; `jwt` takes the ID token apart and `keys` finds what it is signed with; `id_token` judges it; `userinfo` adds
-//! to it. `discovery` says where all that is, `transport` brings it, `json` reads it.
+//! to it. `logout_token` judges what ends sessions. `discovery` says where all that is, `transport` brings it, `json` reads it.
 
 mod authorization;
 mod cached;
@@ -18,6 +18,7 @@ mod json;
 mod jwks;
 mod jwt;
 mod keys;
+mod logout_token;
 mod token_endpoint;
 mod transport;
 mod userinfo;
@@ -26,6 +27,7 @@ use crate::config::ProviderSettings;
 use crate::domain::claim::Claims;
 use crate::domain::identity::{IdentityRule, ProviderId};
 use crate::domain::login::{ProvenCallback, Requested, ResponseRules};
+use crate::domain::logout::LogoutNotice;
 use crate::domain::secret::{AccessToken, RawIdToken};
 use crate::domain::time::Timestamp;
 use crate::oidc::cached::{Cached, Fetched};
@@ -183,6 +185,14 @@ impl OidcProvider {
         })
     }
 
+    async fn judge_logout(&self, token: &str) -> Result<LogoutNotice, ProviderError> {
+        let what = "logout token";
+        let metadata = self.metadata().await?;
+        let verified = self.verify(token, &metadata, what).await?;
+        logout_token::judge(&verified, &self.settings, self.clock.now())
+            .map_err(|error| rejected(what, error))
+    }
+
     async fn verify(
         &self,
         token: &str,
@@ -267,6 +277,10 @@ impl IdentityProvider for OidcProvider {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<SignedIn, ProviderError>> {
         Box::pin(self.sign_in(proven, redirect_uri, now))
+    }
+
+    fn verify_logout<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<LogoutNotice, ProviderError>> {
+        Box::pin(self.judge_logout(token))
     }
 
     fn end_session_url<'a>(

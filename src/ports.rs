@@ -5,6 +5,7 @@
 
 use crate::domain::identity::{Identity, Issuer, Subject};
 use crate::domain::login::{LoginId, PendingLogin, ProvenCallback, Requested, ResponseRules};
+use crate::domain::logout::{LogoutNotice, Mark};
 use crate::domain::secret::{Nonce, PkceVerifier, RawIdToken};
 use crate::domain::session::{LiveSession, Session, SessionKey, Summary, Ticket, TokenSet};
 use crate::domain::time::Timestamp;
@@ -128,6 +129,40 @@ pub trait SessionStore: Send + Sync {
         keep: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
+    /// What an operator may know of one session; `Ok(None)` when there is no such record.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. A record that does not open is no error, but an entry without a summary.
+    fn glance<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Listed>, StoreError>>;
+
+    /// Notes `now` under a mark, for as long as `keep`. A later moment is never replaced by an earlier one, and no mark
+    /// lives shorter than it was to live before. Whoever ends sessions by person or provider session writes the mark
+    /// first, then asks the index, then removes; whoever creates a session asks for its marks afterwards. So each
+    /// session is seen by the one or sees the other, in any order of these steps.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn mark<'a>(
+        &'a self,
+        mark: Mark<'a>,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// The latest moment under any of these marks.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn marked<'a>(
+        &'a self,
+        marks: &'a [Mark<'a>],
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>>;
+
     /// About `limit` sessions, from where `cursor` points or from the beginning, as their operator parts have them.
     /// One that is there from the first page to the last is on at least one page; one may be on several.
     ///
@@ -234,6 +269,12 @@ pub trait IdentityProvider: Send + Sync {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<SignedIn, ProviderError>>;
 
+    /// Verifies a logout token that somebody has brought (R83).
+    ///
+    /// # Errors
+    /// [`ProviderError::Rejected`] for a token that is not to be believed; otherwise nobody can say whether it is.
+    fn verify_logout<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<LogoutNotice, ProviderError>>;
+
     /// The URL of RP-initiated logout, or `None` where the provider has none (R86).
     ///
     /// # Errors
@@ -290,6 +331,8 @@ pub enum Entry<'e> {
         /// The status, if there was a head.
         status: Option<u16>,
     },
+    /// A connection was not let in, or not waited for any longer, and why.
+    Cut(&'static str),
     /// A step of a login.
     Login {
         /// The id of the provider.

@@ -84,7 +84,7 @@ fn given(keys: KeySource) -> Result<Arc<KeyRing>, StoreError> {
     ring.map(Arc::new).ok_or_else(|| StoreError::Unavailable("there is no key to seal sessions with".into()))
 }
 
-/// The name of an index entry: an HMAC under the key ring.
+/// The name of an index entry or of a mark: an HMAC under the key ring.
 type IndexName = [u8; 32];
 
 /// What is written of one session.
@@ -173,6 +173,21 @@ trait Backend: Send + Sync {
         names: &'a [IndexName],
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>>;
+
+    /// Notes `now` under this name, for as long as `keep`; the later moment and the longer life win.
+    fn mark<'a>(
+        &'a self,
+        name: &'a IndexName,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// The latest moment under any of these names.
+    fn marked<'a>(
+        &'a self,
+        names: &'a [IndexName],
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>>;
 
     /// `true` for the first to take this name within `keep`.
     fn take_once(

@@ -3,10 +3,11 @@
 //! I own: [`Upstreams`], [`UpstreamError`] and everything that speaks HTTP to an upstream; hyper stays in here. I may
 //! call: `domain`. I never call anybody without a [`Permit`], and nobody whom the permit's route does not name: method,
 //! path and query come from the permit too, so that what was judged is what is sent (R70). [`reach`] opens a connection
-//! for `keycard check`, and sends no request on it.
+//! for `keycard check`, and sends no request on it. [`files`] stands in for an upstream that is a folder.
 
 pub mod body;
 mod client;
+pub mod files;
 pub mod headers;
 pub mod reach;
 pub mod reply;
@@ -66,6 +67,12 @@ pub enum UpstreamError {
     /// The request itself cannot be sent on as it is: 400.
     #[error("the request cannot be forwarded: {0}")]
     Unforwardable(&'static str),
+    /// The upstream is a folder, and there is no such file: 404.
+    #[error("there is no such file")]
+    NoSuchFile,
+    /// The upstream is a folder, which takes nothing but GET and HEAD: 405.
+    #[error("files are only read")]
+    OnlyRead,
 }
 
 /// Why no upstream could ever be called.
@@ -113,6 +120,11 @@ impl Upstreams {
         let (route, facts) = (permit.route(), permit.facts());
         if matches!(facts.method, Method::CONNECT | Method::TRACE) {
             return Err(UpstreamError::Unforwardable("its method ends at a proxy"));
+        }
+        if let Some(site) = &route.files {
+            // A file reads no body: dropped here, so that whoever sends one hears of it.
+            drop(body);
+            return files::serve(site, &head, &permit, &head.rules).await;
         }
         let mut headers = headers::request_headers(&head, &permit, &head.rules);
         body.frame(&facts.method, &mut headers);

@@ -11,8 +11,9 @@ const PLAN: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("keyring", &["domain"]),
     ("ports", &["domain"]),
+    ("rules", &["domain"]),
     ("gateway", &["domain", "keyring", "ports"]),
-    ("config", &["domain", "keyring"]),
+    ("config", &["domain", "keyring", "rules"]),
     ("oidc", &["config", "domain", "ports"]),
     ("store", &["config", "domain", "keyring", "ports"]),
     ("upstream", &["domain"]),
@@ -41,6 +42,9 @@ const PLAN: &[(&str, &[&str])] = &[
 /// What is used in some places only: the token, and the path prefixes under `src/` that may name it.
 const FENCES: &[(&str, &[&str])] = &[
     ("actix_web", &["inbound", "app", "demo", "main"]),
+    ("actix_http", &["inbound/sentry"]),
+    ("actix_server", &["app", "inbound/sentry"]),
+    ("actix_service", &["inbound/sentry"]),
     ("actix_session", &["inbound"]),
     ("openidconnect", &["oidc"]),
     ("reqwest", &["cli", "oidc"]),
@@ -49,6 +53,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("redb", &["store/embedded"]),
     ("notify::", &["app/reload/files"]),
     ("arc_swap", &["inbound/current"]),
+    ("cel::", &["rules"]),
     ("minijinja", &["config/pages", "demo", "inbound/pages"]),
     ("hyper", &["upstream"]),
     ("hyper_util", &["upstream"]),

@@ -13,17 +13,23 @@
 )]
 
 mod it {
+    mod access;
     mod access_log;
     mod authorization_response;
+    mod backchannel;
     mod binary;
     mod check;
     mod contract;
     mod cookies;
+    mod cors;
     mod coverage;
+    mod cross_site;
     mod csrf;
+    mod deployment;
     mod documents;
     mod endpoints;
     mod events;
+    mod files;
     mod house;
     mod house_self;
     mod id_token;
@@ -36,7 +42,9 @@ mod it {
     mod operating;
     mod provider_tls;
     mod proxying;
+    mod reach;
     mod reload;
+    mod sentry;
     mod slow_heads;
     mod stopping;
     mod stores;

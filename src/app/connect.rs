@@ -7,6 +7,7 @@
 use crate::app::StartError;
 use crate::config::{KeySource, ProviderSettings, RedisSettings, Settings, StoreSettings};
 use crate::domain::claim::Claims;
+use crate::domain::files::FileSite;
 use crate::domain::identity::{Identity, IdentityRule, Issuer, ProviderId, Subject};
 use crate::domain::route::UpstreamAddress;
 use crate::domain::secret::{AccessToken, RawIdToken};
@@ -16,7 +17,7 @@ use crate::oidc::OidcProvider;
 use crate::ports::{Clock, ProviderError, SessionStore, StoreError, Updated};
 use crate::store;
 use crate::upstream::reach::Reach;
-use crate::upstream::{self, UpstreamError};
+use crate::upstream::{self, UpstreamError, files};
 use futures_util::future::{BoxFuture, FutureExt as _, join_all};
 use std::fmt;
 use std::sync::Arc;
@@ -81,6 +82,9 @@ pub async fn connect(settings: Settings, clock: Arc<dyn Clock>) -> Result<Findin
             seen.push(address);
             attempts.push(try_upstream(address.clone(), Arc::clone(&reach)).boxed());
         }
+    }
+    for site in routes.iter().filter_map(|route| route.files.clone()) {
+        attempts.push(try_folder(site).boxed());
     }
     Ok(Findings(join_all(attempts).await))
 }
@@ -173,7 +177,7 @@ fn unreached(error: &StoreError) -> Failure {
 async fn rehearse(store: &dyn SessionStore, clock: &dyn Clock) -> Result<(), Failure> {
     let remedy = "the store answers, but does not let Keycard do its work: it needs read and write on \
                   `~<store_prefix>*` and +ping +select +hmget +hget +hset +exists +get +set +del +pexpire +pttl +zadd \
-                  +zrem +zremrangebyscore +zrangebyscore +scan +evalsha +script|load; and it must not be a replica or full";
+                  +zscore +zrem +zremrangebyscore +zrangebyscore +scan +evalsha +script|load; and it must not be a replica or full";
     let failed = |why: String| Failure { why, remedy: remedy.to_owned() };
     rehearsal(store, clock).await.map_err(|error| match error {
         Stumble::Store(error) => failed(error.to_string()),
@@ -216,6 +220,7 @@ async fn rehearsal(store: &dyn SessionStore, clock: &dyn Clock) -> Result<(), St
             email: None,
             email_verified: false,
             roles: Vec::new(),
+            groups: Vec::new(),
             claims: Claims::default(),
         },
         provider,
@@ -263,6 +268,20 @@ async fn try_upstream(address: UpstreamAddress, reach: Arc<Reach>) -> Finding {
             .map_err(|error| upstream_failure(&error, &address))
     };
     within("upstream".to_owned(), place.clone(), upstream::CONNECT_TIMEOUT, attempt).await
+}
+
+async fn try_folder(site: FileSite) -> Finding {
+    let place = format!("file://{}", site.root.display());
+    let attempt = async {
+        let looked = tokio::task::spawn_blocking(move || files::reach(&site)).await;
+        let found = looked.unwrap_or(Err("it could not be looked at"));
+        found.map(str::to_owned).map_err(|why| Failure {
+            why: why.to_owned(),
+            remedy: "build the app there, let the user that Keycard runs as read it, or mend `upstream` and `fallback`"
+                .to_owned(),
+        })
+    };
+    within("folder".to_owned(), place, upstream::CONNECT_TIMEOUT, attempt).await
 }
 
 fn upstream_failure(error: &UpstreamError, address: &UpstreamAddress) -> Failure {

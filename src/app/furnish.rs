@@ -14,6 +14,7 @@ use crate::domain::session::Limits;
 use crate::gateway::live::Live;
 use crate::gateway::{Gateway, Providers};
 use crate::inbound::admin::AdminToken;
+use crate::inbound::throttle::Throttle;
 use crate::inbound::{Branding, CookieNames, Desk, EnvelopeKeys, Pages};
 use crate::keyring::KeyRing;
 use crate::oidc::OidcProvider;
@@ -32,6 +33,11 @@ pub(super) struct House {
     pub(super) limits: Limits,
     pub(super) prefix: CanonicalPath,
     pub(super) origins: Origins,
+    pub(super) trusted_proxies: Vec<IpNet>,
+    pub(super) throttle: Arc<Throttle>,
+    pub(super) cookies: CookieNames,
+    /// The origins whose pages may frame ours.
+    pub(super) parents: Vec<String>,
     pub(super) envelope: EnvelopeKeys,
     /// Whether there is a door for operators.
     pub(super) has_counter: bool,
@@ -43,7 +49,6 @@ pub(super) struct Furniture {
     pub(super) identity: IdentityRule,
     pub(super) routes: RouteTable,
     pub(super) pages: PageSettings,
-    pub(super) trusted_proxies: Vec<IpNet>,
     /// `None` where it stays as it was.
     pub(super) admin_token: Option<AdminToken>,
 }
@@ -61,9 +66,10 @@ impl House {
         furniture: Furniture,
         before: &[Arc<OidcProvider>],
     ) -> Result<(Desk, Adapters), StartError> {
-        let Furniture { providers, identity, routes, pages, trusted_proxies, admin_token } = furniture;
+        let Furniture { providers, identity, routes, pages, admin_token } = furniture;
         let PageSettings { folder: _, templates, name, logo, accent, footer } = pages;
-        let pages = Pages::new(Branding { name, logo, accent, footer, templates })?;
+        let parents = self.parents.clone();
+        let pages = Pages::new(Branding { name, logo, accent, footer, parents, templates })?;
         let mut adapters = Adapters::new();
         for settings in providers {
             let id = settings.id.clone();
@@ -79,7 +85,7 @@ impl House {
             (adapter.id().clone(), port)
         });
         let providers = Providers::new(ports.collect()).ok_or(StartError::Missing("provider"))?;
-        let cookies = CookieNames::new(self.origins.iter().all(|origin| origin.is_secure()));
+        let cookies = self.cookies.clone();
         let rules = HeaderRules::new(&routes, &[cookies.session.clone(), cookies.binding.clone()]);
         let gateway = Gateway {
             clock: Arc::clone(&self.clock),
@@ -95,7 +101,8 @@ impl House {
         let desk = Desk {
             gateway: Arc::new(gateway),
             origins: self.origins.clone(),
-            trusted_proxies,
+            trusted_proxies: self.trusted_proxies.clone(),
+            throttle: Arc::clone(&self.throttle),
             cookies,
             envelope: self.envelope.clone(),
             identity,

@@ -80,7 +80,6 @@ impl Changing {
             identity,
             routes,
             pages,
-            trusted_proxies: server.trusted_proxies,
             admin_token: self.admin_token(server.admin.map(|admin| AdminToken::new(&admin.token))),
         };
         let mut adapters = self.adapters.lock().unwrap_or_else(PoisonError::into_inner);

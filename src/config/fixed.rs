@@ -10,6 +10,8 @@ use crate::config::{
     AdminSettings, EmbeddedSettings, KeySource, LogSettings, RedisSettings, ServerSettings, SessionSettings,
     Settings, StoreSettings,
 };
+use crate::domain::cookie_reach::CookieReach;
+use crate::domain::door::DoorLimits;
 use crate::keyring::sha256;
 use secrecy::ExposeSecret as _;
 use std::collections::BTreeMap;
@@ -54,12 +56,12 @@ impl Fixed {
             listen,
             origins,
             prefix,
-            // Reloaded.
-            trusted_proxies: _,
+            trusted_proxies,
             dev,
             workers,
             header_timeout,
             keep_alive,
+            limits,
             drain_timeout,
             health_listen,
             admin,
@@ -68,20 +70,44 @@ impl Fixed {
         self.note("server.listen", listen);
         self.note("server.public_url", origins);
         self.note("server.prefix", prefix);
+        // The door that counts connections keeps its own list.
+        self.note("server.trusted_proxies", trusted_proxies);
         self.note("server.dev", dev);
         self.note("server.workers", workers);
         self.note("server.header_timeout", header_timeout);
         self.note("server.keep_alive", keep_alive);
         self.note("server.drain_timeout", drain_timeout);
         self.note("server.health_listen", health_listen);
+        self.door(limits);
         // The token is reloaded, as long as there is a door.
         let admin_listen = admin.as_ref().map(|AdminSettings { listen, token: _ }| listen);
         self.note("server.admin_listen", &admin_listen);
         self.note("server.reload", reload);
     }
 
+    fn door(&mut self, limits: &DoorLimits) {
+        let DoorLimits {
+            max_connections,
+            max_connections_per_address,
+            max_header_bytes,
+            max_headers,
+            max_uri,
+            body_stall_timeout,
+            write_stall_timeout,
+            login_rate,
+        } = limits;
+        self.note("server.max_connections", max_connections);
+        self.note("server.max_connections_per_address", max_connections_per_address);
+        self.note("server.max_header_bytes", max_header_bytes);
+        self.note("server.max_headers", max_headers);
+        self.note("server.max_uri", max_uri);
+        self.note("server.body_stall_timeout", body_stall_timeout);
+        self.note("server.write_stall_timeout", write_stall_timeout);
+        self.note("server.login_rate", login_rate);
+    }
+
     fn session(&mut self, session: &SessionSettings) {
-        let SessionSettings { store, keys, limits } = session;
+        let SessionSettings { store, keys, limits, reach } = session;
         match store {
             StoreSettings::Memory => self.note("session.store", &"memory"),
             StoreSettings::Embedded(EmbeddedSettings { path, dev: _ }) => {
@@ -106,6 +132,8 @@ impl Fixed {
         }
         self.note("session.idle_timeout", &limits.idle);
         self.note("session.lifetime", &limits.lifetime);
+        self.note("session.same_site", &matches!(reach, CookieReach::Strict));
+        self.note("session.embed", &reach.parents());
     }
 
     fn note(&mut self, key: &'static str, value: &dyn Debug) {
@@ -165,7 +193,12 @@ mod tests {
             (("", ""), ("listen = \"127.0.0.1:8080\"", ""), vec![]),
             (("", ""), ("listen = \"127.0.0.1:8081\"", ""), vec!["server.listen"]),
             (("", ""), ("prefix = \"/auth\"\nworkers = 3", ""), vec!["server.prefix", "server.workers"]),
-            (("", ""), ("trusted_proxies = [\"10.0.0.0/8\"]", ""), vec![]),
+            (("", ""), ("trusted_proxies = [\"10.0.0.0/8\"]", ""), vec!["server.trusted_proxies"]),
+            (
+                ("", ""),
+                ("login_rate = \"off\"", "same_site = \"strict\""),
+                vec!["server.login_rate", "session.same_site"],
+            ),
             (("", ""), ("dev = true\nreload = \"watch\"", ""), vec!["server.dev", "server.reload"]),
             (("", ""), (&format!("{admin}\"127.0.0.1:9091\""), ""), vec!["server.admin_listen"]),
             (("", "store = \"memory\""), ("", "store = \"memory\""), vec![]),

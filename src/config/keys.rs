@@ -102,8 +102,8 @@ impl Key {
     }
 }
 
-/// Every table with its keys, in the order of the example file. `""` is the file itself; `secret` and `access` are
-/// the inline tables that a value may be.
+/// Every table with its keys, in the order of the example file. `""` is the file itself; those of [`INLINE`] are
+/// values of keys.
 pub(super) const KEYS: &[(&str, &[Key])] = &[
     ("", SECTIONS),
     ("server", server::KEYS),
@@ -114,8 +114,14 @@ pub(super) const KEYS: &[(&str, &[Key])] = &[
     ("pages", pages::KEYS),
     ("log", log::KEYS),
     ("secret", secret::KEYS),
-    ("access", route::ACCESS_KEYS),
+    ("access", route::access::KEYS),
+    ("rule", route::access::RULE_KEYS),
+    ("cors", route::CORS_KEYS),
+    ("embed", session::EMBED_KEYS),
 ];
+
+/// The tables of [`KEYS`] that are written inline, as values.
+pub(super) const INLINE: &[&str] = &["secret", "access", "rule", "cors", "embed"];
 
 const SECTIONS: &[Key] = &[
     Key::optional("server", Kind::Table("server"), "The public door."),
@@ -162,7 +168,7 @@ pub(super) fn home_of(key: &str) -> Option<String> {
     let (section, _) = KEYS.iter().skip(1).find(|(_, keys)| keys.iter().any(|one| one.name == key))?;
     match *section {
         "provider" | "route" => Some(format!("[[{section}]]")),
-        "secret" | "access" => None,
+        inline if INLINE.contains(&inline) => None,
         _ => Some(format!("[{section}]")),
     }
 }

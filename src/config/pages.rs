@@ -33,7 +33,7 @@ pub(super) const KEYS: &[Key] = &[
 ];
 
 /// The templates that a folder may hold.
-const TEMPLATES: [&str; 8] = [
+const TEMPLATES: [&str; 9] = [
     "page.html",
     "style.css",
     "error.html",
@@ -42,6 +42,7 @@ const TEMPLATES: [&str; 8] = [
     "loop.html",
     "sign-out.html",
     "signed-out.html",
+    "landing.html",
 ];
 
 const LONGEST_NAME: usize = 80;

@@ -93,7 +93,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::optional(
         "ca_file",
         Kind::Text,
-        "PEM certificates that are trusted for this provider besides the system's roots; without it, these alone.",
+        "PEM certificates that are trusted for this provider besides the system's roots; without it, the system's roots alone.",
     ),
     Key::optional(
         "http_proxy",
@@ -105,6 +105,12 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Boolean,
         "true",
         "Whether logout hands the ID token back to the provider, as some providers need to end the right session.",
+    ),
+    Key::with_default(
+        "strict_typ",
+        Kind::Boolean,
+        "false",
+        "Whether a logout token has to name its kind (`typ` is `logout+jwt`); without it, no `typ` will do as well.",
     ),
 ];
 
@@ -190,6 +196,7 @@ fn read(
     let ca_pem = section.may("ca_file", certificates);
     let http_proxy = section.may("http_proxy", http_proxy);
     let id_token_hint = section.or("id_token_hint", true, |entry| entry.boolean());
+    let strict_typ = section.or("strict_typ", false, |entry| entry.boolean());
     section.finish();
     Ok(ProviderSettings {
         id: id?,
@@ -208,6 +215,7 @@ fn read(
         ca_pem: ca_pem?,
         http_proxy: http_proxy?,
         id_token_hint: id_token_hint?,
+        strict_typ: strict_typ?,
     })
 }
 

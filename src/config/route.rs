@@ -1,14 +1,19 @@
 //! `[[route]]`.
 //!
-//! I own: the keys of that section, and how they fit each other. I may call: `cursor`, `identity_header`, and the files beside me. I never
-//! let a route through that does not say who may pass it.
+//! I own: the keys of that section, and how they fit each other. I may call: `cursor`, `identity_header`, and the files
+//! beside me. I never let a route through that does not say who may pass it.
 
+mod cors;
+mod files;
+
+pub(super) mod access;
 mod websocket;
 
 use crate::config::amount::parse_size;
 use crate::config::cursor::{Entry, Reported, Section};
 use crate::config::identity_header;
 use crate::config::keys::{Key, Kind};
+use crate::config::route::files::Upstream;
 use crate::config::server::Premises;
 use crate::domain::csrf::CsrfMode;
 use crate::domain::identity::ProviderId;
@@ -25,16 +30,10 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Text,
         "The one origin of `server.public_url` that the route belongs to; without it, all of them.",
     ),
-    Key::required(
-        "upstream",
-        Kind::OneOrMore(&Kind::Text),
-        "Scheme, host and port of the app, or a list of them to take in turn. Required.",
-    ),
-    Key::required(
-        "access",
-        Kind::Either(&[Kind::Choice(&["public", "optional", "signed-in"]), Kind::Table("access")]),
-        r#"Who may pass: "public", "optional", "signed-in" or { roles = ["editor"] }. Required."#,
-    ),
+    files::UPSTREAM,
+    files::FALLBACK,
+    files::CACHE_CONTROL,
+    access::ACCESS,
     Key::optional(
         "providers",
         Kind::OneOrMore(&Kind::Text),
@@ -65,6 +64,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     websocket::WEBSOCKET,
     websocket::WEBSOCKET_IDLE_TIMEOUT,
+    cors::CORS,
     Key::with_default(
         "response_timeout",
         Kind::Duration,
@@ -84,14 +84,10 @@ pub(super) const KEYS: &[Key] = &[
     ),
 ];
 
-/// The keys of `access`, where it is a table.
-pub(super) const ACCESS_KEYS: &[Key] =
-    &[Key::required("roles", Kind::OneOrMore(&Kind::Text), "The roles of which one is enough.")];
+pub(super) use cors::CORS_KEYS;
 
 const DEFAULT_RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
-const ACCESS: &str =
-    "write \"public\", \"optional\", \"signed-in\" or { roles = [\"editor\"] }; there is no default";
 
 /// Reads all routes: at least one, no two for one place.
 ///
@@ -142,11 +138,8 @@ fn read(
         path(e, premises)
     });
     let origin = section.may("origin", |entry| origin(entry, premises));
-    let upstreams =
-        section.must("upstream", "write where the app listens: upstream = \"http://wiki:80\"", |e| {
-            e.one_or_more(upstream)
-        });
-    let access = section.must("access", ACCESS, access);
+    let upstream = files::read(section);
+    let access = section.must("access", access::REMEDY, access::read);
     let providers = section.may("providers", |entry| entry.one_or_more(|one| provider(one, ids)));
     let identity_headers = section.or("identity_headers", Vec::new(), identity_header::read);
     let relay = section.or("token", Relay::None, |entry| {
@@ -161,15 +154,24 @@ fn read(
         ])
     });
     let websocket = websocket::read(section);
+    let cors = section.may("cors", |entry| cors::read(entry, premises));
     let response_timeout = section.or("response_timeout", DEFAULT_RESPONSE_TIMEOUT, Entry::time_limit);
     let stall_timeout = section.or("stall_timeout", DEFAULT_STALL_TIMEOUT, Entry::time_limit);
     let max_body = section.may("max_body", size);
     section.finish();
 
-    let public = matches!(access, Ok(Access::Public));
+    let public = matches!(access, Ok((Access::Public, _)));
+    let folder = files::judge(
+        section,
+        &upstream,
+        public,
+        matches!(csrf, Ok(CsrfMode::Strict)),
+        identity_headers.as_ref().is_ok_and(|headers| !headers.is_empty()),
+        matches!(relay, Ok(Relay::AccessToken)),
+    );
     let relay = match relay {
         Ok(Relay::AccessToken) if public => Err(nobody_is_known(section, "token")),
-        Ok(Relay::AccessToken) => judge_cleartext(section, &upstreams, &cleartext),
+        Ok(Relay::AccessToken) => judge_cleartext(section, &upstream, &cleartext),
         other => other,
     };
     let identity_headers = match identity_headers {
@@ -187,17 +189,23 @@ fn read(
     let (prefix, origin) = (path?, origin?);
     let authority = origin.as_ref().map(Origin::authority).unwrap_or_default();
     cleartext?;
+    let (access, conditions) = access?;
+    folder?;
+    let Upstream { addresses, files } = upstream?;
     Ok(Route {
         name: format!("{authority}{}", prefix.as_str()),
         origin,
         prefix,
-        access: access?,
+        access,
+        conditions,
         providers: providers?.unwrap_or_default(),
-        upstreams: upstreams?,
+        upstreams: addresses,
+        files,
         identity_headers: identity_headers?,
         relay: relay?,
         csrf: csrf?,
         websocket: websocket?,
+        cors: cors?,
         limits: RouteLimits {
             response_timeout: response_timeout?,
             stall_timeout: stall_timeout?,
@@ -217,11 +225,11 @@ fn nobody_is_known(section: &Section<'_>, key: &'static str) -> Reported {
 /// A token in clear on a network is anybody's who listens in (R81).
 fn judge_cleartext(
     section: &Section<'_>,
-    upstreams: &Result<Vec<UpstreamAddress>, Reported>,
+    upstream: &Result<Upstream, Reported>,
     allowed: &Result<bool, Reported>,
 ) -> Result<Relay, Reported> {
     let in_clear = |upstream: &UpstreamAddress| !upstream.secure && !upstream.loopback;
-    let some_in_clear = upstreams.as_ref().is_ok_and(|upstreams| upstreams.iter().any(in_clear));
+    let some_in_clear = upstream.as_ref().is_ok_and(|upstream| upstream.addresses.iter().any(in_clear));
     if some_in_clear && allowed.is_ok_and(|allowed| !allowed) {
         return Err(section.wrong(
             "token",
@@ -257,33 +265,12 @@ fn origin(entry: &Entry<'_>, premises: &Premises) -> Result<Origin, Reported> {
     }
 }
 
-/// Scheme and authority, and nothing else: what is judged is the path that is forwarded (R70).
-fn upstream(entry: &Entry<'_>) -> Result<UpstreamAddress, Reported> {
-    let remedy = "write scheme, host and port alone: \"http://wiki:8080\"; paths are forwarded as they are";
-    entry.parsed(UpstreamAddress::parse, "is not the address of an upstream", remedy)
-}
-
 fn provider(entry: &Entry<'_>, ids: Option<&[ProviderId]>) -> Result<ProviderId, Reported> {
     let id = entry.parsed(ProviderId::parse, "is no id of a provider", "write the `id` of a [[provider]]")?;
     match ids {
         Some(ids) if !ids.contains(&id) => Err(entry.wrong("is no [[provider]]", "write the `id` of one")),
         _ => Ok(id),
     }
-}
-
-fn access(entry: &Entry<'_>) -> Result<Access, Reported> {
-    let Some(mut table) = entry.table("access") else {
-        return entry.choice(&[
-            ("public", Access::Public),
-            ("optional", Access::Optional),
-            ("signed-in", Access::SignedIn),
-        ]);
-    };
-    let roles = table.must("roles", "write { roles = [\"editor\"] }", |roles| {
-        roles.one_or_more(|role| Ok(role.text()?.to_owned()))
-    });
-    table.finish();
-    Ok(Access::Roles(roles?))
 }
 
 fn size(entry: &Entry<'_>) -> Result<u64, Reported> {

@@ -3,6 +3,8 @@
 //! I own: the keys of that section. I may call: `cursor`, `secret`, `certificate`, `keyring` (the form of a key). I
 //! never open a store.
 
+mod reach;
+
 use crate::config::amount::show_duration;
 use crate::config::certificate::certificates;
 use crate::config::cursor::{Entry, Reported, Section};
@@ -42,7 +44,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::optional(
         "store_ca_file",
         Kind::Text,
-        "PEM certificates that a rediss:// server is checked against, instead of the system's roots; without it, these.",
+        "PEM certificates that a rediss:// server is checked against; without it, the system's roots.",
     ),
     Key::optional(
         "keys",
@@ -56,7 +58,11 @@ pub(super) const KEYS: &[Key] = &[
         "The longest silence before a session ends; it may end up to a twentieth later, never earlier.",
     ),
     Key::with_default("lifetime", Kind::Duration, r#""10h""#, "The longest life of a session, however busy."),
+    reach::SAME_SITE,
+    reach::EMBED,
 ];
+
+pub(super) use reach::EMBED_KEYS;
 
 const DEFAULT_IDLE: Duration = Duration::from_secs(30 * 60);
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(10 * 60 * 60);
@@ -88,6 +94,7 @@ pub(super) fn read(mut section: Section<'_>, premises: &Premises) -> Result<Sess
     });
     let idle = section.or("idle_timeout", DEFAULT_IDLE, Entry::time_limit);
     let lifetime = section.or("lifetime", DEFAULT_LIFETIME, Entry::time_limit);
+    let reach = reach::read(&mut section, premises);
     section.finish();
 
     let limits = judge_limits(&section, idle, lifetime);
@@ -115,7 +122,7 @@ pub(super) fn read(mut section: Section<'_>, premises: &Premises) -> Result<Sess
         Store::Memory => StoreSettings::Memory,
         Store::Redis { url, .. } => StoreSettings::Redis(RedisSettings { url, prefix, timeout, ca_pem }),
     };
-    Ok(SessionSettings { store, keys: keys?, limits: limits? })
+    Ok(SessionSettings { store, keys: keys?, limits: limits?, reach: reach? })
 }
 
 fn store(entry: &Entry<'_>, dev: bool) -> Result<Store, Reported> {

@@ -2,6 +2,8 @@
 //!
 //! I own: the bench that the other tests of this room work at. I never look at a single rule: `rules` does.
 
+mod access;
+mod browser_apps;
 mod example;
 mod overlay;
 mod rules;

@@ -68,6 +68,7 @@ pub(super) fn application(
         .route("/", web::get().to(page))
         .route("/app.js", web::get().to(script))
         .route(paper::STYLE_PATH, web::get().to(paper::style))
+        .route(paper::ICON_PATH, web::get().to(paper::icon))
         .route("/legacy/", web::get().to(legacy))
         .route("/api/lessons", web::get().to(api))
         .route("/events-demo", web::get().to(events))

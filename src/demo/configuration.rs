@@ -15,6 +15,9 @@ pub(super) const SURVIVES_RESTART: bool = !matches!(STORE.as_bytes(), b"memory")
 /// The id of the gateway at the demo's provider.
 pub(super) const CLIENT_ID: &str = "keycard-demo";
 
+/// Where the gateway hears of sign-outs at the provider, as it is registered there.
+pub(super) const LOGOUT_PATH: &str = "/bff/backchannel-logout";
+
 /// The name of the file in the demo's folder with the token for operators.
 pub(super) const ADMIN_TOKEN_FILE: &str = "admin-token";
 

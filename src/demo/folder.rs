@@ -1,7 +1,7 @@
 //! Where a demo keeps what outlives it.
 //!
-//! I own: one folder for each port, readable by its owner alone. I may call: `config` for the environment. I never write
-//! outside of it, and what I cannot keep the demo does without.
+//! I own: one folder for each port, readable by its owner alone, and where the program itself lies. I may call: `config`
+//! for the environment. I never write outside of it, and what I cannot keep the demo does without.
 
 use crate::config::environment::Environment;
 use crate::keyring;
@@ -64,6 +64,11 @@ impl Drop for Folder {
             drop(fs::remove_dir_all(&self.path));
         }
     }
+}
+
+/// Where the program that runs here is; by its name alone where the system does not tell.
+pub(super) fn program() -> PathBuf {
+    std::env::current_exe().unwrap_or_else(|_| PathBuf::from("keycard"))
 }
 
 fn make(path: &Path) -> io::Result<()> {

@@ -11,6 +11,9 @@ use minijinja::Environment;
 /// Where the style is, on every server of the demo.
 pub(super) const STYLE_PATH: &str = "/demo.css";
 
+/// Where browsers look for an icon of their own accord: for pages that name none, as the gateway's are.
+pub(super) const ICON_PATH: &str = "/favicon.ico";
+
 /// Templates that extend the one sheet.
 pub(super) struct Paper(Environment<'static>);
 
@@ -38,7 +41,7 @@ impl Paper {
 /// The headers of every page; `form_targets` is where forms may lead.
 pub(super) fn headers(form_targets: &str) -> DefaultHeaders {
     let policy = format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
          form-action {form_targets}; base-uri 'none'; frame-ancestors 'none'"
     );
     DefaultHeaders::new()
@@ -51,6 +54,10 @@ pub(super) fn headers(form_targets: &str) -> DefaultHeaders {
 
 pub(super) async fn style() -> HttpResponse {
     HttpResponse::Ok().content_type("text/css; charset=utf-8").body(include_str!("pages/demo.css"))
+}
+
+pub(super) async fn icon() -> HttpResponse {
+    HttpResponse::Ok().content_type("image/svg+xml").body(include_str!("pages/icon.svg"))
 }
 
 pub(super) async fn nothing_here() -> HttpResponse {

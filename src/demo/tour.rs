@@ -5,12 +5,13 @@
 
 use super::configuration::SURVIVES_RESTART;
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// One thing to try.
 struct Step {
     /// What to do.
     what: &'static str,
-    /// What to see; `{home}`, `{password}`, `{admin}` and `{token_file}` are filled in.
+    /// What to see; `{home}`, `{issuer}`, `{password}`, `{program}`, `{admin}` and `{token_file}` are filled in.
     see: &'static [&'static str],
     /// Whether the house can do it yet.
     there: bool,
@@ -55,17 +56,25 @@ const TOUR: &[Step] = &[
     },
     Step {
         what: "Open {home} in a second tab, and say something in the chat: a WebSocket through the gateway.",
-        see: &["Sign out in one tab. The other one knows at once, and its WebSocket is closed with 4401."],
+        see: &[
+            "Sign out in one tab. The other one knows at once, and its WebSocket is closed with 4401.",
+            "Then sign in as Ben again.",
+        ],
         there: true,
     },
     Step {
         what: "In a second terminal, end Ben's session. His page notices.",
-        see: &["keycard sessions end --user ben --url {admin} \\", "  --token-file '{token_file}'"],
+        see: &["{program} sessions end --user ben \\", "  --url {admin} \\", "  --token-file {token_file}"],
         there: ADMIN_LISTENER,
     },
     Step {
-        what: "Stop the demo with Ctrl-C, start it again, and reload: still signed in.",
-        see: &[],
+        what: "Sign in once more, open {issuer}/ in another tab and sign out there. The page of the app notices.",
+        see: &["The provider has told the gateway (back-channel logout). No browser carried that message."],
+        there: true,
+    },
+    Step {
+        what: "Sign in once more, stop the demo with Ctrl-C, start it again, and reload: still signed in.",
+        see: &["Sessions and their key are kept in a folder of the demo's own, for each port."],
         there: SURVIVES_RESTART,
     },
     Step { what: "Stop with Ctrl-C.", see: &[], there: true },
@@ -76,10 +85,12 @@ pub(super) struct Run<'r> {
     pub(super) home: &'r str,
     pub(super) issuer: &'r str,
     pub(super) password: &'r str,
+    /// What a shell finds this program by: `cargo run` leaves it in no folder of its path.
+    pub(super) program: &'r Path,
     /// Where the gateway's operators are served.
     pub(super) admin: &'r str,
     /// What they show there.
-    pub(super) token_file: &'r str,
+    pub(super) token_file: &'r Path,
     /// The port that was asked for, if another one had to do.
     pub(super) taken: Option<u16>,
     pub(super) config: Option<&'r str>,
@@ -94,12 +105,15 @@ pub(super) fn text(run: &Run<'_>) -> String {
 }
 
 fn write(text: &mut String, run: &Run<'_>) -> std::fmt::Result {
+    let (program, token_file) = (for_a_shell(run.program), for_a_shell(run.token_file));
     let filled = |line: &str| {
         [
             ("{home}", run.home),
+            ("{issuer}", run.issuer),
             ("{password}", run.password),
+            ("{program}", &program),
             ("{admin}", run.admin),
-            ("{token_file}", run.token_file),
+            ("{token_file}", &token_file),
         ]
         .iter()
         .fold(line.to_owned(), |line, (name, value)| line.replace(name, value))
@@ -131,6 +145,13 @@ fn write(text: &mut String, run: &Run<'_>) -> std::fmt::Result {
     Ok(())
 }
 
+/// A path as one word of a command line, quoted where it has to be.
+fn for_a_shell(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_');
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,13 +163,18 @@ mod tests {
             issuer: "http://127.0.0.1:8082",
             password: "abcd-efgh",
             admin: "http://127.0.0.1:65535",
-            token_file: "/home/somebody/.local/share/keycard-demo/8081/admin-token",
+            program: Path::new("/home/somebody/it's here/keycard"),
+            token_file: Path::new("/home/somebody/.local/share/keycard-demo/8081/admin-token"),
             taken: Some(8080),
             config: Some("/home/somebody/.local/share/keycard-demo/8081/keycard.toml"),
         };
         let text = text(&run);
         assert!(text.contains("Port 8080 is taken"));
-        let command = "keycard sessions end --user ben --url http://127.0.0.1:65535 \\\n       --token-file '/home/somebody/";
+        let command = r"
+     '/home/somebody/it'\''s here/keycard' sessions end --user ben \
+       --url http://127.0.0.1:65535 \
+       --token-file /home/somebody/.local/share/keycard-demo/8081/admin-token
+";
         assert!(text.contains(command), "{text}");
         assert!(text.contains("  1. Open http://localhost:8081 and sign in as Anna Berg"));
         assert!(!text.contains(['{', '}', '\u{1b}']), "{text}");

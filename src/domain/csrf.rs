@@ -1,7 +1,8 @@
 //! May this request act with the session that it carries? (R61, R62, A23)
 //!
-//! I own: [`CsrfMode`] and [`judge`]. I may call: `request`. I never let an absent header pass for a good one.
+//! I own: [`CsrfMode`] and [`judge`]. I may call: `cors`, `request`. I never let an absent header pass for a good one.
 
+use super::cors::Cors;
 use super::request::{FetchSite, OriginHeader, RequestFacts, RequestKind};
 use http::Method;
 
@@ -31,17 +32,33 @@ pub enum CsrfRefusal {
     NoHeader,
 }
 
-/// Judges a request that carries a session, on a route that is not public.
+/// Judges a request that carries a session, where only pages of our own may act.
 ///
 /// # Errors
 /// When the request may have been sent by a page of another origin.
 pub fn judge(facts: &RequestFacts, mode: CsrfMode) -> Result<(), CsrfRefusal> {
+    judge_across(facts, mode, None)
+}
+
+/// Judges a request that carries a session, on a route that is not public. A script of an origin that the route lists
+/// under `cors` is as good as one of our own pages (R64): its browser has asked, or the method needs no asking.
+///
+/// # Errors
+/// When the request may have been sent by a page that may not act.
+pub fn judge_across(facts: &RequestFacts, mode: CsrfMode, cors: Option<&Cors>) -> Result<(), CsrfRefusal> {
     if mode == CsrfMode::Off {
         return Ok(());
     }
-    judge_source(facts)?;
-    // A WebSocket handshake cannot carry a header of the page's choosing; its Origin was compared exactly above.
-    let exempt = facts.kind == RequestKind::Navigation || facts.websocket;
+    let invited = !facts.websocket && cors.is_some_and(|cors| cors.allows(&facts.cors, &facts.method));
+    if !invited {
+        judge_source(facts)?;
+    }
+    // Neither a WebSocket handshake nor an EventSource can carry a header of the page's choosing. The Origin of the
+    // first was compared exactly above. The second is a GET that many things could be; where no fetch metadata says
+    // that it is ours, its Origin must (design, "CSRF").
+    let source = facts.event_stream
+        && (invited || facts.site == FetchSite::SameOrigin || facts.origin_header == OriginHeader::Own);
+    let exempt = facts.kind == RequestKind::Navigation || facts.websocket || source;
     if mode == CsrfMode::Strict && !exempt && !facts.csrf_header {
         return Err(CsrfRefusal::NoHeader);
     }
@@ -61,7 +78,9 @@ fn judge_source(facts: &RequestFacts) -> Result<(), CsrfRefusal> {
     let landing = safe && facts.kind == RequestKind::Navigation;
     match facts.site {
         FetchSite::SameOrigin if facts.origin_header != OriginHeader::Foreign => Ok(()),
-        FetchSite::None if safe || facts.origin_header == OriginHeader::Own => Ok(()),
+        // Typed or from a bookmark; a page's Origin contradicts that.
+        FetchSite::None if facts.origin_header == OriginHeader::Own => Ok(()),
+        FetchSite::None if safe && facts.origin_header == OriginHeader::Absent => Ok(()),
         // A link from elsewhere may open a page, never act (R62): a document at top level, by GET.
         FetchSite::CrossSite | FetchSite::SameSite if landing && facts.to_document => Ok(()),
         FetchSite::SameOrigin | FetchSite::None | FetchSite::CrossSite | FetchSite::SameSite => {
@@ -81,7 +100,7 @@ fn judge_source(facts: &RequestFacts) -> Result<(), CsrfRefusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{origin::Origin, path::CanonicalPath};
+    use crate::domain::{cors::CorsRequest, cors::tests::cors, origin::Origin, path::CanonicalPath};
     use std::sync::Arc;
 
     fn facts() -> RequestFacts {
@@ -97,6 +116,8 @@ mod tests {
             referer: OriginHeader::Absent,
             csrf_header: false,
             websocket: false,
+            event_stream: false,
+            cors: CorsRequest::default(),
             client: [127, 0, 0, 1].into(),
         }
     }
@@ -215,5 +236,54 @@ mod tests {
         assert_eq!(judge(&own, CsrfMode::Strict), Ok(()));
         let foreign = RequestFacts { origin_header: OriginHeader::Foreign, ..socket };
         assert_eq!(judge(&foreign, CsrfMode::FetchMetadata), Err(CsrfRefusal::ForeignOrigin));
+    }
+
+    #[test]
+    fn r61_strict_lets_an_event_source_of_ours_pass_without_the_header() {
+        let source = RequestFacts { method: Method::GET, event_stream: true, ..facts() };
+        for (site, origin_header, expected) in [
+            (FetchSite::SameOrigin, OriginHeader::Absent, Ok(())),
+            (FetchSite::Absent, OriginHeader::Own, Ok(())),
+            (FetchSite::SameOrigin, OriginHeader::Foreign, Err(CsrfRefusal::ForeignOrigin)),
+            (FetchSite::CrossSite, OriginHeader::Absent, Err(CsrfRefusal::ForeignOrigin)),
+            (FetchSite::Absent, OriginHeader::Absent, Err(CsrfRefusal::NoEvidence)),
+        ] {
+            let facts = RequestFacts { site, origin_header, ..source.clone() };
+            assert_eq!(judge(&facts, CsrfMode::Strict), expected, "{facts:?}");
+        }
+        // A Referer is enough to be believed, not to be excused.
+        let told = RequestFacts { referer: OriginHeader::Own, ..source };
+        assert_eq!(judge(&told, CsrfMode::Strict), Err(CsrfRefusal::NoHeader));
+    }
+
+    #[test]
+    fn r64_a_listed_origin_is_as_good_as_our_own_and_no_better() {
+        let request = |origin: &str, may_be_read| CorsRequest {
+            origin: Origin::parse(origin).map(Arc::new),
+            may_be_read,
+            preflight: None,
+        };
+        let fetch = RequestFacts {
+            method: Method::PUT,
+            site: FetchSite::SameSite,
+            origin_header: OriginHeader::Foreign,
+            cors: request("https://app.example.com", true),
+            ..facts()
+        };
+        let list = cors();
+        let judged = |facts: &RequestFacts, mode| judge_across(facts, mode, Some(&list));
+        assert_eq!(judged(&fetch, CsrfMode::FetchMetadata), Ok(()));
+        assert_eq!(judged(&fetch, CsrfMode::Strict), Err(CsrfRefusal::NoHeader));
+        let with_header = RequestFacts { csrf_header: true, ..fetch.clone() };
+        assert_eq!(judged(&with_header, CsrfMode::Strict), Ok(()));
+        for wrong in [
+            RequestFacts { method: Method::DELETE, ..with_header.clone() },
+            RequestFacts { cors: request("https://app.example.com", false), ..with_header.clone() },
+            RequestFacts { cors: request("https://evil.com", true), ..with_header.clone() },
+            RequestFacts { websocket: true, method: Method::GET, ..with_header.clone() },
+        ] {
+            assert_eq!(judged(&wrong, CsrfMode::Strict), Err(CsrfRefusal::ForeignOrigin), "{wrong:?}");
+        }
+        assert_eq!(judge(&with_header, CsrfMode::Strict), Err(CsrfRefusal::ForeignOrigin), "no list");
     }
 }

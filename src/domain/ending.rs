@@ -11,6 +11,8 @@ pub enum Ending {
     Replaced,
     /// Another person signed in at the same browser.
     PersonChanged,
+    /// The provider said that the person is gone.
+    ByProvider,
     /// An operator ended it.
     ByOperator,
 }
@@ -22,6 +24,7 @@ impl Ending {
             Self::ByUser => "by-user",
             Self::Replaced => "replaced",
             Self::PersonChanged => "person-changed",
+            Self::ByProvider => "by-provider",
             Self::ByOperator => "by-operator",
         }
     }

@@ -154,6 +154,9 @@ pub enum LoginRefusal {
     /// The provider said no. Only registered error codes are kept; anything else is `other` (R10).
     #[error("the provider refused the login: {0}")]
     Denied(&'static str),
+    /// The provider announced the person's sign-out while the login was being completed (R85).
+    #[error("the provider has signed the person out meanwhile")]
+    SignedOut,
     /// Neither a code nor an error, or both.
     #[error("the callback carries neither exactly a code nor exactly an error")]
     NoAnswer,
@@ -171,6 +174,7 @@ impl LoginRefusal {
             Self::AlreadyUsed => "already-used",
             Self::WrongIssuer => "wrong-issuer",
             Self::Denied(_) => "denied",
+            Self::SignedOut => "signed-out-meanwhile",
             Self::NoAnswer => "no-answer",
         }
     }

@@ -27,7 +27,7 @@ pub enum PathRefusal {
     /// `//`.
     #[error("the path has an empty segment")]
     EmptySegment,
-    /// `.` or `..` as a segment.
+    /// `.` or `..` as a segment, also with parameters behind an encoded `;`, which some readers cut off.
     #[error("the path has a dot segment")]
     DotSegment,
     /// Not UTF-8 once decoded; overlong forms are among these.
@@ -88,13 +88,14 @@ impl CanonicalPath {
         if std::str::from_utf8(&decoded).is_err() {
             return Err(PathRefusal::NotUtf8);
         }
+        let dotted = has_dot_segment(&decoded);
         if hides_delimiter(decoded) {
             return Err(PathRefusal::EncodedDelimiter);
         }
         if canonical.contains("//") {
             return Err(PathRefusal::EmptySegment);
         }
-        if canonical.split('/').any(|segment| segment == "." || segment == "..") {
+        if dotted {
             return Err(PathRefusal::DotSegment);
         }
         Ok(Self(canonical))
@@ -129,6 +130,15 @@ fn is_delimiter(octet: u8) -> bool {
     matches!(octet, b'/' | b'\\' | b'.' | 0..=0x1f | 0x7f)
 }
 
+/// A segment that is `.` or `..` once its parameters are cut off: `..;` climbs where servlets are served, and a proxy in
+/// between may have decoded its `;` (A29).
+fn has_dot_segment(decoded: &[u8]) -> bool {
+    decoded.split(|byte| *byte == b'/').any(|segment| {
+        let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
+        matches!(name, b"." | b"..")
+    })
+}
+
 /// Whether a reader that decodes what is decoded already would find a delimiter, however often it does so. Deeper than
 /// [`DEEPEST`] nobody means anything honest.
 fn hides_delimiter(mut decoded: Vec<u8>) -> bool {
@@ -150,6 +160,9 @@ fn hides_delimiter(mut decoded: Vec<u8>) -> bool {
         }
         if next.len() == decoded.len() {
             return false;
+        }
+        if has_dot_segment(&next) {
+            return true;
         }
         decoded = next;
     }
@@ -188,6 +201,10 @@ mod tests {
             ("/a//b", EmptySegment),
             ("/a/../b", DotSegment),
             ("/a/.", DotSegment),
+            ("/public/..%3b/admin", DotSegment),
+            ("/public/..%3Bx=y/admin", DotSegment),
+            ("/public/.%3b/admin", DotSegment),
+            ("/public/..%253b/admin", EncodedDelimiter),
             ("/admin;/x", Delimiter),
             ("/a\\b", Delimiter),
             ("/a b", Delimiter),
@@ -222,6 +239,8 @@ mod tests {
             ("/a/", "/a/"),
             ("/.well-known/x", "/.well-known/x"),
             ("/...", "/..."),
+            ("/a..%3bb", "/a..%3Bb"),
+            ("/..a%3b", "/..a%3B"),
             ("/{id}", "/%7Bid%7D"),
         ] {
             assert_eq!(canonical(raw).as_deref(), Ok(expected), "{raw}");

@@ -1,7 +1,8 @@
 //! What a request says about itself, once the door has read it.
 //!
-//! I own: [`RequestFacts`] and its parts. I may call: `origin`, `path`, `http`. I never hold a cookie or a token.
+//! I own: [`RequestFacts`] and its parts. I may call: `cors`, `origin`, `path`, `http`. I never hold a cookie or a token.
 
+use super::cors::CorsRequest;
 use super::origin::Origin;
 use super::path::CanonicalPath;
 use http::Method;
@@ -23,7 +24,7 @@ pub struct RequestFacts {
     pub site: FetchSite,
     /// `Sec-Fetch-Mode: navigate`, or what stands in for it where a browser sends no fetch metadata.
     pub kind: RequestKind,
-    /// `Sec-Fetch-Dest: document`.
+    /// `Sec-Fetch-Dest: document`; where our pages may be framed, `iframe` too.
     pub to_document: bool,
     /// `Origin`.
     pub origin_header: OriginHeader,
@@ -33,6 +34,11 @@ pub struct RequestFacts {
     pub csrf_header: bool,
     /// Whether this is a WebSocket handshake.
     pub websocket: bool,
+    /// Whether this is an `EventSource`, which cannot send a header of the page's choosing: a GET that accepts
+    /// `text/event-stream` and nothing else.
+    pub event_stream: bool,
+    /// What it says to the CORS protocol.
+    pub cors: CorsRequest,
     /// The address of the client, counted through trusted proxies only (R73).
     pub client: IpAddr,
 }

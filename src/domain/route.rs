@@ -1,11 +1,14 @@
 //! Routes: what lies where, and who may go there.
 //!
-//! I own: [`Route`], [`Access`], [`RouteTable`]. I may call: `claim`, `csrf`, `identity`, `origin`, `path`,
-//! `websocket`.
+//! I own: [`Route`], [`Access`], [`RouteTable`]. I may call: `access`, `claim`, `cors`, `csrf`, `files`, `identity`,
+//! `origin`, `path`, `websocket`.
 //! I never open a connection: an upstream is an address here.
 
+use super::access::Conditions;
 use super::claim::ClaimPath;
+use super::cors::Cors;
 use super::csrf::CsrfMode;
+use super::files::FileSite;
 use super::identity::{Identity, ProviderId};
 use super::origin::Origin;
 use super::path::CanonicalPath;
@@ -25,11 +28,15 @@ pub struct Route {
     pub prefix: CanonicalPath,
     /// Who may pass.
     pub access: Access,
+    /// What else has to hold.
+    pub conditions: Conditions,
     /// Whose people the route knows; empty for every provider's. Only with several providers does it matter: each
     /// could name the other's people.
     pub providers: Vec<ProviderId>,
-    /// The upstreams, in turn; never empty.
+    /// The upstreams, in turn; empty only where `files` stands in for them.
     pub upstreams: Vec<UpstreamAddress>,
+    /// The folder that is served, where the upstream is one.
+    pub files: Option<FileSite>,
     /// The identity headers that the upstream receives.
     pub identity_headers: Vec<IdentityHeader>,
     /// Which token goes along.
@@ -38,6 +45,8 @@ pub struct Route {
     pub csrf: CsrfMode,
     /// WebSockets.
     pub websocket: WebSocketRules,
+    /// The pages of other origins that may call the route; `None` for none.
+    pub cors: Option<Cors>,
     /// Time-outs and sizes.
     pub limits: RouteLimits,
 }
@@ -53,8 +62,8 @@ pub struct RouteLimits {
     pub max_body: Option<u64>,
 }
 
-/// Who may pass a route: the key `access`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Whether a route wants to know its people: the key `access`, or `access.who`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Anybody; the session is not even looked at.
     Public,
@@ -62,8 +71,6 @@ pub enum Access {
     Optional,
     /// Whoever is signed in.
     SignedIn,
-    /// Whoever has at least one of these roles; never empty.
-    Roles(Vec<String>),
 }
 
 /// Which token a route hands to its upstream: the key `token`.
@@ -204,12 +211,15 @@ pub(crate) mod tests {
             origin: None,
             prefix: CanonicalPath::parse(prefix).unwrap(),
             access,
+            conditions: Conditions::default(),
             providers: vec![],
             upstreams: vec![UpstreamAddress::parse("http://127.0.0.1:1").unwrap()],
+            files: None,
             identity_headers: vec![],
             relay: Relay::None,
             csrf: CsrfMode::FetchMetadata,
             websocket: WebSocketRules::default(),
+            cors: None,
             limits: RouteLimits {
                 response_timeout: Duration::from_secs(30),
                 stall_timeout: Duration::from_secs(60),

@@ -9,7 +9,7 @@ use crate::domain::origin::Origin;
 use crate::domain::session::{Session, SessionKey, Summary, Ticket};
 use crate::domain::time::Timestamp;
 use crate::keyring::{new_text, session_key};
-use crate::ports::{Entry, StoreError, Updated};
+use crate::ports::{Entry, Listed, StoreError, Updated};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -104,6 +104,25 @@ impl Gateway {
     pub async fn end(&self, ticket: &Ticket, session: &Session, ending: Ending) -> Result<(), GatewayError> {
         self.end_record(&session_key(ticket), Some(About::from(session)), ending.code()).await?;
         Ok(())
+    }
+
+    /// Ends a session that was found by its key; whether it was in force until now. One that does not open is ended
+    /// without a word on whose it was.
+    pub(super) async fn end_listed(
+        &self,
+        listed: &Listed,
+        ending: Ending,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let Some(summary) = &listed.summary else {
+            return self.end_record(&listed.key, None, ending.code()).await;
+        };
+        let about = Some(About::from(summary));
+        match self.judge(summary, listed.last_seen.unwrap_or(summary.started), now) {
+            Ok(()) => self.end_record(&listed.key, about, ending.code()).await,
+            // It was over before; only its record was left.
+            Err(why) => self.end_record(&listed.key, about, why.code()).await.map(|_| false),
+        }
     }
 
     /// The door itself: removes a record; whether there was one. `about` is for the audit line, where it is known.

@@ -10,6 +10,7 @@ use crate::domain::identity::ProviderId;
 use crate::domain::login::{
     CallbackParams, LOGIN_TIMEOUT, LoginRefusal, MAX_ATTEMPTS, PendingLogin, ProvenCallback, Requested,
 };
+use crate::domain::logout::Mark;
 use crate::domain::origin::Origin;
 use crate::domain::return_to::ReturnTo;
 use crate::domain::secret::Binding;
@@ -216,12 +217,21 @@ impl Gateway {
         place: SignInPlace,
     ) -> Result<LoginEnd, GatewayError> {
         let login = proven.login().clone();
-        let signed_in = provider.redeem(proven, &redirect_uri, self.clock.now()).await?;
+        // What the provider says from here on may be older than a logout that it announces meanwhile.
+        let began = self.clock.now();
+        let signed_in = provider.redeem(proven, &redirect_uri, began).await?;
         let now = self.clock.now();
         let session = self.new_session(signed_in, &login, place, old.as_ref().map(session_key), now)?;
         // R50: a new ticket at every login; whatever ticket was presented is never adopted.
         let ticket = new_ticket()?;
         self.store.create(&ticket, &session, now).await?;
+        match self.is_over_already(&session, began, now).await {
+            Ok(false) => {}
+            over => {
+                self.store.remove(&session_key(&ticket)).await?;
+                return over.map(|_| LoginEnd::Failed(LoginRefusal::SignedOut, Some(login.return_to)));
+            }
+        }
         if let Err(error) = self.end_predecessors(&login, old.as_ref(), &session, now).await {
             // Two people must not share a browser: better no sign-in than a ticket of somebody else left alive.
             self.store.remove(&session_key(&ticket)).await?;
@@ -236,6 +246,19 @@ impl Gateway {
             "session started"
         );
         Ok(LoginEnd::SignedIn(ticket, login.return_to))
+    }
+
+    /// Whether the provider has announced the end of this session while it was being made. The notice looked for it
+    /// before it was there, or will find it now: the mark decides.
+    async fn is_over_already(
+        &self,
+        session: &Session,
+        began: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, GatewayError> {
+        let marks = Mark::not_before(&session.identity, session.provider_sid.as_deref());
+        let ended = self.store.marked(&marks, now).await?;
+        Ok(ended.is_some_and(|moment| began <= moment))
     }
 
     fn new_session(

@@ -4,7 +4,6 @@
 //! `gateway::ending` for every end. I never show a ticket, a token or a key of the store: a session's name here is its
 //! handle.
 
-use super::ending::About;
 use super::{Gateway, GatewayError};
 use crate::domain::ending::Ending;
 use crate::domain::session::{Summary, WhyOver};
@@ -109,21 +108,7 @@ impl Gateway {
         loop {
             let page = self.store.list(cursor.as_ref(), PAGE, now).await?;
             for listed in page.entries.iter().filter(|listed| self.is_meant(selection, listed)) {
-                let Some(summary) = &listed.summary else {
-                    ended +=
-                        usize::from(self.end_record(&listed.key, None, Ending::ByOperator.code()).await?);
-                    continue;
-                };
-                let about = Some(About::from(summary));
-                match self.judge(summary, listed.last_seen.unwrap_or(summary.started), now) {
-                    Ok(()) => {
-                        let was_there =
-                            self.end_record(&listed.key, about, Ending::ByOperator.code()).await?;
-                        ended += usize::from(was_there);
-                    }
-                    // It was over before the operator came; only its record was left.
-                    Err(why) => drop(self.end_record(&listed.key, about, why.code()).await?),
-                }
+                ended += usize::from(self.end_listed(listed, Ending::ByOperator, now).await?);
             }
             match page.next {
                 Some(next) => cursor = Some(next),
@@ -132,7 +117,12 @@ impl Gateway {
         }
     }
 
-    fn judge(&self, summary: &Summary, last_seen: Timestamp, now: Timestamp) -> Result<(), WhyOver> {
+    pub(super) fn judge(
+        &self,
+        summary: &Summary,
+        last_seen: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), WhyOver> {
         self.limits.judge(summary.started, summary.ends, last_seen, now)
     }
 

@@ -4,6 +4,7 @@
 //! I may call: `domain`. I never decode a name, never trim anything but SP and HTAB, never parse a foreign pair: the
 //! parser of the framework does all three, and one Latin-1 byte in a neighbour makes it give up on the whole header.
 
+use crate::domain::cookie_reach::CookieReach;
 use crate::domain::secret::Binding;
 
 /// The longest value of ours that is looked at, in bytes: a signed ticket has 87 and some percent signs.
@@ -18,6 +19,8 @@ pub struct CookieNames {
     pub binding: String,
     /// Whether they carry `Secure`.
     pub secure: bool,
+    /// On which requests the session cookie goes along.
+    pub reach: CookieReach,
 }
 
 impl CookieNames {
@@ -25,7 +28,19 @@ impl CookieNames {
     /// refuse to store there.
     pub fn new(secure: bool) -> Self {
         let prefix = if secure { "__Host-" } else { "" };
-        Self { session: format!("{prefix}keycard"), binding: format!("{prefix}keycard-login"), secure }
+        let (session, binding) = (format!("{prefix}keycard"), format!("{prefix}keycard-login"));
+        Self { session, binding, secure, reach: CookieReach::Lax }
+    }
+
+    /// The same names, with another reach.
+    #[must_use]
+    pub fn reaching(self, reach: CookieReach) -> Self {
+        Self { reach, ..self }
+    }
+
+    /// What follows `SameSite=None`, so that a cookie that goes along in frames has a jar for each site around them.
+    pub fn partition(&self) -> Option<&'static str> {
+        matches!(self.reach, CookieReach::Framed(_)).then_some("; Partitioned")
     }
 
     /// The `Set-Cookie` line of the binding cookie: gone with the browser session.
@@ -40,7 +55,14 @@ impl CookieNames {
 
     fn line(&self, name: &str, value: &str, life: &str) -> String {
         let secure = if self.secure { "; Secure" } else { "" };
-        format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{life}")
+        let same_site = match self.reach {
+            CookieReach::Strict if name == self.session => "Strict",
+            // The binding comes back with the provider's redirect, which is never a request of our own.
+            CookieReach::Lax | CookieReach::Strict => "Lax",
+            CookieReach::Framed(_) => "None",
+        };
+        let partition = self.partition().unwrap_or_default();
+        format!("{name}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}{partition}{life}")
     }
 }
 
@@ -242,5 +264,19 @@ mod tests {
             CookieNames::new(false).set_binding(&Binding::new("v")),
             "keycard-login=v; Path=/; HttpOnly; SameSite=Lax"
         );
+    }
+
+    #[test]
+    fn r51_the_reach_decides_and_the_binding_is_never_strict() {
+        let line = |reach: CookieReach, session: bool| {
+            let names = names().reaching(reach);
+            if session { names.removal(&names.session) } else { names.set_binding(&Binding::new("v")) }
+        };
+        let framed = CookieReach::Framed(vec![]);
+        assert!(line(CookieReach::Strict, true).contains("; SameSite=Strict; Secure"));
+        assert!(line(CookieReach::Strict, false).contains("; SameSite=Lax; Secure"));
+        for session in [true, false] {
+            assert!(line(framed.clone(), session).contains("; SameSite=None; Secure; Partitioned"));
+        }
     }
 }

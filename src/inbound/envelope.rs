@@ -8,12 +8,14 @@
 //! grow past 128 bytes once percent-encoded.
 
 use super::cookie::CookieNames;
+use crate::domain::cookie_reach::CookieReach;
 use crate::domain::session::Ticket;
 use crate::keyring::KeyRing;
 use actix_session::config::{BrowserSession, CookieContentSecurity};
 use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
 use actix_session::{Session, SessionMiddleware};
 use actix_web::cookie::{Cookie, CookieJar, Key, SameSite, time};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use std::collections::HashMap;
 
 const FIELD: &str = "ticket";
@@ -83,7 +85,11 @@ impl EnvelopeKeys {
             .cookie_content_security(CookieContentSecurity::Signed)
             .cookie_secure(names.secure)
             .cookie_http_only(true)
-            .cookie_same_site(SameSite::Lax)
+            .cookie_same_site(match names.reach {
+                CookieReach::Lax => SameSite::Lax,
+                CookieReach::Strict => SameSite::Strict,
+                CookieReach::Framed(_) => SameSite::None,
+            })
             .cookie_path("/".to_owned())
             .session_lifecycle(BrowserSession::default())
             .build()
@@ -106,6 +112,18 @@ impl EnvelopeKeys {
         let mut jar = CookieJar::new();
         jar.signed_mut(&self.first).add(Cookie::new(names.session.clone(), plain.value().to_owned()));
         jar.delta().next().map(|signed| signed.encoded().to_string())
+    }
+}
+
+/// Adds `Partitioned` to the session cookie's lines, where frames may hold it: actix-session does not know the word.
+pub fn partition(headers: &mut HeaderMap, names: &CookieNames) {
+    let Some(partition) = names.partition() else { return };
+    let own = format!("{}=", names.session);
+    let lines: Vec<HeaderValue> = headers.remove(header::SET_COOKIE).collect();
+    for line in lines {
+        let text = line.to_str().ok().filter(|text| text.starts_with(&own) && !text.ends_with(partition));
+        let more = text.and_then(|text| HeaderValue::from_str(&format!("{text}{partition}")).ok());
+        headers.append(header::SET_COOKIE, more.unwrap_or(line));
     }
 }
 

@@ -4,6 +4,7 @@
 //! I never believe a forwarding header of a peer that is not a trusted proxy (R73), and never take a scheme or a host
 //! from a request: `Host` only selects a configured origin (A30).
 
+use crate::domain::cors::{CorsRequest, Preflight};
 use crate::domain::origin::{Origin, Origins};
 use crate::domain::path::{CanonicalPath, PathRefusal};
 use crate::domain::request::{FetchSite, OriginHeader, RequestFacts, RequestKind};
@@ -34,7 +35,8 @@ pub enum BadRequest {
     Query,
 }
 
-/// Reads the facts of a request. `peer` is the address at the other end of the connection.
+/// Reads the facts of a request. `peer` is the address at the other end of the connection. Where apps may be `framed`,
+/// a frame is a place for a page like a tab.
 ///
 /// # Errors
 /// See [`BadRequest`].
@@ -43,6 +45,7 @@ pub fn read(
     peer: IpAddr,
     origins: &Origins,
     trusted: &[IpNet],
+    framed: bool,
 ) -> Result<RequestFacts, BadRequest> {
     let method = http::Method::from_bytes(head.method.as_str().as_bytes()).map_err(|_| BadRequest::Method)?;
     // R77: neither is ever forwarded.
@@ -61,7 +64,7 @@ pub fn read(
     let kind = kind(&method, headers, websocket);
     Ok(RequestFacts {
         to_document: match one(headers, "sec-fetch-dest") {
-            Some(dest) => dest == "document",
+            Some(dest) => dest == "document" || (framed && dest == "iframe"),
             None => site == FetchSite::Absent && kind == RequestKind::Navigation,
         },
         origin_header: claimed(headers, "origin", &origin, |text| text.to_owned()),
@@ -77,6 +80,9 @@ pub fn read(
         site,
         kind,
         websocket,
+        event_stream: head.method == actix_web::http::Method::GET
+            && one(headers, "accept").is_some_and(|accept| accept.trim() == "text/event-stream"),
+        cors: cors(head),
     })
 }
 
@@ -113,6 +119,35 @@ pub fn one<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
         (Some(value), None) => value.to_str().ok(),
         _ => None,
     }
+}
+
+/// What a request says to the CORS protocol. An origin counts as it is written or not at all (A24).
+fn cors(head: &RequestHead) -> CorsRequest {
+    let headers = &head.headers;
+    let origin = one(headers, "origin")
+        .and_then(|text| Origin::parse(text).filter(|origin| origin.as_str() == text))
+        .map(Arc::new);
+    let preflight = match one(headers, "access-control-request-method") {
+        Some(method) if head.method == actix_web::http::Method::OPTIONS => {
+            Some(Box::new(Preflight { method: method.to_owned(), headers: requested_headers(headers) }))
+        }
+        _ => None,
+    };
+    let may_be_read = match one(headers, "sec-fetch-mode") {
+        Some(mode) => mode == "cors",
+        None => !headers.contains_key("sec-fetch-mode"),
+    };
+    CorsRequest { origin, may_be_read, preflight }
+}
+
+fn requested_headers(headers: &HeaderMap) -> Option<Vec<http::HeaderName>> {
+    let mut names = Vec::new();
+    for value in headers.get_all("access-control-request-headers") {
+        for name in value.to_str().ok()?.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            names.push(http::HeaderName::from_bytes(name.as_bytes()).ok()?);
+        }
+    }
+    Some(names)
 }
 
 /// Whether a comma-separated header has this word, in any case.
@@ -181,7 +216,7 @@ mod tests {
     fn facts(request: TestRequest) -> Result<RequestFacts, BadRequest> {
         let origins = Origins::new(vec![Origin::parse("https://apps.example.com").unwrap()]).unwrap();
         let request = request.to_http_request();
-        read(request.head(), [192, 0, 2, 9].into(), &origins, &["10.0.0.0/8".parse().unwrap()])
+        read(request.head(), [192, 0, 2, 9].into(), &origins, &["10.0.0.0/8".parse().unwrap()], false)
     }
 
     fn get() -> TestRequest {

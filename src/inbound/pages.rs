@@ -36,6 +36,8 @@ pub struct Branding {
     pub accent: Option<[u8; 3]>,
     /// A line below every page.
     pub footer: Option<String>,
+    /// The origins that may frame every page; empty for nobody.
+    pub parents: Vec<String>,
     /// Templates and the style by their names, in place of the built-in ones.
     pub templates: Vec<(String, String)>,
 }
@@ -55,12 +57,21 @@ pub enum Kind {
     SignOut,
     /// After a sign-out.
     SignedOut,
+    /// On the way to an app.
+    Landing,
 }
 
 impl Kind {
     /// All of them.
-    const ALL: [Self; 6] =
-        [Self::Error, Self::Unavailable, Self::Forbidden, Self::Loop, Self::SignOut, Self::SignedOut];
+    const ALL: [Self; 7] = [
+        Self::Error,
+        Self::Unavailable,
+        Self::Forbidden,
+        Self::Loop,
+        Self::SignOut,
+        Self::SignedOut,
+        Self::Landing,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -70,6 +81,7 @@ impl Kind {
             Self::Loop => "loop",
             Self::SignOut => "sign-out",
             Self::SignedOut => "signed-out",
+            Self::Landing => "landing",
         }
     }
 
@@ -145,6 +157,8 @@ pub struct Pages {
     brand: Value,
     style: String,
     policy: HeaderValue,
+    /// `frame-ancestors` alone, where there are any.
+    ancestors: Option<HeaderValue>,
 }
 
 impl Pages {
@@ -153,7 +167,7 @@ impl Pages {
     /// # Errors
     /// [`BrokenPage`], with the name and the line.
     pub fn new(branding: Branding) -> Result<Self, BrokenPage> {
-        let Branding { name, logo, accent, footer, templates: own } = branding;
+        let Branding { name, logo, accent, footer, parents, templates: own } = branding;
         let mut built_in = Environment::new();
         built_in.add_template(SHEET, BUILT_IN_SHEET).map_err(|error| BrokenPage::of(&error))?;
         let mut templates = built_in.clone();
@@ -170,14 +184,26 @@ impl Pages {
         let style = style.replace("\r\n", "\n");
         let hash = STANDARD.encode(sha256(style.as_bytes()));
         // No form-action: browsers apply it to the redirect that follows the sign-out form, which leads to the provider.
+        let framing = parents.join(" ");
+        let framing = if parents.is_empty() {
+            "frame-ancestors 'none'".to_owned()
+        } else {
+            format!("frame-ancestors 'self' {framing}")
+        };
         let policy = format!(
-            "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'; img-src 'self'"
+            "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; {framing}; img-src 'self'"
         );
+        let ancestors = HeaderValue::from_str(&framing).ok().filter(|_| !parents.is_empty());
         let policy = HeaderValue::from_str(&policy).map_err(|error| BrokenPage(error.to_string()))?;
         let brand = context! { name => name, logo => logo, footer => footer };
-        let pages = Self { templates, built_in, brand, style, policy };
+        let pages = Self { templates, built_in, brand, style, policy, ancestors };
         pages.try_all()?;
         Ok(pages)
+    }
+
+    /// The policy that says who may frame us, where anybody may.
+    pub fn ancestors(&self) -> Option<&HeaderValue> {
+        self.ancestors.as_ref()
     }
 
     fn try_all(&self) -> Result<(), BrokenPage> {
@@ -234,6 +260,10 @@ impl Pages {
         harden(&mut response);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
+        if self.ancestors.is_some() {
+            // It knows no list; `frame-ancestors` does.
+            headers.remove(header::X_FRAME_OPTIONS);
+        }
         headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
         headers.append(header::VARY, HeaderValue::from_static("Accept-Language"));
         response

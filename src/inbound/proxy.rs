@@ -8,18 +8,19 @@ use super::answer::{Fault, Way, noted, redirect};
 use super::tunnel::{self, Handshake, Opened, read_handshake};
 use super::visit::{Note, Visit};
 use super::watched::{Watched, watch};
-use super::{Desk, error, facts, unread};
+use super::{Desk, cors, error, facts, landing, sentry, unread};
+use crate::domain::access::Denial;
 use crate::domain::policy::{Permit, Refusal, WhySignIn};
 use crate::domain::return_to::ReturnTo;
-use crate::domain::route::Route;
+use crate::domain::route::{Access, Route};
 use crate::domain::session::{Session, Ticket, WhyOver};
 use crate::gateway::Outcome;
 use crate::gateway::live::Vigil;
 use crate::ports::Entry;
-use crate::upstream::Upstreams;
 use crate::upstream::body::{BodySender, UpstreamBody};
 use crate::upstream::headers::{ForwardedFacts, PeerTrust, UpstreamHead};
 use crate::upstream::reply::UpstreamReply;
+use crate::upstream::{UpstreamError, Upstreams};
 use actix_web::body::BodySize;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, StatusCode, Version};
@@ -51,7 +52,13 @@ pub async fn forward(
     };
     let route = verdict.route.as_ref().map_or("none", |route| route.name.as_str());
     let refused = |fault: Fault| fault.respond(&desk.pages, &visit.voice, route, None);
+    let is_preflight = matches!(verdict.outcome, Outcome::Preflight);
     let response = match verdict.outcome {
+        Outcome::Login(..) | Outcome::Forward(_)
+            if landing::is_due(ticket.is_some(), verdict.route.as_deref(), visit, desk) =>
+        {
+            landing::send(verdict.route.as_deref(), visit, desk)
+        }
         Outcome::Forward(permit) => {
             let vigil = match (verdict.subscription.take(), permit.live(), ticket) {
                 (Some(place), Some(live), Some(ticket)) => {
@@ -60,30 +67,37 @@ pub async fn forward(
                 _ => None,
             };
             let call = Call { request, permit, payload: body, vigil };
-            let response = if visit.facts.websocket {
+            let mut response = if visit.facts.websocket {
                 call.switch(visit, desk, upstreams).await
             } else {
                 call.pass(visit, desk, upstreams).await
             };
+            cors::mark(&mut response, verdict.route.as_deref(), &visit.facts);
+            frame(&mut response, verdict.route.as_deref(), desk);
             return signed(response, verdict.session.as_deref(), desk);
         }
         Outcome::Login(return_to, why) => to_login(&return_to, why, verdict.route.as_deref(), desk),
         Outcome::Challenge(why) => challenge(why, route, visit, desk),
-        Outcome::Preflight => preflight(route),
+        Outcome::Preflight => cors::preflight(verdict.route.as_deref(), &visit.facts),
         Outcome::Refused(Refusal::Csrf(refusal)) => refused(error::csrf(&refusal)),
-        Outcome::Refused(Refusal::MissingRole) => refused(forbidden(verdict.session.as_deref(), desk)),
+        Outcome::Refused(Refusal::NotAllowed(denial)) => {
+            refused(not_allowed(&denial, verdict.session.as_deref(), desk))
+        }
         Outcome::Refused(Refusal::NoWebSockets) => refused(error::no_websockets()),
         Outcome::Refused(Refusal::TokensExpireAtOnce) => refused(error::tokens_expire_at_once()),
         Outcome::NoRoute => refused(error::no_route()),
     };
-    let response = unread::hold(response, body.into_inner());
+    let mut response = unread::hold(response, body.into_inner());
+    if !is_preflight {
+        cors::mark(&mut response, verdict.route.as_deref(), &visit.facts);
+    }
     signed(response, verdict.session.as_deref(), desk)
 }
 
-/// Says which account is not enough, and how to take another one.
-fn forbidden(session: Option<&Session>, desk: &Desk) -> Fault {
-    let fault = error::missing_role();
-    let Some(session) = session else { return fault };
+/// Where another account could help, says which one is not enough, and how to take another.
+fn not_allowed(denial: &Denial, session: Option<&Session>, desk: &Desk) -> Fault {
+    let fault = error::not_allowed(denial);
+    let Some(session) = session.filter(|_| denial.missing.is_personal()) else { return fault };
     let identity = &session.identity;
     // Two accounts of one person often have one name.
     let account = identity.email.as_ref().unwrap_or(&identity.user_id);
@@ -116,6 +130,10 @@ fn to_login(return_to: &ReturnTo, why: WhySignIn, route: Option<&Route>, desk: &
     if let Some(provider) = route.and_then(|route| route.providers.first()) {
         query.append_pair("provider", provider.as_str());
     }
+    if why == WhySignIn::NotAllowed {
+        // The same account once more would be of no use, unless it was given something meanwhile.
+        query.append_pair("prompt", "select_account");
+    }
     let query = query.finish();
     let route = route.map_or("none", |route| route.name.as_str());
     let location = format!("{}/login?{query}", desk.gateway.prefix.as_str());
@@ -123,13 +141,14 @@ fn to_login(return_to: &ReturnTo, why: WhySignIn, route: Option<&Route>, desk: &
     noted(redirect(StatusCode::FOUND, &location), note)
 }
 
-/// A preflight on a guarded route is answered without any permission: the browser draws the conclusion (R64).
-fn preflight(route: &str) -> HttpResponse {
-    let mut response = HttpResponse::NoContent().finish();
-    let vary =
-        HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
-    response.headers_mut().insert(header::VARY, vary);
-    noted(response, Note { route: route.to_owned(), outcome: "preflight", ..Note::default() })
+/// Where apps may be framed, a guarded page says by whom: the cookie comes along in frames, and with it the person
+/// whom a foreign page could make click. A list beside the app's own only narrows (CSP3 section 8.1).
+fn frame(response: &mut HttpResponse, route: Option<&Route>, desk: &Desk) {
+    if route.is_some_and(|route| route.access != Access::Public)
+        && let Some(ancestors) = desk.pages.ancestors()
+    {
+        response.headers_mut().append(header::CONTENT_SECURITY_POLICY, ancestors.clone());
+    }
 }
 
 /// A permitted request on its way to an app.
@@ -164,7 +183,11 @@ impl Call<'_> {
                 let response = respond(reply, request.version(), vigil, desk);
                 noted(response, Note { route, outcome: "forwarded", ..Note::default() })
             }
-            Ok(Err(error)) => error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None),
+            Ok(Err(error)) => {
+                let cut = sentry::fault(request).filter(|_| matches!(error, UpstreamError::ClientAborted));
+                let fault = cut.map_or_else(|| error::upstream(&error), error::broken_body);
+                fault.respond(&desk.pages, &visit.voice, &route, None)
+            }
         };
         unread::hold(response, being_answered)
     }
@@ -176,7 +199,7 @@ impl Call<'_> {
             Ok(accept) => accept,
             Err(bad) => {
                 let response = error::bad_handshake(bad).respond(&desk.pages, &visit.voice, &route, None);
-                return last(unread::hold(response, payload.into_inner()));
+                return unread::hold(response, payload.into_inner());
             }
         };
         let handshake = Handshake { permit, head: head(request, visit, desk), accept };
@@ -186,9 +209,9 @@ impl Call<'_> {
             }
             Ok(Opened::Declined(reply)) => {
                 let response = respond(reply, request.version(), None, desk);
-                last(noted(response, Note { route, outcome: "forwarded", ..Note::default() }))
+                noted(response, Note { route, outcome: "forwarded", ..Note::default() })
             }
-            Err(error) => last(error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None)),
+            Err(error) => error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None),
         }
     }
 }
@@ -199,12 +222,6 @@ async fn over(vigil: &mut Option<Vigil>) -> &'static str {
         Some(vigil) => vigil.over().await,
         None => std::future::pending().await,
     }
-}
-
-/// The last answer on its connection.
-fn last(mut response: HttpResponse) -> HttpResponse {
-    response.head_mut().set_connection_type(ConnectionType::Close);
-    response
 }
 
 /// The request head in the upstream's types; names and values cross as bytes.

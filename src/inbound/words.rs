@@ -71,11 +71,17 @@ const LATER: &str = "Please try again in a moment. If it goes on, tell the peopl
 const SPAETER: &str =
     "Bitte versuche es gleich noch einmal. Wenn es so bleibt, sag den Betreibern dieses Dienstes Bescheid.";
 
+const OTHER_ACCOUNT_EN: &str =
+    "If you have another account, sign out and use that one. Otherwise ask the people who run this service.";
+const OTHER_ACCOUNT_DE: &str = "Wenn du noch ein anderes Konto hast, melde dich ab und nimm jenes. Sonst frag die Betreiber dieses Dienstes.";
+
 labels! {
     /// Leads to `/`.
     FRONT_PAGE en "Go to the front page"; de "Zur Startseite";
     /// The same address once more.
     RETRY en "Try again"; de "Noch einmal versuchen";
+    /// Leads on, where the browser does not go by itself.
+    GO_ON en "Go on"; de "Weiter";
     /// Begins a sign-in.
     SIGN_IN_AGAIN en "Sign in again"; de "Neu anmelden";
     /// Ends the session.
@@ -95,6 +101,10 @@ pages! {
     ASK_TO_SIGN_OUT
         en "Sign out?", "You will be signed out of every app behind this address.", "";
         de "Abmelden?", "Du wirst von allen Anwendungen hinter dieser Adresse abgemeldet.", "";
+    /// On the way to an app.
+    LANDING
+        en "One moment", "Your page is being opened.", "";
+        de "Einen Moment", "Deine Seite wird geöffnet.", "";
     /// `GET signed-out`.
     SIGNED_OUT
         en "You are signed out", "You can close this window, or sign in again.", "";
@@ -123,6 +133,12 @@ pages! {
     NO_PEER
         en "Bad request", "It is not known where this request came from.", LATER;
         de "Ungültige Anfrage", "Es ist nicht bekannt, woher diese Anfrage kam.", SPAETER;
+    /// Too many sign-ins.
+    TOO_OFTEN
+        en "Too many sign-ins", "There were too many sign-ins from your network in a short time.",
+            "Please wait a moment and try again.";
+        de "Zu viele Anmeldungen", "Aus deinem Netz kamen in kurzer Zeit zu viele Anmeldungen.",
+            "Bitte warte einen Moment und versuche es noch einmal.";
     /// Nothing there.
     NOT_FOUND
         en "Not found", "There is nothing at this address.", "";
@@ -154,12 +170,34 @@ pages! {
             "Name the sessions by exactly one of `user=…`, `handle=…` and `all=true`; a list also takes none of them, and `limit=1…1000` and `cursor=…`.", "";
         de "Unklar, welche Sitzungen gemeint sind",
             "Nenne die Sitzungen durch genau eines von `user=…`, `handle=…` und `all=true`; eine Liste geht auch ohne, und mit `limit=1…1000` und `cursor=…`.", "";
-    /// No role.
+    /// Some rule, of which no more can be said.
     FORBIDDEN
         en "Not allowed", "You are signed in, but your account is not allowed to open this page.",
-            "If you have another account, sign out and use that one. Otherwise ask the people who run this service.";
+            OTHER_ACCOUNT_EN;
         de "Kein Zugang", "Du bist angemeldet, aber dein Konto darf diese Seite nicht öffnen.",
-            "Wenn du noch ein anderes Konto hast, melde dich ab und nimm jenes. Sonst frag die Betreiber dieses Dienstes.";
+            OTHER_ACCOUNT_DE;
+    /// No role.
+    FORBIDDEN_ROLE
+        en "Not allowed", "You are signed in, but your account does not have a role that this page asks for.", OTHER_ACCOUNT_EN;
+        de "Kein Zugang", "Du bist angemeldet, aber deinem Konto fehlt eine Rolle, die diese Seite verlangt.", OTHER_ACCOUNT_DE;
+    /// No group.
+    FORBIDDEN_GROUP
+        en "Not allowed", "You are signed in, but your account is not in a group that this page is open to.", OTHER_ACCOUNT_EN;
+        de "Kein Zugang", "Du bist angemeldet, aber dein Konto gehört zu keiner Gruppe, der diese Seite offensteht.", OTHER_ACCOUNT_DE;
+    /// No claim.
+    FORBIDDEN_CLAIM
+        en "Not allowed", "You are signed in, but something that this page asks for is missing from your account's details.", OTHER_ACCOUNT_EN;
+        de "Kein Zugang", "Du bist angemeldet, aber in den Angaben zu deinem Konto fehlt etwas, das diese Seite verlangt.", OTHER_ACCOUNT_DE;
+    /// No address.
+    FORBIDDEN_EMAIL
+        en "Not allowed", "You are signed in, but your account has no verified e-mail address at an organisation that this page is open to.", OTHER_ACCOUNT_EN;
+        de "Kein Zugang", "Du bist angemeldet, aber dein Konto hat keine bestätigte E-Mail-Adresse bei einer Organisation, der diese Seite offensteht.", OTHER_ACCOUNT_DE;
+    /// No network; whoever signs in.
+    FORBIDDEN_NETWORK
+        en "Not allowed", "This page cannot be opened from the network that you are in.",
+            "If you are away, try again from your organisation's own network. Otherwise ask the people who run this service.";
+        de "Kein Zugang", "Aus dem Netz, in dem du bist, lässt sich diese Seite nicht öffnen.",
+            "Wenn du unterwegs bist, versuche es aus dem Netz deiner Organisation. Sonst frag die Betreiber dieses Dienstes.";
     /// Tokens that are of no use.
     TOKENS_EXPIRE_AT_ONCE
         en "The identity provider's tokens have expired already",
@@ -206,6 +244,11 @@ pages! {
             "The answer to your sign-in did not come from where you were sent.", "Nobody has been signed in.";
         de "Die Antwort kam von der falschen Stelle",
             "Die Antwort auf deine Anmeldung kam nicht von dort, wohin du geschickt wurdest.", "Niemand wurde angemeldet.";
+    /// A logout of the provider was faster.
+    SIGNED_OUT_MEANWHILE
+        en "You were signed out meanwhile", "Your sign-in service ended this sign-in before it was completed.", "";
+        de "Du wurdest inzwischen abgemeldet",
+            "Dein Anmeldedienst hat diese Anmeldung beendet, bevor sie abgeschlossen war.", "";
     /// Too late.
     LOGIN_EXPIRED
         en "The sign-in took too long", "For your safety a sign-in is valid for ten minutes only.", "";

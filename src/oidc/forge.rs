@@ -64,6 +64,7 @@ pub(crate) fn settings(issuer: &str) -> ProviderSettings {
         ca_pem: None,
         http_proxy: None,
         id_token_hint: true,
+        strict_typ: false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The rules for ID tokens (R13, OpenID Connect Core sections 2 and 3.1.3.7).
 //!
-//! I own: [`judge`] and, for other signed answers of the provider, [`judge_statement`]. I may call: `jwt` (verified
-//! claims), `config`, `domain`. I never wait, and never see a token before its signature held.
+//! I own: [`judge`] and, for other signed answers of the provider, [`judge_statement`], and the rules that logout
+//! tokens share (`logout_token`). I may call: `jwt` (verified claims), `config`, `domain`. I never wait, and never see a token before its signature held.
 
 use crate::config::ProviderSettings;
 use crate::domain::algorithm::SigningAlgorithm;
@@ -52,7 +52,7 @@ pub(crate) enum Refusal {
     /// `iat`, `nbf` or `auth_time` lies in the future.
     #[error("the claim `{0}` lies in the future")]
     Future(&'static str),
-    /// `iat` is older than [`MAX_AGE_AT_LOGIN`].
+    /// `iat` is older than [`MAX_AGE_AT_LOGIN`], or than a logout token may be.
     #[error("it was issued too long ago")]
     Stale,
     /// `nonce` belongs to another login.
@@ -164,7 +164,7 @@ pub(crate) fn judge_statement(
 }
 
 /// Who says it, and to whom: `iss`, `aud`, `azp`.
-fn judge_parties(claims: &Claims, issuer: &Issuer, client_id: &str) -> Result<(), Refusal> {
+pub(super) fn judge_parties(claims: &Claims, issuer: &Issuer, client_id: &str) -> Result<(), Refusal> {
     if text(claims, "iss")?.ok_or(Refusal::Missing("iss"))? != issuer.as_str() {
         return Err(Refusal::Issuer);
     }
@@ -191,7 +191,7 @@ fn judge_parties(claims: &Claims, issuer: &Issuer, client_id: &str) -> Result<()
 }
 
 /// `exp`, `iat` and `nbf`, each if it is there.
-fn judge_times(claims: &Claims, skew: Duration, now: Timestamp) -> Result<(), Refusal> {
+pub(super) fn judge_times(claims: &Claims, skew: Duration, now: Timestamp) -> Result<(), Refusal> {
     if date(claims, "exp")?.is_some_and(|expires| expires.plus(skew) <= now) {
         return Err(Refusal::Expired);
     }
@@ -222,7 +222,7 @@ fn judge_authentication(
     Ok(authenticated)
 }
 
-fn text<'c>(claims: &'c Claims, name: &'static str) -> Result<Option<&'c str>, Refusal> {
+pub(super) fn text<'c>(claims: &'c Claims, name: &'static str) -> Result<Option<&'c str>, Refusal> {
     match claims.get(name) {
         None => Ok(None),
         Some(ClaimValue::Text(text)) => Ok(Some(text)),
@@ -231,7 +231,7 @@ fn text<'c>(claims: &'c Claims, name: &'static str) -> Result<Option<&'c str>, R
 }
 
 /// A NumericDate (RFC 7519 section 2): whole seconds, or a fraction that is rounded down.
-fn date(claims: &Claims, name: &'static str) -> Result<Option<Timestamp>, Refusal> {
+pub(super) fn date(claims: &Claims, name: &'static str) -> Result<Option<Timestamp>, Refusal> {
     let seconds = match claims.get(name) {
         None => return Ok(None),
         Some(ClaimValue::Integer(seconds)) => u64::try_from(*seconds).ok(),

@@ -178,6 +178,15 @@ impl VerifiedClaims {
     pub(crate) fn is_plain_jwt(&self) -> bool {
         self.media_type.as_deref().is_none_or(|name| name.eq_ignore_ascii_case("JWT"))
     }
+
+    /// Whether the header says `logout+jwt` or, unless that is too little, leaves `typ` out, as providers did before it
+    /// was recommended. Not plain `JWT`: that is what ID tokens say.
+    pub(crate) fn may_be_logout_token(&self, strict: bool) -> bool {
+        match self.media_type.as_deref() {
+            Some(name) => name.eq_ignore_ascii_case("logout+jwt"),
+            None => !strict,
+        }
+    }
 }
 
 /// Strict base64url: no padding, no white space, no stray bits in the last character. One value has one text.

@@ -20,6 +20,7 @@ use futures_util::future::join_all;
 use std::time::Duration;
 
 pub(in crate::store) mod house;
+mod marks;
 
 async fn signed_in(store: &Sealed, session: &Session) -> (Ticket, SessionKey) {
     let ticket = new_ticket().unwrap();
@@ -373,6 +374,8 @@ async fn what_does_not_open_is_listed_without_a_word(house: House) {
     assert!(foreign.is_err() || foreign.is_ok_and(|page| page.entries.len() <= 2));
 }
 
+use marks::*;
+
 macro_rules! on_every_store {
     ($($name:ident,)*) => {
         mod memory {
@@ -416,4 +419,8 @@ on_every_store! {
     r44_rotated_keys_open_what_the_old_one_sealed,
     operators_see_every_session_and_no_secret,
     what_does_not_open_is_listed_without_a_word,
+    r85_an_index_entry_lives_as_long_as_its_record,
+    r85_a_mark_keeps_its_latest_moment_and_its_longest_life,
+    r85_a_login_and_a_logout_at_once_leave_no_session,
+    one_session_is_shown_by_its_key,
 }

@@ -173,6 +173,24 @@ impl Backend for Embedded {
         Box::pin(async move { is_done(self.write(Write::Take(login, now, now.plus(keep))).await) })
     }
 
+    fn mark<'a>(
+        &'a self,
+        name: &'a IndexName,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { self.write(Write::Mark(*name, now, now.plus(keep))).await.map(drop) })
+    }
+
+    fn marked<'a>(
+        &'a self,
+        names: &'a [IndexName],
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
+        let names = names.to_vec();
+        Box::pin(self.read(move |database| tables::marked(database, &names, now)))
+    }
+
     fn page<'a>(
         &'a self,
         cursor: Option<&'a Cursor>,

@@ -5,9 +5,10 @@
 
 use crate::domain::identity::{Issuer, Subject};
 use crate::domain::login::LoginId;
+use crate::domain::logout::Mark;
 use crate::domain::session::{LiveSession, Session, SessionKey, Ticket};
 use crate::domain::time::Timestamp;
-use crate::ports::{Cursor, Entry, Ledger, Listing, SessionStore, StoreError, Updated};
+use crate::ports::{Cursor, Entry, Ledger, Listed, Listing, SessionStore, StoreError, Updated};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,6 +106,31 @@ impl SessionStore for Measured {
         keep: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.timed("take_once", self.store.take_once(login, now, keep))
+    }
+
+    fn glance<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Listed>, StoreError>> {
+        self.timed("glance", self.store.glance(key, now))
+    }
+
+    fn mark<'a>(
+        &'a self,
+        mark: Mark<'a>,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.timed("mark", self.store.mark(mark, now, keep))
+    }
+
+    fn marked<'a>(
+        &'a self,
+        marks: &'a [Mark<'a>],
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
+        self.timed("marked", self.store.marked(marks, now))
     }
 
     fn list<'a>(

@@ -25,6 +25,7 @@ struct Shelves {
     seen: HashMap<SessionKey, Seen>,
     indexes: HashMap<IndexName, HashMap<SessionKey, Timestamp>>,
     taken: HashMap<LoginId, Timestamp>,
+    marks: HashMap<IndexName, Seen>,
     swept: Timestamp,
 }
 
@@ -42,6 +43,7 @@ impl Memory {
             seen: HashMap::new(),
             indexes: HashMap::new(),
             taken: HashMap::new(),
+            marks: HashMap::new(),
             swept: Timestamp::from_unix_millis(0),
         }))
     }
@@ -66,6 +68,7 @@ impl Shelves {
             !members.is_empty()
         });
         self.taken.retain(|_, until| now < *until);
+        self.marks.retain(|_, mark| now < mark.until);
     }
 
     fn has(&self, key: &SessionKey, now: Timestamp) -> bool {
@@ -161,6 +164,18 @@ impl Shelves {
         (live.into_iter().map(glance).collect(), next)
     }
 
+    fn mark(&mut self, name: &IndexName, now: Timestamp, until: Timestamp) {
+        self.sweep(now);
+        let mark = self.marks.entry(*name).or_insert(Seen { at: now, until });
+        mark.at = mark.at.max(now);
+        mark.until = mark.until.max(until);
+    }
+
+    fn marked(&self, names: &[IndexName], now: Timestamp) -> Option<Timestamp> {
+        let marks = names.iter().filter_map(|name| self.marks.get(name));
+        marks.filter(|mark| now < mark.until).map(|mark| mark.at).max()
+    }
+
     fn take(&mut self, login: LoginId, now: Timestamp, until: Timestamp) -> bool {
         self.sweep(now);
         if self.taken.get(&login).is_some_and(|until| now < *until) {
@@ -236,6 +251,27 @@ impl Backend for Memory {
         async move { Ok(self.shelves().take(login, now, now.plus(keep))) }.boxed()
     }
 
+    fn mark<'a>(
+        &'a self,
+        name: &'a IndexName,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        async move {
+            self.shelves().mark(name, now, now.plus(keep));
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn marked<'a>(
+        &'a self,
+        names: &'a [IndexName],
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
+        async move { Ok(self.shelves().marked(names, now)) }.boxed()
+    }
+
     fn page<'a>(
         &'a self,
         cursor: Option<&'a Cursor>,
@@ -266,6 +302,7 @@ impl Memory {
             all.extend(members.keys().map(|key| key.as_bytes().to_vec()));
         }
         all.extend(shelves.taken.keys().map(|login| login.0.to_vec()));
+        all.extend(shelves.marks.keys().map(|name| name.to_vec()));
         all
     }
 }
@@ -312,9 +349,16 @@ mod tests {
             let row = Row { indexes: vec![[number; 32]], ..row(1001 + u64::from(number)) };
             memory.insert(&key, &row, now).await.unwrap();
             memory.take_once(LoginId([number; 16]), now, Duration::from_secs(1)).await.unwrap();
+            memory.mark(&[number; 32], now, Duration::from_secs(1)).await.unwrap();
         }
         let shelves = memory.shelves();
-        let sizes = [shelves.rows.len(), shelves.seen.len(), shelves.indexes.len(), shelves.taken.len()];
+        let sizes = [
+            shelves.rows.len(),
+            shelves.seen.len(),
+            shelves.indexes.len(),
+            shelves.taken.len(),
+            shelves.marks.len(),
+        ];
         assert!(sizes.iter().all(|size| *size <= 32), "{sizes:?}");
     }
 }

@@ -297,6 +297,37 @@ impl Backend for Redis {
         })
     }
 
+    fn mark<'a>(
+        &'a self,
+        name: &'a IndexName,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut call = self.scripts.mark.key(self.named('m', name));
+            call.arg(now.unix_millis()).arg(millis_until(now.plus(keep), now));
+            self.connection.ask(Request::Script(&call), IfBroken::AskAgain).await
+        })
+    }
+
+    fn marked<'a>(
+        &'a self,
+        names: &'a [IndexName],
+        _now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(async move {
+            let mut commands = pipe();
+            for name in names {
+                commands.get(self.named('m', name));
+            }
+            let marks: Vec<Option<Vec<u8>>> =
+                self.connection.ask(Request::Pipeline(&commands), IfBroken::AskAgain).await?;
+            let marks = marks.into_iter().flatten().map(|text| number(&text));
+            let latest = marks.collect::<Result<Vec<u64>, _>>()?.into_iter().max();
+            Ok(latest.map(Timestamp::from_unix_millis))
+        })
+    }
+
     /// A cursor is SCAN's own, as text. SCAN promises what the port does: what is there during the whole walk is found,
     /// and may be found twice.
     fn page<'a>(

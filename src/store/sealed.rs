@@ -11,6 +11,7 @@
 
 use crate::domain::identity::{Issuer, Subject};
 use crate::domain::login::LoginId;
+use crate::domain::logout::Mark;
 use crate::domain::session::{LiveSession, Session, SessionKey, Summary, Ticket};
 use crate::domain::time::Timestamp;
 use crate::keyring::{CannotOpen, KeyRing, NoRandomness, Purpose, session_key};
@@ -90,6 +91,21 @@ impl Sealed {
         // Under every key of the ring: the entry was made under the one that sealed then.
         let names: Vec<IndexName> = self.keys.names(Purpose::Index, parts);
         self.backend.members(&names, now).await
+    }
+}
+
+/// Marks have labels of their own: no name of one is ever that of an index entry.
+fn mark_parts(mark: Mark<'_>) -> Vec<&[u8]> {
+    match mark {
+        Mark::Person(issuer, subject) => {
+            vec![b"ended sub", issuer.as_str().as_bytes(), subject.as_str().as_bytes()]
+        }
+        Mark::ProviderSession(issuer, sid) => vec![b"ended sid", issuer.as_str().as_bytes(), sid.as_bytes()],
+        Mark::PersonInProviderSession(issuer, subject, sid) => {
+            let subject = subject.as_str().as_bytes();
+            vec![b"ended sub sid", issuer.as_str().as_bytes(), subject, sid.as_bytes()]
+        }
+        Mark::Notice(issuer, id) => vec![b"heard jti", issuer.as_str().as_bytes(), id.as_bytes()],
     }
 }
 
@@ -201,6 +217,47 @@ impl SessionStore for Sealed {
         keep: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.backend.take_once(login, now, keep)
+    }
+
+    fn glance<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Listed>, StoreError>> {
+        Box::pin(async move {
+            let (version, operator, last_seen) = match self.backend.fetch(key, now).await {
+                Ok(Some(found)) => (found.version, found.operator, found.last_seen),
+                Ok(None) => return Ok(None),
+                Err(StoreError::Unreadable(_)) => (0, Vec::new(), None),
+                Err(error) => return Err(error),
+            };
+            let glance = Glance { key: *key, version, operator, last_seen };
+            Ok(Some(Listed { key: *key, last_seen, summary: self.summary(&glance) }))
+        })
+    }
+
+    fn mark<'a>(
+        &'a self,
+        mark: Mark<'a>,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let name = self.keys.name(Purpose::Index, &mark_parts(mark));
+            self.backend.mark(&name, now, keep).await
+        })
+    }
+
+    fn marked<'a>(
+        &'a self,
+        marks: &'a [Mark<'a>],
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(async move {
+            let names = marks.iter().flat_map(|mark| self.keys.names(Purpose::Index, &mark_parts(*mark)));
+            let names: Vec<IndexName> = names.collect();
+            self.backend.marked(&names, now).await
+        })
     }
 
     fn list<'a>(

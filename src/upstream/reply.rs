@@ -1,10 +1,11 @@
 //! An upstream's answer on its way back.
 //!
-//! I own: [`UpstreamReply`], [`ReplyBody`] and the rules of framing that hyper leaves open (R74). I may call: `body`.
+//! I own: [`UpstreamReply`], [`ReplyBody`] and the rules of framing that hyper leaves open (R74). I may call: `body`, `files`.
 //! I never read ahead of the browser, and I never take a body that broke off for one that ended.
 
 use crate::upstream::UpstreamError;
 use crate::upstream::body::Upload;
+use crate::upstream::files::body::FileBody;
 use bytes::Bytes;
 use futures_util::Stream;
 use http::header::{self, HeaderMap};
@@ -29,6 +30,7 @@ pub struct UpstreamReply {
 /// cuts the connection to the upstream. It ends with `None` only when the upstream's message is complete.
 pub struct ReplyBody {
     incoming: Option<Incoming>,
+    file: Option<FileBody>,
     declared: Option<u64>,
     bodiless: bool,
     stall: Duration,
@@ -57,7 +59,23 @@ impl ReplyBody {
         let incoming = (!bodiless).then_some(incoming);
         // An upload may outlast the reply's head; a reply that is over already ends it.
         let upload = upload.filter(|_| incoming.is_some());
-        Self { incoming, declared, bodiless, stall, timer: None, waiting: false, upload }
+        Self { incoming, file: None, declared, bodiless, stall, timer: None, waiting: false, upload }
+    }
+
+    /// Bytes of a file; `declared` is their number, and of a reply to HEAD what a GET would have had. A disk does not
+    /// stall, it fails.
+    pub(super) fn of_file(file: Option<FileBody>, declared: u64, bodiless: bool) -> Self {
+        let stall = Duration::MAX;
+        Self {
+            incoming: None,
+            file,
+            declared: Some(declared),
+            bodiless,
+            stall,
+            timer: None,
+            waiting: false,
+            upload: None,
+        }
     }
 
     /// The upstream's `Content-Length` in bytes. Where [`Self::is_bodiless`], it is what a GET would have had
@@ -92,6 +110,9 @@ impl Stream for ReplyBody {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        if let Some(file) = &mut this.file {
+            return Pin::new(file).poll_next(cx);
+        }
         loop {
             let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
             match Pin::new(incoming).poll_frame(cx) {

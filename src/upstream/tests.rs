@@ -8,6 +8,7 @@ mod replies;
 mod uploads;
 
 use super::*;
+use crate::domain::cors::CorsRequest;
 use crate::domain::origin::Origin;
 use crate::domain::path::CanonicalPath;
 use crate::domain::policy::{Decision, decide};
@@ -41,6 +42,8 @@ pub(crate) fn facts(path: &str) -> RequestFacts {
         referer: OriginHeader::Absent,
         csrf_header: false,
         websocket: false,
+        event_stream: false,
+        cors: CorsRequest::default(),
         client: [192, 0, 2, 7].into(),
     }
 }

@@ -1,8 +1,8 @@
 // The tour of `keycard demo`, from the first line in the terminal to Ctrl-C.
 //
-// I own: what somebody sees who has just built Keycard and follows the printed steps. I may call: browser.mjs for
-// portraits, house.mjs for children and bounds. I never know more than the terminal says: the address and the password
-// are read from it.
+// I own: what somebody sees who has just built Keycard and follows the printed steps, and what lies beside the way. I may
+// call: tour.mjs for the steps, browser.mjs for portraits, house.mjs for children and bounds. I never know more than the
+// terminal says: the address and the password are read from it. The other browsers' turn is demo_browsers.mjs.
 //
 // node --test tests/browser/demo.mjs     after `cargo build` and `npm ci` in this folder
 
@@ -13,10 +13,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { evidence, fetchFrom, portrait, pressByKeyboard, readableByScript } from './browser.mjs';
+import { evidence, pressByKeyboard } from './browser.mjs';
+import { chromiumWindow } from './house/chromium.mjs';
 import { chromium as launch, startDemo, until } from './house.mjs';
+import { TOKEN, follow } from './tour.mjs';
 
-const TOKEN = /eyJ(hbGciOi|0eXAiOi|raWQiOi)/;
 const data = mkdtempSync(join(tmpdir(), 'keycard-demo-test-'));
 
 let demo;
@@ -76,13 +77,6 @@ async function signInAs(page, login) {
   return asked;
 }
 
-async function callApi(page) {
-  await page.click('#call');
-  const status = page.locator('#status:not(:empty)');
-  await status.waitFor();
-  return { status: await status.textContent(), answer: await page.textContent('#answer') };
-}
-
 test('the terminal says what to open and what to try, in plain numbered text', () => {
   const text = demo.lines.join('\n');
   // eslint-disable-next-line no-control-regex
@@ -93,81 +87,8 @@ test('the terminal says what to open and what to try, in plain numbered text', (
   assert.ok(demo.lines.every((line) => line.length <= 120), 'every line fits');
 });
 
-scene('the tour: sign in as Anna, look at the cookie, legacy app, API, events, sign out, come back as Ben', async ({ context, page }) => {
-  // 1: open and sign in.
-  await page.goto(`${demo.home}/`);
-  await greeting(page, 'Nobody is signed in');
-  assert.deepEqual(await portrait(page, 'demo-app-anonymous'), { overflow: false });
-  assert.match((await callApi(page)).status, /^401/);
-  await page.click('a#sign-in');
-  await page.locator('form#sign-in').waitFor();
-  assert.equal(new URL(page.url()).hostname, '127.0.0.1', 'the provider is another host');
-  assert.deepEqual(await portrait(page, 'demo-login'), { overflow: false });
-
-  await page.check('input[value=anna]');
-  await page.fill('input[name=password]', 'wrong');
-  await page.press('input[name=password]', 'Enter');
-  await page.locator('#wrong').waitFor();
-  assert.ok(await page.isChecked('input[value=anna]'), 'who was picked stays picked');
-  assert.deepEqual(await portrait(page, 'demo-login-wrong'), { overflow: false });
-
-  await page.fill('input[name=password]', demo.password);
-  await page.press('input[name=password]', 'Enter');
-  await page.locator('form#consent').waitFor();
-  assert.deepEqual(await portrait(page, 'demo-consent'), { overflow: false });
-  await page.click('button[value=allow]');
-  await greeting(page, 'Hello, Anna Berg');
-  assert.equal(page.url(), `${demo.home}/`, 'back where it began');
-  assert.equal(await page.textContent('#roles'), 'teacher');
-  assert.match(await page.textContent('#ends'), /\d/);
-
-  // 2: the cookies.
-  const jar = await context.cookies(demo.home);
-  assert.deepEqual(jar.map(({ name }) => name).sort(), ['keycard', 'keycard-login']);
-  for (const { httpOnly, sameSite, secure, value } of jar) {
-    assert.deepEqual({ httpOnly, sameSite, secure }, { httpOnly: true, sameSite: 'Lax', secure: false });
-    assert.ok(value.length < 128);
-    assert.doesNotMatch(value, TOKEN);
-  }
-  assert.deepEqual(JSON.parse(await readableByScript(page)), { cookie: '', local: {}, session: {}, databases: [], workers: 0 });
-
-  // 3: the legacy app, twice: its own cookie comes back, ours never.
-  await page.goto(`${demo.home}/legacy/`);
-  await page.reload();
-  assert.equal(await page.textContent('#legacy-user'), 'anna');
-  assert.equal((await page.textContent('#legacy-cookies')).trim(), 'legacy-visits');
-  assert.match(await page.textContent('#ours'), /^No cookie of the gateway/);
-  assert.doesNotMatch(await page.content(), TOKEN);
-  assert.deepEqual(await portrait(page, 'demo-legacy'), { overflow: false });
-  await page.goto(`${demo.home}/`);
-  await greeting(page, 'Hello, Anna Berg');
-
-  // 4: the API.
-  const asAnna = await callApi(page);
-  assert.match(asAnna.status, /^200/);
-  assert.equal(JSON.parse(asAnna.answer).token.verified, true);
-  assert.deepEqual(JSON.parse(asAnna.answer).token.claims.roles, ['teacher']);
-  assert.equal(JSON.parse(asAnna.answer).cookies_that_came_along, false);
-  assert.doesNotMatch(asAnna.answer, TOKEN);
-
-  // 5: the events arrive one by one.
-  await page.click('#listen');
-  for (const tick of [1, 2]) await page.locator('#ticks', { hasText: `tick ${tick} ` }).waitFor();
-  assert.deepEqual(await portrait(page, 'demo-app-anna'), { overflow: false });
-  await page.click('#listen');
-
-  // Out, here and at the provider, and in again as somebody else.
-  await page.click('a#sign-out');
-  await page.locator('form#end-session').waitFor();
-  assert.deepEqual(await portrait(page, 'demo-end-session'), { overflow: false });
-  await page.click('button[value=yes]');
-  await page.waitForURL(`${demo.home}/bff/signed-out*`);
-  await toSignIn(page);
-  assert.equal(await signInAs(page, 'ben'), true, 'consent is each person\'s own');
-  await greeting(page, 'Hello, Ben Cruz');
-  const asBen = await callApi(page);
-  assert.match(asBen.status, /^403/);
-  assert.deepEqual(await portrait(page, 'demo-app-ben'), { overflow: false });
+scene('the tour, as printed, from its first step to its last', async ({ page }) => {
+  await follow(chromiumWindow(page, 'demo'), data);
 });
 
 scene('the provider remembers: who stays signed in there is asked nothing', async ({ page }) => {
@@ -196,7 +117,19 @@ scene('a page notices that its session is over', async ({ context, page }) => {
   await other.locator('form#end-session').waitFor();
   await page.bringToFront();
   await greeting(page, 'Your session has ended');
-  assert.deepEqual(await portrait(page, 'demo-app-ended'), { overflow: false });
+});
+
+scene('r84 who signs out at the provider is out here too, and the page notices', async ({ context, page }) => {
+  await toSignIn(page);
+  await signInAs(page, 'chloe');
+  await greeting(page, 'Hello, Chloé Doyle');
+  const other = await context.newPage();
+  await other.goto(`${demo.idp}/`);
+  await other.click('button[value=yes]');
+  await other.getByText('told when you sign out').waitFor();
+  await until('the gateway has heard', async () => (await context.request.get(`${demo.home}/bff/user`)).status() === 401, 1000);
+  await page.bringToFront();
+  await greeting(page, 'Your session has ended');
 });
 
 scene('all of it works by keyboard, and no is an answer', async ({ page }) => {
@@ -255,7 +188,6 @@ scene('a sign-out in one tab shows in the other at once, and closes its WebSocke
   await page.fill('#message', 'good morning');
   await page.press('#message', 'Enter');
   await other.locator('#talk', { hasText: 'good morning' }).waitFor();
-  await portrait(other, 'demo-chat');
   // What the page is told over the wire, when it is told, and not when it next asks by the clock.
   const told = other.evaluate(() => new Promise((resolve) => {
     const from = { ended: null, closed: null };

@@ -52,7 +52,8 @@ export async function until(what, ask, bound = BOUND) {
 
 class Hopeless extends Error {}
 
-function freePort() {
+/** A port of this machine that nobody listens on now. */
+export function freePort() {
   return new Promise((resolve, reject) => {
     const server = createServer().on('error', reject).listen(0, '127.0.0.1', () => {
       const { port } = server.address();
@@ -63,7 +64,7 @@ function freePort() {
 
 /** A child process with its output, line by line, in `lines`. It leads a group of its own, since PHP's workers outlive
  *  a signal to their parent alone. */
-class Child {
+export class Child {
   constructor(name, command, args, env = {}) {
     this.name = name;
     this.lines = [];

@@ -13,7 +13,7 @@ import {
   cookies, evidence, fetchFrom, finishSignIn, portrait, pressByKeyboard, readableByScript, shown, signIn, step,
 } from './browser.mjs';
 import {
-  arrivals, chromium as launch, close, foreignPage, gatewayLog, open, openGateway,
+  arrivals, chromium as launch, close, foreignPage, gatewayLog, open, openGateway, until,
 } from './house.mjs';
 import { ATTACKS, attempt } from './hostile.mjs';
 import { everything } from './redis.mjs';
@@ -213,6 +213,21 @@ scene('r56 signing out by keyboard ends the session here and at the provider', a
   assert.equal(await signIn(page, at('/again'), 'bob'), 1, 'the provider asks again');
   await step(page, '5-another-person');
   assert.deepEqual(await shown(page), { user: 'bob', target: '/again' });
+});
+
+scene('r84_r85 who signs out at the provider itself is out here within a second', async ({ visitor, at }) => {
+  const { context, page, cookie } = await sessionCookie(visitor, 'alice');
+  const elsewhere = await sessionCookie(visitor, 'alice');
+  await page.goto(`${house.issuer}/session/end`);
+  await page.locator('h1', { hasText: 'Sign out at the provider' }).waitFor();
+  await page.getByRole('button', { name: 'Yes, sign me out' }).click();
+  await page.locator('h1', { hasText: 'Signed out at the provider' }).waitFor();
+  await until('the gateway has heard', async () => (await replay('/bff/user', cookie)).status === 401, 1000);
+  assert.equal((await replay('/', cookie)).status, 401);
+  assert.equal((await replay('/bff/user', elsewhere.cookie)).status, 200, 'the other browser has a session of its own there');
+  assert.ok((await cookies(context, house)).some(({ name }) => name === cookie.name), 'the card is still there, and opens nothing');
+  assert.ok(gatewayLog(house).some((line) => line.includes('"by-provider"')), 'the audit log says why');
+  assert.equal(await signIn(page, at('/again'), 'bob'), 1, 'the provider asks again');
 });
 
 scene('a25 nobody else can sign a person out', async ({ visitor, at }) => {

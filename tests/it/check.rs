@@ -122,3 +122,24 @@ fn the_schema_is_printed_as_it_lies_in_the_repository() {
     let written = include_str!("../../config/keycard.schema.json");
     assert!(code == 0 && said == written, "cargo run -- schema > config/keycard.schema.json");
 }
+
+#[test]
+fn a_folder_that_is_not_there_or_has_no_fallback_is_told() {
+    let provider = Provider::start(&ManualClock::new());
+    let folder = tempfile::tempdir().unwrap();
+    let dist = folder.path().join("dist");
+    let text = config(&provider, "memory", &format!("\"file://{}\"", dist.display()));
+    let text = format!("{text}fallback = \"index.html\"\n");
+    let check = || keycard(&["check", "--connect"], Some(&text), &[]);
+    let (said, code) = check();
+    assert!(code == 1 && said.contains("FAILED  folder") && said.contains("no such folder"), "{said}");
+    std::fs::create_dir(&dist).unwrap();
+    let (said, code) = check();
+    assert!(
+        code == 1 && said.contains("its `fallback` is not there") && said.contains("= help: build"),
+        "{said}"
+    );
+    std::fs::write(dist.join("index.html"), "x").unwrap();
+    let (said, code) = check();
+    assert!(code == 0 && said.contains("a folder with its fallback"), "{said}");
+}

@@ -61,6 +61,15 @@ impl Redis {
         self.eval(script)
     }
 
+    /// Takes a right away from everybody (`-del`), or gives it back (`+del`).
+    pub(super) fn right(&self, right: &str) {
+        let mut connection = Connection::to_stranger(self.address);
+        let words = ["ACL", "SETUSER", "default", right];
+        let command: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+        connection.write(format!("*4\r\n{command}*1\r\n$4\r\nQUIT\r\n").as_bytes());
+        assert!(connection.rest().starts_with(b"+OK"), "{right}");
+    }
+
     /// What a script answers, as it comes over the wire.
     fn eval(&self, script: &str) -> Vec<u8> {
         let mut connection = Connection::to_stranger(self.address);

@@ -1,10 +1,7 @@
 //! Back-channel logout: the provider tells the client that somebody is gone (OpenID Connect Back-Channel Logout).
 //!
-//! I own: the logout token, and its delivery. I may call: `token`, `server`. I never wait for the client: the person has
-//! left already.
-//!
-//! Keycard has no endpoint that receives it yet. Everything up to `RECEIVER` is here; when the endpoint exists, its
-//! path goes there, and nothing else changes.
+//! I own: the logout token, and its delivery. I may call: `client`, `token`, `server`. I never wait for the client: the
+//! person has left already.
 
 use super::keys::SigningKey;
 use super::server::Idp;
@@ -16,9 +13,6 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use url::form_urlencoded;
-
-/// The path at the client that receives logout tokens; `None` until there is one.
-const RECEIVER: Option<&str> = None;
 
 /// How long the client may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -39,12 +33,12 @@ pub fn logout_token(key: &SigningKey, claims: &Value) -> Option<String> {
 
 /// Tells the client that this session is over, if it wants to know.
 pub(super) fn tell(idp: &Idp, ended: &SignedIn) {
-    let Some(path) = RECEIVER else { return };
+    let Some(path) = idp.client.logout_path.clone() else { return };
     let Ok(jti) = keyring::new_text::<16>() else { return };
     let subject = ended.person.subject();
     let claims = claims(&idp.issuer, &idp.client.id, &subject, &ended.sid, &jti, idp.now());
     let Some(token) = logout_token(&idp.key, &claims) else { return };
-    let (origin, path) = (idp.home.clone(), path.to_owned());
+    let origin = idp.home.clone();
     actix_web::rt::spawn(async move {
         let sent = tokio::time::timeout(PATIENCE, deliver(&origin, &path, &token)).await;
         if !matches!(sent, Ok(Ok(200..=299))) {

@@ -16,6 +16,8 @@ pub struct Client {
     pub id: String,
     /// Its secret.
     pub secret: String,
+    /// Where it wants to be told that somebody is gone (`backchannel_logout_uri`), below its origin.
+    pub logout_path: Option<String>,
 }
 
 impl Client {

@@ -41,7 +41,7 @@ pub(super) async fn answer(request: HttpRequest, body: web::Bytes, idp: web::Dat
 fn leave(idp: &Idp, asked: &Form) -> HttpResponse {
     let target = asked.text("post_logout_redirect_uri");
     if !idp.knows(target, SIGNED_OUT) {
-        let text = "Apps that know you from here may still do so until they ask again.";
+        let text = "You can close this window. Apps that know you from here are told when you sign out here.";
         return idp.pages.notice(StatusCode::OK, "That was all", text, Some(&idp.home));
     }
     match asked.get("state") {

@@ -132,5 +132,6 @@ pub fn application(
         .route("/consent", web::post().to(sign_in::consent))
         .route("/", web::get().to(sign_in::home))
         .route(paper::STYLE_PATH, web::get().to(paper::style))
+        .route(paper::ICON_PATH, web::get().to(paper::icon))
         .default_service(web::to(paper::nothing_here))
 }

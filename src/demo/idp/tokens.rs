@@ -17,7 +17,10 @@ use serde_json::{Value, json};
 const ACCESS_LIFETIME: i64 = 3600;
 
 pub(super) async fn discovery(idp: web::Data<Idp>) -> HttpResponse {
-    answer(StatusCode::OK, &metadata::document(&idp.issuer, &["RS256"]))
+    let mut document = metadata::document(&idp.issuer, &["RS256"]);
+    document["backchannel_logout_supported"] = json!(true);
+    document["backchannel_logout_session_supported"] = json!(true);
+    answer(StatusCode::OK, &document)
 }
 
 pub(super) async fn jwks(idp: web::Data<Idp>) -> HttpResponse {

@@ -26,7 +26,9 @@ const SEEN: TableDefinition<Digest, (u64, u64)> = TableDefinition::new("seen");
 const INDEXES: TableDefinition<&[u8; 64], u64> = TableDefinition::new("indexes");
 /// Logins that were taken, and until when.
 const TAKEN: TableDefinition<&[u8; 16], u64> = TableDefinition::new("taken");
-/// When (big-endian, so that bytes sort as time does), then [`SESSION`] or [`LOGIN`], then whose expiry it is.
+/// What moments are remembered for, the moment, and until when that counts.
+const MARKS: TableDefinition<Digest, (u64, u64)> = TableDefinition::new("marks");
+/// When (big-endian, so that bytes sort as time does), then [`SESSION`], [`LOGIN`] or [`MARK`], then whose expiry it is.
 const EXPIRY: TableDefinition<&[u8], ()> = TableDefinition::new("expiry");
 /// What the file says about itself.
 const ABOUT: TableDefinition<&str, &[u8]> = TableDefinition::new("about");
@@ -34,6 +36,7 @@ const ABOUT: TableDefinition<&str, &[u8]> = TableDefinition::new("about");
 const SEALING_KEY: &str = "sealing key";
 const SESSION: u8 = 1;
 const LOGIN: u8 = 2;
+const MARK: u8 = 3;
 /// An expiry begins with eight bytes of time and one of kind.
 const EXPIRY_HEAD: usize = 9;
 
@@ -100,6 +103,22 @@ pub(super) fn members(
     Ok(found)
 }
 
+/// Reads the latest moment under some names.
+pub(super) fn marked(
+    database: &Database,
+    names: &[IndexName],
+    now: Timestamp,
+) -> Result<Option<Timestamp>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let marks = transaction.open_table(MARKS)?;
+    let mut latest = None;
+    for name in names {
+        let mark = marks.get(name)?.map(|mark| mark.value());
+        latest = latest.max(last_seen(mark, now));
+    }
+    Ok(latest)
+}
+
 /// Reads at most `limit` rows in the order of their keys. A cursor is the last key of the page before; one that is no key
 /// leads to the end. What has expired counts as read, so that no page reads more than its part of the table.
 pub(super) fn page(
@@ -142,6 +161,7 @@ pub(super) struct Tables<'t> {
     seen: Table<'t, Digest, (u64, u64)>,
     indexes: Table<'t, &'static [u8; 64], u64>,
     taken: Table<'t, &'static [u8; 16], u64>,
+    marks: Table<'t, Digest, (u64, u64)>,
     expiry: Table<'t, &'static [u8], ()>,
 }
 
@@ -152,6 +172,7 @@ impl<'t> Tables<'t> {
             seen: transaction.open_table(SEEN)?,
             indexes: transaction.open_table(INDEXES)?,
             taken: transaction.open_table(TAKEN)?,
+            marks: transaction.open_table(MARKS)?,
             expiry: transaction.open_table(EXPIRY)?,
         })
     }
@@ -234,6 +255,23 @@ impl<'t> Tables<'t> {
         Ok(Updated::Done(0))
     }
 
+    pub(super) fn mark(
+        &mut self,
+        name: &IndexName,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Updated, redb::Error> {
+        let (mut at, mut until) = (now.unix_millis(), until.unix_millis());
+        let before = self.marks.get(name)?.map(|mark| mark.value());
+        if let Some((earlier, kept)) = before {
+            (at, until) = (at.max(earlier), until.max(kept));
+            self.expiry.remove(due(kept, MARK, name).as_slice())?;
+        }
+        self.marks.insert(name, (at, until))?;
+        self.expiry.insert(due(until, MARK, name).as_slice(), ())?;
+        Ok(Updated::Done(0))
+    }
+
     /// Removes at most `most` of what has expired; how many those were.
     pub(super) fn purge(&mut self, now: Timestamp, most: usize) -> Result<usize, redb::Error> {
         // Up to the last millisecond that is over: the end of an expiry is its first moment without the session.
@@ -247,6 +285,11 @@ impl<'t> Tables<'t> {
                 Some((head, whose)) if head.last() == Some(&SESSION) => {
                     if let Ok(digest) = <[u8; 32]>::try_from(whose) {
                         self.delete(&SessionKey::from_digest(digest))?;
+                    }
+                }
+                Some((head, whose)) if head.last() == Some(&MARK) => {
+                    if let Ok(name) = <&IndexName>::try_from(whose) {
+                        self.marks.remove(name)?;
                     }
                 }
                 Some((_, whose)) => {
@@ -307,15 +350,16 @@ fn due(expires: u64, kind: u8, whose: &[u8]) -> Vec<u8> {
 
 /// Every name and value in the file but for what it says about itself, and how many entries each table has.
 #[cfg(test)]
-pub(super) fn dump(database: &Database) -> (Vec<Vec<u8>>, [u64; 5]) {
+pub(super) fn dump(database: &Database) -> (Vec<Vec<u8>>, [u64; 6]) {
     use redb::ReadableTableMetadata as _;
     let transaction = database.begin_read().unwrap();
     let sessions = transaction.open_table(SESSIONS).unwrap();
     let seen = transaction.open_table(SEEN).unwrap();
     let indexes = transaction.open_table(INDEXES).unwrap();
     let taken = transaction.open_table(TAKEN).unwrap();
+    let marks = transaction.open_table(MARKS).unwrap();
     let expiry = transaction.open_table(EXPIRY).unwrap();
-    assert_eq!(transaction.list_tables().unwrap().count(), 6, "a table that this dump leaves out");
+    assert_eq!(transaction.list_tables().unwrap().count(), 7, "a table that this dump leaves out");
     let mut all: Vec<Vec<u8>> = Vec::new();
     for (key, row) in sessions.iter().unwrap().map(Result::unwrap) {
         let (_, _, names, private, operator) = row.value();
@@ -324,7 +368,8 @@ pub(super) fn dump(database: &Database) -> (Vec<Vec<u8>>, [u64; 5]) {
     all.extend(seen.iter().unwrap().map(|entry| entry.unwrap().0.value().to_vec()));
     all.extend(indexes.iter().unwrap().map(|entry| entry.unwrap().0.value().to_vec()));
     all.extend(taken.iter().unwrap().map(|entry| entry.unwrap().0.value().to_vec()));
+    all.extend(marks.iter().unwrap().map(|entry| entry.unwrap().0.value().to_vec()));
     all.extend(expiry.iter().unwrap().map(|entry| entry.unwrap().0.value().to_vec()));
-    let count = [sessions.len(), seen.len(), indexes.len(), taken.len(), expiry.len()];
+    let count = [sessions.len(), seen.len(), indexes.len(), taken.len(), marks.len(), expiry.len()];
     (all, count.map(Result::unwrap))
 }

@@ -12,8 +12,8 @@ use crate::domain::login::LoginId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::ports::{StoreError, Updated};
-use crate::store::Row;
 use crate::store::embedded::tables::Tables;
+use crate::store::{IndexName, Row};
 use redb::{Database, DatabaseError, Durability};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,6 +38,8 @@ pub(super) enum Write {
     Seen(SessionKey, Timestamp, Timestamp),
     /// Taken at the first moment, until the second.
     Take(LoginId, Timestamp, Timestamp),
+    /// Noted at the first moment, until the second.
+    Mark(IndexName, Timestamp, Timestamp),
     /// Changes nothing; finds out whether the database can be written to, and opens it again if it cannot.
     Check,
 }
@@ -50,6 +52,7 @@ impl Write {
             Self::Delete(key) => tables.delete(key),
             Self::Seen(key, now, until) => tables.note_seen(key, *now, *until),
             Self::Take(login, now, until) => tables.take(*login, *now, *until),
+            Self::Mark(name, now, until) => tables.mark(name, *now, *until),
             Self::Check => Ok(Updated::Gone),
         }
     }
@@ -57,7 +60,7 @@ impl Write {
     fn now(&self) -> Option<Timestamp> {
         match self {
             Self::Insert(_, _, now) | Self::Replace(_, _, _, now) => Some(*now),
-            Self::Seen(_, now, _) | Self::Take(_, now, _) => Some(*now),
+            Self::Seen(_, now, _) | Self::Take(_, now, _) | Self::Mark(_, now, _) => Some(*now),
             Self::Delete(_) | Self::Check => None,
         }
     }

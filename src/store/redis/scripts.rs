@@ -6,13 +6,16 @@ use redis::Script;
 
 /// All scripts; Redis is sent their digests, and their text when it does not know one.
 pub(super) struct Scripts {
-    /// Index entry: session key, when it ends, now, milliseconds to keep. An index never lives shorter than before.
+    /// Index entry: session key, when it ends, now, milliseconds to keep. Neither the entry nor the index ever lives
+    /// shorter than before: the record that this is written for may turn out to stay as it was.
     pub(super) enter: Script,
     /// New record: version, private, operator, index names, milliseconds to keep. 1, or 0 when there is one.
     pub(super) insert: Script,
     /// Next version of a record: expected version, version, private, operator, index names, milliseconds to keep.
     /// 1, or 0 for another version, or -1 when there is none (R88).
     pub(super) replace: Script,
+    /// Notes a moment: the moment, milliseconds to keep. The later one and the longer life win.
+    pub(super) mark: Script,
     /// Takes a name once: mark, milliseconds to keep. 1 for whoever's mark it is.
     pub(super) take: Script,
 }
@@ -23,14 +26,18 @@ impl Scripts {
             enter: Script::new(ENTER),
             insert: Script::new(INSERT),
             replace: Script::new(REPLACE),
+            mark: Script::new(MARK),
             take: Script::new(TAKE),
         }
     }
 }
 
-// PEXPIRE's own GT would be Redis 7, and does nothing for a key that has no expiry yet.
+// ZADD's own GT would be Redis 6.2, PEXPIRE's Redis 7, and does nothing for a key that has no expiry yet.
 const ENTER: &str = r"
-redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+local before = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not before or tonumber(before) < tonumber(ARGV[2]) then
+  redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
@@ -61,6 +68,17 @@ for at = 1, #ARGV[5], 32 do
 end
 redis.call('HSET', KEYS[1], 'v', ARGV[2], 'p', ARGV[3], 'o', ARGV[4], 'i', names)
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
+return 1
+";
+
+const MARK: &str = r"
+local at, keep = tonumber(ARGV[1]), tonumber(ARGV[2])
+local before = redis.call('GET', KEYS[1])
+if before then
+  at = math.max(at, tonumber(before))
+  keep = math.max(keep, redis.call('PTTL', KEYS[1]))
+end
+redis.call('SET', KEYS[1], string.format('%.0f', at), 'PX', string.format('%.0f', keep))
 return 1
 ";
 

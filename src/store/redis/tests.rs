@@ -3,6 +3,7 @@
 use super::server::Server;
 use crate::config::{KeySource, RedisSettings, StoreSettings};
 use crate::domain::login::LoginId;
+use crate::domain::logout::Mark;
 use crate::domain::session::tests::session;
 use crate::domain::session::{Session, Ticket};
 use crate::keyring::{new_ticket, session_key};
@@ -269,8 +270,8 @@ async fn a34_foreign_values_and_refusals_are_errors_and_never_a_miss() {
 #[tokio::test]
 async fn r43_a_user_with_a_password_works_and_a_refused_one_is_not_told_in_errors() {
     let server = Server::start(None);
-    let rights = "+ping +hmget +hget +hset +exists +get +set +del +scan +pexpire +pttl +zadd +zrem +zremrangebyscore \
-                  +zrangebyscore +evalsha +script|load";
+    let rights = "+ping +hmget +hget +hset +exists +get +set +del +scan +pexpire +pttl +zadd +zscore +zrem \
+                  +zremrangebyscore +zrangebyscore +evalsha +script|load";
     let set_user = |password: &str| {
         let mut command = cmd("ACL");
         command.arg("SETUSER").arg("desk").arg("reset").arg("on").arg(format!(">{password}"));
@@ -291,6 +292,11 @@ async fn r43_a_user_with_a_password_works_and_a_refused_one_is_not_told_in_error
     assert!(!store.take_once(LoginId([1; 16]), NOW, Duration::from_secs(60)).await.unwrap());
     let who = session().identity;
     assert_eq!(store.of_subject(&who.issuer, &who.subject, NOW).await.unwrap().len(), 1);
+    let mark = Mark::Person(&who.issuer, &who.subject);
+    for _ in 0..2 {
+        store.mark(mark, NOW, Duration::from_secs(60)).await.unwrap();
+    }
+    assert_eq!(store.marked(&[mark], NOW).await.unwrap(), Some(NOW));
     assert!(store.remove(&session_key(&ticket)).await.unwrap());
 
     let says_nothing = |text: &str| {

@@ -107,6 +107,89 @@ async fn a28_a_connection_with_bad_framing_is_not_used_again() {
 }
 
 #[tokio::test]
+async fn a28_bytes_behind_a_response_never_answer_the_next_request() {
+    const POISON: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
+    const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    const REFUSED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n";
+    const NOTHING: &[u8] = b"HTTP/1.1 304 Not Modified\r\nContent-Length: 51\r\n\r\n";
+    for first in [GOOD, CHUNKED, REFUSED, NOTHING] {
+        let (house, upstreams) = (House::open().await, upstreams());
+        let route = house.route();
+        let play = tokio::spawn(async move {
+            let mut odd = house.accept().await;
+            odd.head().await;
+            odd.stream.write_all(&[first, POISON].concat()).await.unwrap();
+            let mut next = house.accept().await;
+            next.head().await;
+            next.stream.write_all(OK).await.unwrap();
+            odd.rest().await
+        });
+        if let Ok(reply) = get(&upstreams, route.clone()).await {
+            assert!(matches!(text(reply.body).await.unwrap().as_str(), "ok" | ""));
+        }
+        let reply = get(&upstreams, route).await.unwrap();
+        assert_eq!(text(reply.body).await.unwrap(), "ok", "after {}", first.escape_ascii());
+        assert_eq!(play.await.unwrap(), "", "no second request after {}", first.escape_ascii());
+    }
+}
+
+#[tokio::test]
+async fn a28_an_answer_before_the_body_leaves_no_body_for_the_next_request() {
+    let (house, upstreams) = (House::open().await, upstreams());
+    let route = house.route();
+    let play = tokio::spawn(async move {
+        let mut early = house.accept().await;
+        early.head().await;
+        early.stream.write_all(OK).await.unwrap();
+        let mut next = house.accept().await;
+        let head = next.head().await;
+        next.stream.write_all(OK).await.unwrap();
+        (early.rest().await, head)
+    });
+    let (mut sender, body) = UpstreamBody::channel(Some(40));
+    let reply = upstreams.send(by(Method::POST, route.clone()), head(), body).await.unwrap();
+    assert_eq!(text(reply.body).await.unwrap(), "ok");
+    let smuggled = Bytes::from_static(b"GET /smuggled HTTP/1.1\r\nHost: evil\r\n\r\n");
+    let late = sender.send(smuggled).await;
+    let reply = get(&upstreams, route).await.unwrap();
+    assert_eq!(text(reply.body).await.unwrap(), "ok");
+    let (rest, next) = play.await.unwrap();
+    assert!(next.starts_with("GET / HTTP/1.1\r\n"), "{next}");
+    assert!(rest.is_empty() || late.is_ok(), "{rest}");
+}
+
+#[tokio::test]
+async fn a32_informational_answers_without_end_are_bounded_in_time() {
+    let house = House::open().await;
+    let limits = RouteLimits { response_timeout: SOON, ..house.route().limits };
+    let route = Route { limits, ..house.route() };
+    let play = tokio::spawn(async move {
+        let mut line = house.accept().await;
+        line.head().await;
+        let hint = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".repeat(100);
+        // Until the other side cuts.
+        while line.stream.write_all(&hint).await.is_ok() {}
+    });
+    assert_eq!(get(&upstreams(), route).await.err(), Some(UpstreamError::TimedOut));
+    play.await.unwrap();
+}
+
+#[tokio::test]
+async fn a32_a_head_without_end_is_bounded_in_size() {
+    let house = House::open().await;
+    let route = house.route();
+    let play = tokio::spawn(async move {
+        let mut line = house.accept().await;
+        line.head().await;
+        line.stream.write_all(b"HTTP/1.1 200 OK\r\n").await.unwrap();
+        while line.stream.write_all(&b"X: y\r\n".repeat(1000)).await.is_ok() {}
+    });
+    assert!(matches!(get(&upstreams(), route).await.err(), Some(UpstreamError::BadResponse(_))));
+    play.await.unwrap();
+}
+
+#[tokio::test]
 async fn r79_a_reader_that_does_not_read_stops_the_upstream() {
     const WHOLE: usize = 64 << 20;
     let (house, upstreams) = (House::open().await, upstreams());

@@ -87,6 +87,13 @@ impl Plan {
         self.routes.push(format!("[[route]]\n{toml}\n"));
     }
 
+    /// The upstream of the route added first.
+    pub fn upstream_url(&self) -> String {
+        let lines = self.routes.first().into_iter().flat_map(|route| route.lines());
+        let value = lines.filter_map(|line| line.strip_prefix("upstream = ")).next().expect("no route yet");
+        value.trim_matches('"').to_owned()
+    }
+
     /// Further lines for every route that is not public.
     pub fn guarded_routes_extra(&mut self, toml: &str) {
         for route in self.routes.iter_mut().filter(|route| !route.contains("access = \"public\"")) {

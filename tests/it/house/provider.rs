@@ -14,6 +14,7 @@ use self::forge::Forge;
 use self::script::{Canned, Place, Script};
 use super::clock::ManualClock;
 use super::server::{Head, Server};
+use keycard::demo::idp::back_channel;
 use keycard::demo::idp::client::Client;
 use keycard::demo::idp::codes::Codes;
 use keycard::demo::idp::form::Form;
@@ -179,6 +180,26 @@ impl Provider {
         self.state.lock().unwrap().complaints.clone()
     }
 
+    /// A logout token about to be made, for whoever signs in here unless a test says otherwise. Each has a `jti` of its
+    /// own.
+    pub fn logout_forge(&self) -> Forge {
+        let state = self.state.lock().unwrap();
+        let (now, jti) = (state.clock.unix(), keycard::keyring::new_text::<16>().unwrap());
+        let subject = person(&state.script)["sub"].as_str().unwrap().to_owned();
+        let claims = back_channel::claims(&state.issuer, CLIENT_ID, &subject, endpoints::SID, &jti, now);
+        Forge {
+            header: json!({"alg": "RS256", "kid": "rs256", "typ": "logout+jwt"}),
+            claims,
+            keys: keys::keys(),
+            now,
+            client_id: CLIENT_ID.to_owned(),
+            client_secret: CLIENT_SECRET.to_owned(),
+            access_token: String::new(),
+            canary: format!("{}/canary", state.issuer),
+            previous: state.previous.clone(),
+        }
+    }
+
     /// The ID token that was issued last, byte for byte.
     pub fn last_id_token(&self) -> String {
         self.state.lock().unwrap().previous.clone().expect("no ID token was issued")
@@ -187,7 +208,7 @@ impl Provider {
 
 /// The registration of the gateway.
 fn client() -> Client {
-    Client { id: CLIENT_ID.to_owned(), secret: CLIENT_SECRET.to_owned() }
+    Client { id: CLIENT_ID.to_owned(), secret: CLIENT_SECRET.to_owned(), logout_path: None }
 }
 
 /// The claims of whoever signs in here.

@@ -120,7 +120,7 @@ fn r71_a_client_of_http_1_0_gets_no_chunks() {
     let cookie = setting.session_cookie(&setting.signed_in());
     let host = setting.gateway.host();
     setting.upstream.answer_raw(
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n7\r\n, world\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\n7\r\n, world\r\n0\r\n\r\n",
     );
     for lines in ["", "Connection: keep-alive\r\n", "Connection: close\r\n", "TE: chunked\r\n"] {
         for path in ["/inside", "/public/x"] {

@@ -58,6 +58,9 @@ pub(super) fn answer(state: &Mutex<State>, exchange: &mut Exchange) -> After {
     }
 }
 
+/// The one session that everybody has here, unless a script says otherwise.
+pub(super) const SID: &str = "provider-session-1";
+
 /// What ID tokens are signed by here, when a script asks for it.
 const ALGORITHMS: &[&str] =
     &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256"];
@@ -129,8 +132,7 @@ impl State {
         let now = self.clock.unix();
         let person = person(&self.script);
         self.tokens.insert(access.clone(), person.clone());
-        let sid = "provider-session-1";
-        let issue = Issue { issuer: &self.issuer, audience: CLIENT_ID, now, auth_time: now, sid };
+        let issue = Issue { issuer: &self.issuer, audience: CLIENT_ID, now, auth_time: now, sid: SID };
         let claims = issue.id_claims(&person, nonce);
         let mut forge = Forge {
             header: json!({"alg": "RS256", "kid": "rs256", "typ": "JWT"}),
