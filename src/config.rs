@@ -10,7 +10,9 @@
 //! a table which keys it has.
 
 pub mod environment;
+pub mod fixed;
 pub mod problem;
+pub mod sources;
 
 mod amount;
 mod certificate;
@@ -104,6 +106,19 @@ pub struct ServerSettings {
     pub health_listen: Option<SocketAddr>,
     /// `admin_listen` and `admin_token`: the door for operators, if there is one.
     pub admin: Option<AdminSettings>,
+    /// `reload`: when the configuration is read again.
+    pub reload: Reload,
+}
+
+/// When the configuration is read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// At SIGHUP.
+    Signal,
+    /// At SIGHUP, and when a file changes.
+    Watch,
+    /// Never.
+    Off,
 }
 
 /// The door for operators.
@@ -130,6 +145,8 @@ pub struct SessionSettings {
 pub enum KeySource {
     /// From the configuration: the first seals, all open; never empty.
     Given(Vec<MasterKey>),
+    /// Made up for this process: with a store that forgets as it does.
+    MadeUp(MasterKey),
     /// From a file beside the embedded store, which makes it at its first start.
     BesideStore,
 }

@@ -19,6 +19,7 @@ mod call;
 mod colour;
 mod cookie;
 mod cors;
+mod current;
 mod envelope;
 mod error;
 mod events;
@@ -41,6 +42,7 @@ mod watched;
 mod words;
 
 pub use cookie::CookieNames;
+pub use current::Current;
 pub use envelope::EnvelopeKeys;
 pub use pages::{Branding, BrokenPage, Pages};
 
@@ -48,12 +50,14 @@ use crate::domain::identity::{IdentityRule, ProviderId};
 use crate::domain::origin::Origins;
 use crate::gateway::Gateway;
 use crate::upstream::Upstreams;
+use crate::upstream::rules::HeaderRules;
 use actix_session::Session;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::{ConnectionType, StatusCode, header};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpMessage as _, HttpRequest, HttpResponse, web};
+use admin::AdminToken;
 use answer::Fault;
 use http::Method;
 use ipnet::IpNet;
@@ -62,7 +66,8 @@ use std::time::Duration;
 use throttle::Throttle;
 use visit::{Visit, Voice};
 
-/// What the people at the door need to know.
+/// What the people at the door need to know. A reload puts another one in its place ([`Current`]); each request keeps
+/// the one that it began with, so that it sees one consistent whole.
 pub struct Desk {
     /// Who decides.
     pub gateway: Arc<Gateway>,
@@ -78,13 +83,17 @@ pub struct Desk {
     pub identity: IdentityRule,
     /// The pages.
     pub pages: Pages,
+    /// The header and cookie names that nobody but us may send on.
+    pub rules: Arc<HeaderRules>,
+    /// What operators have to show, where there is a door for them.
+    pub admin_token: Option<AdminToken>,
     /// How often one sender may begin or finish a sign-in.
-    pub throttle: Throttle,
+    pub throttle: Arc<Throttle>,
 }
 
 /// The whole application: every layer and every endpoint, in order. One for each worker.
 pub fn application(
-    desk: web::Data<Desk>,
+    current: web::Data<Current>,
     upstreams: Upstreams,
 ) -> App<
     impl ServiceFactory<
@@ -95,9 +104,12 @@ pub fn application(
         InitError = (),
     >,
 > {
-    let envelope = desk.envelope.middleware(&desk.cookies);
+    let envelope = {
+        let desk = current.desk();
+        desk.envelope.middleware(&desk.cookies)
+    };
     App::new()
-        .app_data(desk)
+        .app_data(current)
         .app_data(web::Data::new(upstreams))
         // One service for everything: the framework's router would match a decoded path, we match the canonical one.
         .default_service(web::to(dispatch))
@@ -117,7 +129,7 @@ async fn threshold(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let (Some(desk), Some(voice)) =
-        (request.app_data::<web::Data<Desk>>().cloned(), request.extensions().get::<Voice>().cloned())
+        (request.extensions().get::<Arc<Desk>>().cloned(), request.extensions().get::<Voice>().cloned())
     else {
         return Ok(request.into_response(HttpResponse::InternalServerError().finish()));
     };
@@ -271,10 +283,11 @@ async fn dispatch(
     request: HttpRequest,
     session: Session,
     body: web::Payload,
-    desk: web::Data<Desk>,
     upstreams: web::Data<Upstreams>,
 ) -> HttpResponse {
-    let Some(visit) = request.extensions().get::<Visit>().cloned() else {
+    let (Some(desk), Some(visit)) =
+        (request.extensions().get::<Arc<Desk>>().cloned(), request.extensions().get::<Visit>().cloned())
+    else {
         return HttpResponse::InternalServerError().finish();
     };
     let ticket = envelope::ticket(&session);

@@ -360,4 +360,13 @@ pub enum Entry<'e> {
         /// Whether it answered.
         answered: bool,
     },
+    /// The configuration was read for the first time, and is in force.
+    Configured(Timestamp),
+    /// The configuration was read again.
+    Reloaded {
+        /// What became of it: `applied`, `refused` or `unchanged`.
+        result: &'static str,
+        /// When.
+        at: Timestamp,
+    },
 }

@@ -51,6 +51,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("prometheus_client", &["telemetry/metrics"]),
     ("redis::", &["store/redis"]),
     ("redb", &["store/embedded"]),
+    ("notify::", &["app/reload/files"]),
+    ("arc_swap", &["inbound/current"]),
     ("cel::", &["rules"]),
     ("minijinja", &["config/pages", "demo", "inbound/pages"]),
     ("hyper", &["upstream"]),

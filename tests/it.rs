@@ -44,6 +44,7 @@ mod it {
     mod provider_tls;
     mod proxying;
     mod reach;
+    mod reload;
     mod sentry;
     mod slow_heads;
     mod stopping;

@@ -62,6 +62,7 @@ fn server(settings: &Settings) -> Vec<Row> {
     let proxies = list(server.trusted_proxies.iter().map(ToString::to_string).collect(), "nobody");
     let keys = match &session.keys {
         KeySource::BesideStore => "the key beside it".to_owned(),
+        KeySource::MadeUp(_) => "1 key".to_owned(),
         KeySource::Given(keys) if keys.len() == 1 => "1 key".to_owned(),
         KeySource::Given(keys) => format!("{} keys", keys.len()),
     };

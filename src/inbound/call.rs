@@ -95,7 +95,7 @@ impl Call<'_> {
             Ok(accept) => accept,
             Err(bad) => {
                 let response = error::bad_handshake(bad).respond(&desk.pages, &visit.voice, &route, None);
-                return last(unread::hold(response, payload.into_inner()));
+                return unread::hold(response, payload.into_inner());
             }
         };
         let handshake = Handshake { permit, head, accept };
@@ -108,9 +108,9 @@ impl Call<'_> {
             Ok(Opened::Declined(mut reply)) => {
                 jar.write_back(&mut reply.headers, desk);
                 let response = respond(reply, request.version(), None, desk);
-                last(noted(response, Note { route, outcome: "forwarded", ..Note::default() }))
+                noted(response, Note { route, outcome: "forwarded", ..Note::default() })
             }
-            Err(error) => last(error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None)),
+            Err(error) => error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None),
         }
     }
 
@@ -153,12 +153,6 @@ async fn over(vigil: &mut Option<Vigil>) -> &'static str {
     }
 }
 
-/// The last answer on its connection.
-fn last(mut response: HttpResponse) -> HttpResponse {
-    response.head_mut().set_connection_type(ConnectionType::Close);
-    response
-}
-
 /// The request head in the upstream's types; names and values cross as bytes.
 fn head(request: &HttpRequest, cookies: &[u8], visit: &Visit, desk: &Desk) -> UpstreamHead {
     let mut headers = http::HeaderMap::with_capacity(request.headers().len());
@@ -180,6 +174,7 @@ fn head(request: &HttpRequest, cookies: &[u8], visit: &Visit, desk: &Desk) -> Up
         headers,
         cookies: (!cookies.is_empty()).then(|| http::HeaderValue::from_bytes(cookies).ok()).flatten(),
         forwarded: ForwardedFacts { peer, trust, request_id: visit.voice.request_id.to_string() },
+        rules: Arc::clone(&desk.rules),
     }
 }
 

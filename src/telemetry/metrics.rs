@@ -12,6 +12,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 /// Counts and times since the start of the process.
 pub struct Metrics {
@@ -25,6 +27,8 @@ pub struct Metrics {
     upstream: Family<RouteLabels, Histogram, fn() -> Histogram>,
     store: Family<CommandLabels, Histogram, fn() -> Histogram>,
     store_errors: Family<CommandLabels, Counter>,
+    reloads: Family<ReloadLabels, Counter>,
+    configured: Gauge<f64, AtomicU64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -55,6 +59,11 @@ struct CommandLabels {
     command: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReloadLabels {
+    result: &'static str,
+}
+
 impl Metrics {
     /// Everything at zero.
     pub fn new() -> Self {
@@ -69,6 +78,8 @@ impl Metrics {
             upstream: Family::new_with_constructor(long_times),
             store: Family::new_with_constructor(short_times),
             store_errors: Family::default(),
+            reloads: Family::default(),
+            configured: Gauge::default(),
         };
         all.register();
         all
@@ -102,6 +113,13 @@ impl Metrics {
         registry.register_with_unit("store", "Time of commands to the session store", seconds(), store);
         let text = "Commands that the session store did not answer, or not with what we write";
         registry.register("store_errors", text, self.store_errors.clone());
+        for result in ["applied", "refused", "unchanged"] {
+            // There from the start, so that the first refusal is a step that an alarm can see.
+            let _ = self.reloads.get_or_create(&ReloadLabels { result });
+        }
+        registry.register("config_reloads", "Reloads of the configuration by result", self.reloads.clone());
+        let text = "When the configuration that is in force was read, or last found unchanged (Unix time)";
+        registry.register("config_success_timestamp_seconds", text, self.configured.clone());
     }
 }
 
@@ -150,6 +168,15 @@ impl Ledger for Metrics {
                     self.store_errors.get_or_create(&labels).inc();
                 }
             }
+            Entry::Configured(at) => {
+                self.configured.set(seconds(at.unix_millis()));
+            }
+            Entry::Reloaded { result, at } => {
+                self.reloads.get_or_create(&ReloadLabels { result }).inc();
+                if result != "refused" {
+                    self.configured.set(seconds(at.unix_millis()));
+                }
+            }
         }
     }
 
@@ -161,6 +188,10 @@ impl Ledger for Metrics {
             Err(_) => "# EOF\n".to_owned(),
         }
     }
+}
+
+fn seconds(millis: u64) -> f64 {
+    Duration::from_millis(millis).as_secs_f64()
 }
 
 fn status_class(status: u16) -> &'static str {
@@ -188,7 +219,7 @@ fn long_times() -> Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use crate::domain::time::Timestamp;
 
     #[test]
     fn the_text_is_openmetrics_and_has_every_name() {
@@ -205,6 +236,9 @@ mod tests {
             Entry::Checked(took),
             Entry::Upstream { route: "/wiki/", took },
             Entry::Store { command: "load", took, answered: false },
+            Entry::Configured(Timestamp::from_unix_millis(1_000)),
+            Entry::Reloaded { result: "applied", at: Timestamp::from_unix_millis(2_500) },
+            Entry::Reloaded { result: "refused", at: Timestamp::from_unix_millis(9_000) },
         ] {
             metrics.enter(entry);
         }
@@ -220,6 +254,9 @@ mod tests {
             "keycard_upstream_seconds_bucket{le=\"0.005\",route=\"/wiki/\"} 1",
             "keycard_store_seconds_count{command=\"load\"} 1",
             "keycard_store_errors_total{command=\"load\"} 1",
+            "keycard_config_reloads_total{result=\"applied\"} 1",
+            "keycard_config_reloads_total{result=\"refused\"} 1",
+            "keycard_config_success_timestamp_seconds 2.5",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

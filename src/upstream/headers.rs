@@ -14,6 +14,7 @@ use crate::upstream::rules::{self, HeaderRules, MappedName};
 use crate::upstream::{forwarded, identity};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// What the door hands over of a request, besides its permit and its body.
 pub struct UpstreamHead {
@@ -23,6 +24,8 @@ pub struct UpstreamHead {
     pub cookies: Option<HeaderValue>,
     /// Where the request came from.
     pub forwarded: ForwardedFacts,
+    /// Which names are ours: those of the routes that the request was judged by.
+    pub rules: Arc<HeaderRules>,
 }
 
 /// Where a request came from (R73).

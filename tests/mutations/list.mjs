@@ -13,6 +13,15 @@ const lib = (name) => ({ in: 'lib', name });
 const it = (name) => ({ in: 'it', name });
 
 export const mutations = [
+  // --- a reload
+  {
+    name: 'reloaded-headers-are-anybodys',
+    rules: ['R72'],
+    file: 'src/app/furnish.rs',
+    find: 'HeaderRules::new(&routes,',
+    replace: 'HeaderRules::new(&RouteTable::default(),',
+    test: it('it::reload::r72_a_new_identity_header_is_ours_from_the_same_moment'),
+  },
   // --- WebSockets and open streams
   {
     name: 'sockets-everywhere',
@@ -427,8 +436,8 @@ export const mutations = [
     name: 'no-start-without-a-provider',
     rules: ['R22'],
     file: 'src/app.rs',
-    find: '            adapters.push((id, Arc::new(adapter)));',
-    replace: '            let asked = adapter.response_rules().await;\n            asked.map_err(|error| StartError::Provider(id.as_str().to_owned(), error))?;\n            adapters.push((id, Arc::new(adapter)));',
+    find: '        house.ledger.enter(Entry::Configured(house.clock.now()));\n',
+    replace: '        for adapter in &adapters {\n            let asked = crate::ports::IdentityProvider::response_rules(adapter.as_ref()).await;\n            asked.map_err(|error| StartError::Provider(adapter.id().as_str().to_owned(), error))?;\n        }\n',
     test: it('it::login::r22_a_provider_that_is_down_stops_logins_and_nothing_else'),
   },
   {

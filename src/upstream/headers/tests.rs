@@ -47,7 +47,8 @@ fn map(lines: &[(&str, &str)]) -> HeaderMap {
 
 fn head(lines: &[(&str, &str)], trust: PeerTrust) -> UpstreamHead {
     let forwarded = ForwardedFacts { peer: [192, 0, 2, 7].into(), trust, request_id: "rid-1".into() };
-    UpstreamHead { headers: map(lines), cookies: Some(HeaderValue::from_static("theme=dark")), forwarded }
+    let cookies = Some(HeaderValue::from_static("theme=dark"));
+    UpstreamHead { headers: map(lines), cookies, forwarded, rules: Arc::new(rules()) }
 }
 
 fn sent(route: Route, person: Option<Session>, lines: &[(&str, &str)]) -> HeaderMap {
