@@ -3,7 +3,6 @@
 /** Where Keycard's endpoints are, below `server.prefix`. */
 export const paths = {
   login: '/login',
-  callback: '/callback',
   user: '/user',
   events: '/events',
   logout: '/logout',
