@@ -347,16 +347,23 @@ scene('the gateway goes away and comes back: nobody is signed out by that, and t
   await endsWithin1s(ears, tabs, 'by-operator', house.endSessions);
 });
 
-scene('a page that the browser had put aside looks again when it is shown', async ({ ears, signedIn }) => {
+scene('a page that the browser has put aside leaves the stream to another, and looks again when it is shown', async ({ ears, signedIn, another }) => {
   const page = await signedIn();
+  const two = await another();
   await page.evaluate(() => addEventListener('pageshow', ({ persisted }) => report('shown', persisted)));
+  const before = streams();
   await page.goto(`${house.origin}/spa/nothing.html`);
-  await house.endSessions();
+  await until('the other tab listens', () => streams() > before);
+  await endsWithin1s(ears, [two], 'by-operator', house.endSessions);
   const end = ears.next(page, 'ended');
   await page.goBack({ waitUntil: 'commit' });
   await end;
   const shown = await ears.next(page, 'shown', 0);
   assert.equal(shown.about, true, 'it was the page as it had been, not a new one');
+  // And it is one of the tabs again.
+  const session = ears.next(page, 'session');
+  await two.click('#login');
+  await session;
 });
 
 scene('a session that is about to end is told as such', async ({ ears, tab }) => {
