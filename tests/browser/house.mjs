@@ -125,8 +125,9 @@ export class Child {
 
 const status = async (url) => (await fetch(url, { redirect: 'manual' })).status;
 
-/** Redis, provider, app and gateway, all answering. `more` gives further lines of the gateway's configuration. */
-export async function open(more = () => '') {
+/** Redis, provider, app and gateway, all answering. `more` gives further lines of the gateway's configuration, `variables`
+ *  what it finds in its environment. */
+export async function open(more = () => '', variables = () => ({})) {
   for (const [what, file] of [['the gateway (cargo build)', KEYCARD], ['Chromium', CHROMIUM]]) {
     if (!existsSync(file)) throw new Error(`${what} is not there: ${file}`);
   }
@@ -143,6 +144,7 @@ export async function open(more = () => '') {
   };
   writeFileSync(house.record, '');
   writeFileSync(house.config, configuration(house) + more(house), { mode: 0o600 });
+  house.variables = variables(house);
 
   try {
     await openAll(house);
@@ -173,7 +175,7 @@ async function openAll(house) {
 export async function openGateway(house) {
   house.children = house.children.filter((child) => child !== house.gateway);
   house.gatewayLog = [...(house.gatewayLog ?? []), ...(house.gateway?.lines ?? [])];
-  house.gateway = start(house, 'the gateway', KEYCARD, ['serve', '--config', house.config]);
+  house.gateway = start(house, 'the gateway', KEYCARD, ['serve', '--config', house.config], house.variables);
   await house.gateway.ready(() => status(`http://127.0.0.1:${house.port.gateway}/`).then(() => true));
 }
 
