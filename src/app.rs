@@ -12,6 +12,8 @@ use crate::domain::time::Timestamp;
 use crate::gateway::{Gateway, Providers};
 use crate::inbound::admin::{self, Counter};
 use crate::inbound::health::{self, Watch};
+use crate::inbound::sentry::Sentry;
+use crate::inbound::throttle::Throttle;
 use crate::inbound::{self, Branding, BrokenPage, CookieNames, Desk, EnvelopeKeys, Pages};
 use crate::oidc::OidcProvider;
 use crate::ports::{Clock, IdentityProvider, Ledger, ProviderError, StoreError};
@@ -97,7 +99,7 @@ pub struct App {
     rules: Arc<HeaderRules>,
     workers: Option<usize>,
     header_timeout: Duration,
-    keep_alive: Duration,
+    sentry: Sentry,
     drain_timeout: Duration,
     keeper: Keeper,
 }
@@ -141,8 +143,16 @@ impl App {
         let draining = Arc::new(AtomicBool::new(false));
         let watch = Watch::new(Arc::clone(&gateway), Arc::clone(&draining));
         let counter = server.admin.as_ref().map(|admin| Counter::new(Arc::clone(&gateway), &admin.token));
+        let sentry = Sentry::new(
+            &server.limits,
+            server.header_timeout,
+            server.keep_alive,
+            server.trusted_proxies.clone(),
+            Arc::clone(&gateway.ledger),
+        );
         let desk = Desk {
             gateway,
+            throttle: Throttle::new(server.limits.login_rate),
             origins: server.origins,
             trusted_proxies: server.trusted_proxies,
             cookies,
@@ -161,7 +171,7 @@ impl App {
             rules: Arc::new(rules),
             workers: server.workers,
             header_timeout: server.header_timeout,
-            keep_alive: server.keep_alive,
+            sentry,
             drain_timeout: server.drain_timeout,
             keeper,
         })
@@ -194,7 +204,7 @@ impl App {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         let Doors { public, health, admin } = doors.into();
-        let Self { desk, rules, workers, header_timeout, keep_alive, drain_timeout, keeper, .. } = self;
+        let Self { desk, rules, workers, header_timeout, sentry, drain_timeout, keeper, .. } = self;
         let (watch, draining) = (self.watch, self.draining);
         let mut side_doors: Vec<ServerHandle> = Vec::new();
         if let Some(listener) = health {
@@ -214,23 +224,21 @@ impl App {
         let template = Upstreams::new(rules).map_err(io::Error::other)?;
         let template = Arc::new(template);
         let live = Arc::clone(&desk.gateway.live);
-        let server =
-            HttpServer::new(move || inbound::application(desk.clone(), template.for_another_worker()))
-                .client_request_timeout(header_timeout)
-                .keep_alive(keep_alive)
-                .shutdown_timeout(drain_timeout.as_secs().max(1))
-                .disable_signals()
-                .shutdown_signal(async move {
-                    shutdown.await;
-                    // Probes know before the listener closes.
-                    draining.store(true, Ordering::SeqCst);
-                    live.close();
-                });
+        let server = Server::build()
+            .shutdown_timeout(drain_timeout.as_secs().max(1))
+            .disable_signals()
+            .shutdown_signal(async move {
+                shutdown.await;
+                // Probes know before the listener closes.
+                draining.store(true, Ordering::SeqCst);
+                live.close();
+            });
         let server = match workers {
             Some(count) => server.workers(count),
             None => server,
         };
-        let served = server.listen(public)?.run().await;
+        let application = move || inbound::application(desk.clone(), template.for_another_worker());
+        let served = sentry.stand_at(server, public, application)?.run().await;
         for door in side_doors {
             door.stop(false).await;
         }

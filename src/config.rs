@@ -1,7 +1,8 @@
 //! What the house was told, already true.
 //!
 //! I own: [`Settings`] and everything that turns a file and an environment into it; the process environment is read
-//! here and nowhere else. I may call: `domain`, `keyring` (for the form of a key). I never open a socket, and I never
+//! here and nowhere else. I may call: `domain`, `keyring` (for the form of a key), `rules` (to parse
+//! expressions). I never open a socket, and I never
 //! stop at the first mistake.
 //!
 //! Two tiers: the file as the TOML parser left it, with the environment laid over it by `overlay` and walked by
@@ -37,6 +38,7 @@ use crate::config::environment::Environment;
 use crate::config::problem::Problems;
 use crate::domain::algorithm::SigningAlgorithm;
 use crate::domain::claim::ClaimPath;
+use crate::domain::door::DoorLimits;
 use crate::domain::identity::{IdentityRule, Issuer, ProviderId};
 use crate::domain::login::Requested;
 use crate::domain::origin::Origins;
@@ -93,6 +95,8 @@ pub struct ServerSettings {
     pub header_timeout: Duration,
     /// `keep_alive`: how long an idle client connection is kept.
     pub keep_alive: Duration,
+    /// The limits of the public door.
+    pub limits: DoorLimits,
     /// `drain_timeout`: how long requests in flight may go on after SIGTERM.
     pub drain_timeout: Duration,
     /// `health_listen`: the door for probes, if there is one.
@@ -330,7 +334,20 @@ fn resolve(mut file: Section<'_>) -> Result<Settings, Reported> {
     let log = log::read(file.section("log"));
     file.finish();
     let routes = routes?;
-    let identity = IdentityRule { read_by_headers: claims_in_headers(&routes), ..identity? };
+    let identity = identity?;
+    if identity.email.as_str() != "email" && routes.iter().any(|route| route.conditions.rule.asks_for_email())
+    {
+        return Err(file.wrong(
+            "identity",
+            "takes e-mail addresses from another claim than `email`, so nobody's counts as verified, and `email_domains` lets nobody in",
+            "leave out `identity.email`, or ask for something else than email_domains",
+        ));
+    }
+    let identity = IdentityRule {
+        read_by_headers: claims_in_headers(&routes),
+        read_by_rules: claims_in_rules(&routes),
+        ..identity
+    };
     Ok(Settings {
         server: server?,
         session: session?,
@@ -349,6 +366,16 @@ fn claims_in_headers(routes: &RouteTable) -> Vec<ClaimPath> {
         match &header.source {
             IdentitySource::Claim(path) if !paths.contains(path) => paths.push(path.clone()),
             _ => {}
+        }
+    }
+    paths
+}
+
+fn claims_in_rules(routes: &RouteTable) -> Vec<ClaimPath> {
+    let mut paths: Vec<ClaimPath> = Vec::new();
+    for path in routes.iter().flat_map(|route| route.conditions.rule.claims()) {
+        if !paths.contains(path) {
+            paths.push(path.clone());
         }
     }
     paths

@@ -4,9 +4,11 @@
 //! I may call: `std`, `http` (methods and header names), `url`, `ipnet`, `secrecy`, `subtle`, `thiserror`.
 //! I never: wait, read a clock, draw a random number, open anything, or know a wire format.
 
+pub mod access;
 pub mod algorithm;
 pub mod claim;
 pub mod csrf;
+pub mod door;
 pub mod ending;
 pub mod identity;
 pub mod login;
@@ -14,6 +16,7 @@ pub mod logout;
 pub mod origin;
 pub mod path;
 pub mod policy;
+pub mod rate;
 pub mod request;
 pub mod return_to;
 pub mod route;

@@ -190,6 +190,13 @@ impl Gateway {
         Ok(Verdict { route: Some(Arc::clone(route)), session, subscription, outcome })
     }
 
+    /// Whether a page load with these facts may find anything, whoever signs in for it (R12). Where no route leads, a
+    /// page says so.
+    pub fn may_be_visited(&self, facts: &RequestFacts) -> bool {
+        let route = self.routes.find(&facts.origin, &facts.path);
+        route.is_none_or(|route| policy::may_be_visited(route, facts, self.clock.now()))
+    }
+
     fn ask_to_sign_in(facts: &RequestFacts, why: WhySignIn) -> Outcome {
         match facts.kind {
             RequestKind::Navigation => {

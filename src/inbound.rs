@@ -3,7 +3,8 @@
 //! I own: every endpoint, the layers around them and their order; actix lives here and in `app`. I may call: `domain`,
 //! `gateway`, `keyring`, `upstream`. I never decide who may pass: that is `domain::policy`, asked through the gateway.
 //!
-//! A request passes, from the outside in: `log::access_line` (its id and its one line), `threshold` (host, path,
+//! A request passes, from the outside in: the `sentry` (its bytes, before the framework has them),
+//! `log::access_line` (its id and its one line), `threshold` (host, path,
 //! cookies, raw and exact), the cookie envelope (`envelope`), and then `dispatch`, which knows every endpoint.
 //!
 //! Two more doors, on addresses of their own, have none of these layers: [`health`] for probes and [`admin`] for
@@ -25,6 +26,8 @@ mod login;
 mod logout;
 mod pages;
 mod proxy;
+pub mod sentry;
+pub mod throttle;
 mod tunnel;
 mod unread;
 mod user;
@@ -50,6 +53,8 @@ use answer::Fault;
 use http::Method;
 use ipnet::IpNet;
 use std::sync::Arc;
+use std::time::Duration;
+use throttle::Throttle;
 use visit::{Visit, Voice};
 
 /// What the people at the door need to know.
@@ -68,6 +73,8 @@ pub struct Desk {
     pub identity: IdentityRule,
     /// The pages.
     pub pages: Pages,
+    /// How often one sender may begin or finish a sign-in.
+    pub throttle: Throttle,
 }
 
 /// The whole application: every layer and every endpoint, in order. One for each worker.
@@ -95,6 +102,8 @@ pub fn application(
         .wrap(from_fn(threshold))
         // Outermost: nothing happens without its line.
         .wrap(from_fn(log::access_line))
+        // Around everything: the sentry hears when an answer is complete.
+        .wrap(from_fn(sentry::take_turns))
 }
 
 /// Reads host, path and cookies of a request, and refuses what could be understood in two ways.
@@ -203,6 +212,38 @@ fn endpoint(desk: &Desk, visit: &Visit) -> Option<Endpoint> {
     })
 }
 
+impl Endpoint {
+    /// Its name in the log.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Callback(_) => "callback",
+            Self::Logout => "logout",
+            Self::SignedOut => "signed-out",
+            Self::User => "user",
+            Self::Events => "events",
+            Self::BackChannelLogout(_) => "backchannel-logout",
+            Self::Unknown => "endpoint",
+        }
+    }
+}
+
+/// Sign-ins cost the provider something, too: one sender gets only so many (R79). The error is the time to wait.
+fn throttle(endpoint: &Endpoint, visit: &Visit, desk: &Desk) -> Result<(), Duration> {
+    match endpoint {
+        Endpoint::Login | Endpoint::Callback(_) => {
+            desk.throttle.admit(endpoint.name(), visit.facts.client, desk.gateway.clock.now())
+        }
+        Endpoint::Logout
+        | Endpoint::SignedOut
+        | Endpoint::User
+        | Endpoint::Events
+        // From the provider, which is one sender and speaks for many.
+        | Endpoint::BackChannelLogout(_)
+        | Endpoint::Unknown => Ok(()),
+    }
+}
+
 async fn dispatch(
     request: HttpRequest,
     session: Session,
@@ -218,6 +259,10 @@ async fn dispatch(
     let Some(endpoint) = endpoint(&desk, &visit) else {
         return proxy::forward(&request, ticket, body, &visit, &desk, &upstreams).await;
     };
+    if let Err(wait) = throttle(&endpoint, &visit, &desk) {
+        let response = error::too_often(wait).respond(&desk.pages, &visit.voice, endpoint.name(), None);
+        return unread::hold(response, body.into_inner());
+    }
     let response = match endpoint {
         // Reads its body itself.
         Endpoint::BackChannelLogout(provider) if post => {

@@ -7,13 +7,14 @@
 //!    `domain::policy`. Out comes a permit, a login, a challenge or a refusal.
 //! 3. [`upstream`] takes the permit, cleans the headers both ways, and streams.
 //!
-//! [`oidc`] speaks to identity providers, [`keyring`] holds the keys, [`config`] knows what the house was told,
+//! [`oidc`] speaks to identity providers, [`keyring`] holds the keys, [`rules`] reads expressions, [`config`] knows what the house was told,
 //! [`app`] puts it all together; [`cli`] speaks to it from another process. `ARCHITECTURE.md` draws the ladder that the imports follow.
 
 pub mod domain;
 
 pub mod keyring;
 pub mod ports;
+pub mod rules;
 
 pub mod gateway;
 

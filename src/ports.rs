@@ -331,6 +331,8 @@ pub enum Entry<'e> {
         /// The status, if there was a head.
         status: Option<u16>,
     },
+    /// A connection was not let in, or not waited for any longer, and why.
+    Cut(&'static str),
     /// A step of a login.
     Login {
         /// The id of the provider.

@@ -13,6 +13,7 @@
 )]
 
 mod it {
+    mod access;
     mod access_log;
     mod authorization_response;
     mod backchannel;
@@ -38,6 +39,7 @@ mod it {
     mod operating;
     mod provider_tls;
     mod proxying;
+    mod sentry;
     mod slow_heads;
     mod stopping;
     mod stores;

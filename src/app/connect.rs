@@ -216,6 +216,7 @@ async fn rehearsal(store: &dyn SessionStore, clock: &dyn Clock) -> Result<(), St
             email: None,
             email_verified: false,
             roles: Vec::new(),
+            groups: Vec::new(),
             claims: Claims::default(),
         },
         provider,

@@ -7,6 +7,7 @@
 use crate::config::amount::parse_duration;
 use crate::config::environment::Environment;
 use crate::config::keys::{home_of, keys_of, nearest};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::Range;
@@ -243,6 +244,31 @@ impl<'r> Entry<'r> {
             remedy: remedy.into(),
             span: Some(self.span.clone()),
         })
+    }
+
+    /// The same about some bytes of a text, where its place can be told: a text without escapes stands in the file as
+    /// it is, behind one quote, or three and perhaps a line break.
+    pub(super) fn wrong_within(
+        &self,
+        part: Range<usize>,
+        what: impl Display,
+        remedy: impl Into<String>,
+    ) -> Reported {
+        let quotes = match self.value {
+            DeValue::String(Cow::Borrowed(text)) => self.span.len().checked_sub(text.len()),
+            _ => None,
+        };
+        let before = match quotes {
+            Some(2) => Some(1),
+            Some(6) => Some(3),
+            Some(7) => Some(4),
+            _ => None,
+        };
+        let span = before.map_or(self.span.clone(), |before| {
+            let start = self.span.start + before;
+            start + part.start..start + part.end
+        });
+        Entry { span, ..self.same() }.wrong(what, remedy)
     }
 
     /// Where variables and files are looked up.

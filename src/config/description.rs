@@ -6,7 +6,9 @@
 
 use crate::config::amount::{show_duration, show_size};
 use crate::config::{Bound, ClientAuth, KeySource, LogFormat, ProviderSettings, Settings, StoreSettings};
+use crate::domain::access::Otherwise;
 use crate::domain::csrf::CsrfMode;
+use crate::domain::door::DoorLimits;
 use crate::domain::login::LOGIN_TIMEOUT;
 use crate::domain::route::{Access, Relay, Route, UpstreamAddress};
 use secrecy::ExposeSecret as _;
@@ -19,6 +21,7 @@ pub(super) fn write(settings: &Settings, fixed: &[Bound]) -> String {
         ("Server", server(settings)),
         ("Providers", settings.providers.iter().enumerate().map(provider).collect()),
         ("Routes, in the order in which they are tried", routes(settings)),
+        ("Limits of the public door", door(&settings.server.limits)),
         ("Time limits", limits(settings)),
         ("Time limits that are not configured", fixed.iter().map(fixed_row).collect()),
         ("Worth a second look", warnings(settings)),
@@ -136,12 +139,6 @@ fn routes(settings: &Settings) -> Vec<Row> {
 }
 
 fn route_row(route: &Route) -> Row {
-    let access = match &route.access {
-        Access::Public => "public".to_owned(),
-        Access::Optional => "optional".to_owned(),
-        Access::SignedIn => "signed-in".to_owned(),
-        Access::Roles(roles) => format!("one of: {}", roles.join(", ")),
-    };
     let upstreams: Vec<String> = route.upstreams.iter().map(address).collect();
     let headers: Vec<&str> = route.identity_headers.iter().map(|header| header.name.as_str()).collect();
     let token = match route.relay {
@@ -150,7 +147,7 @@ fn route_row(route: &Route) -> Row {
     };
     row([
         &route.name,
-        &access,
+        &access(route),
         &upstreams.join(", "),
         if headers.is_empty() { "none".to_owned() } else { headers.join(", ") }.as_str(),
         token,
@@ -159,6 +156,22 @@ fn route_row(route: &Route) -> Row {
         &show_duration(route.limits.stall_timeout),
         &route.limits.max_body.map_or_else(|| "no limit".to_owned(), show_size),
     ])
+}
+
+fn access(route: &Route) -> String {
+    let who = match route.access {
+        Access::Public => "public",
+        Access::Optional => "optional",
+        Access::SignedIn => "signed-in",
+    };
+    let otherwise = match route.conditions.otherwise {
+        Otherwise::Deny => "",
+        Otherwise::SignInAgain => ", else sign in again",
+    };
+    match &route.conditions.rule {
+        rule if rule.is_empty() => who.to_owned(),
+        rule => format!("{who}, {rule}{otherwise}"),
+    }
 }
 
 fn address(upstream: &UpstreamAddress) -> String {
@@ -230,11 +243,31 @@ fn limits(settings: &Settings) -> Vec<Row> {
         }
     }
     rows.extend([
-        row(["the first request head arrives within", &show_duration(server.header_timeout)]),
+        row(["each request head arrives within", &show_duration(server.header_timeout)]),
+        row(["a client may stop sending a body for", &show_duration(server.limits.body_stall_timeout)]),
+        row(["a client may stop reading a response for", &show_duration(server.limits.write_stall_timeout)]),
         row(["an idle connection is kept for", &show_duration(server.keep_alive)]),
         row(["a shutdown waits at most", &show_duration(server.drain_timeout)]),
     ]);
     rows
+}
+
+fn door(limits: &DoorLimits) -> Vec<Row> {
+    let size = |bytes: usize| show_size(bytes as u64);
+    let (all, from_one) = (limits.max_connections, limits.max_connections_per_address);
+    let head = size(limits.max_header_bytes);
+    let rate = limits.login_rate.map_or_else(
+        || "any number".to_owned(),
+        |rate| format!("{} within {}, from one address", rate.times(), show_duration(rate.within())),
+    );
+    vec![
+        row(["connections", &format!("{all}, of which {from_one} from one address")]),
+        row([
+            "a request head",
+            &format!("{head} in {} lines, its path {}", limits.max_headers, size(limits.max_uri)),
+        ]),
+        row(["sign-ins", &rate]),
+    ]
 }
 
 fn warnings(settings: &Settings) -> Vec<Row> {

@@ -25,6 +25,12 @@ pub(super) const KEYS: &[Key] = &[
         "Where roles are found; all that are there are joined.",
     ),
     Key::with_default(
+        "groups",
+        Kind::List(&Kind::Text),
+        r#"["groups"]"#,
+        "Where groups are found, for rules of access that ask for them; all that are there are joined.",
+    ),
+    Key::with_default(
         "claims",
         Kind::List(&Kind::Text),
         "[]",
@@ -35,16 +41,21 @@ pub(super) const KEYS: &[Key] = &[
 /// Where roles are looked for unless configured: plain, as groups, and where Keycloak keeps them.
 const ROLE_PATHS: [&str; 3] = ["roles", "groups", "realm_access.roles"];
 
-/// Reads the section. What identity headers read is known only with the routes, and filled in there.
+/// Where groups are looked for unless configured.
+const GROUP_PATHS: [&str; 1] = ["groups"];
+
+/// Reads the section. What identity headers and rules of access read is known only with the routes, and filled in there.
 pub(super) fn read(mut section: Section<'_>) -> Result<IdentityRule, Reported> {
     let user_id = path_or(&mut section, "user_id", "sub");
     let name = path_or(&mut section, "name", "name");
     let email = path_or(&mut section, "email", "email");
     let trusting = section.or("trust_unverified_email", false, |entry| entry.boolean());
     let roles = section.may("roles", |entry| entry.each(claim_path));
+    let groups = section.may("groups", |entry| entry.each(claim_path));
     let shown = section.or("claims", Vec::new(), |entry| entry.each(claim_name));
     section.finish();
     let roles = roles?.unwrap_or_else(|| ROLE_PATHS.into_iter().filter_map(ClaimPath::parse).collect());
+    let groups = groups?.unwrap_or_else(|| GROUP_PATHS.into_iter().filter_map(ClaimPath::parse).collect());
     let (user_id, name, email, shown) = (user_id?, name?, email?, shown?);
     let trust_unverified_email = trusting?;
     Ok(IdentityRule {
@@ -53,8 +64,10 @@ pub(super) fn read(mut section: Section<'_>) -> Result<IdentityRule, Reported> {
         email,
         trust_unverified_email,
         roles,
+        groups,
         shown,
         read_by_headers: Vec::new(),
+        read_by_rules: Vec::new(),
     })
 }
 

@@ -102,8 +102,8 @@ impl Key {
     }
 }
 
-/// Every table with its keys, in the order of the example file. `""` is the file itself; `secret` and `access` are
-/// the inline tables that a value may be.
+/// Every table with its keys, in the order of the example file. `""` is the file itself; `secret`, `access`
+/// and `rule` are the inline tables that a value may be.
 pub(super) const KEYS: &[(&str, &[Key])] = &[
     ("", SECTIONS),
     ("server", server::KEYS),
@@ -114,7 +114,8 @@ pub(super) const KEYS: &[(&str, &[Key])] = &[
     ("pages", pages::KEYS),
     ("log", log::KEYS),
     ("secret", secret::KEYS),
-    ("access", route::ACCESS_KEYS),
+    ("access", route::access::KEYS),
+    ("rule", route::access::RULE_KEYS),
 ];
 
 const SECTIONS: &[Key] = &[
@@ -162,7 +163,7 @@ pub(super) fn home_of(key: &str) -> Option<String> {
     let (section, _) = KEYS.iter().skip(1).find(|(_, keys)| keys.iter().any(|one| one.name == key))?;
     match *section {
         "provider" | "route" => Some(format!("[[{section}]]")),
-        "secret" | "access" => None,
+        "secret" | "access" | "rule" => None,
         _ => Some(format!("[{section}]")),
     }
 }

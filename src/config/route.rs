@@ -3,6 +3,7 @@
 //! I own: the keys of that section, and how they fit each other. I may call: `cursor`, `identity_header`, and the files beside me. I never
 //! let a route through that does not say who may pass it.
 
+pub(super) mod access;
 mod websocket;
 
 use crate::config::amount::parse_size;
@@ -30,11 +31,7 @@ pub(super) const KEYS: &[Key] = &[
         Kind::OneOrMore(&Kind::Text),
         "Scheme, host and port of the app, or a list of them to take in turn. Required.",
     ),
-    Key::required(
-        "access",
-        Kind::Either(&[Kind::Choice(&["public", "optional", "signed-in"]), Kind::Table("access")]),
-        r#"Who may pass: "public", "optional", "signed-in" or { roles = ["editor"] }. Required."#,
-    ),
+    access::ACCESS,
     Key::optional(
         "providers",
         Kind::OneOrMore(&Kind::Text),
@@ -84,14 +81,8 @@ pub(super) const KEYS: &[Key] = &[
     ),
 ];
 
-/// The keys of `access`, where it is a table.
-pub(super) const ACCESS_KEYS: &[Key] =
-    &[Key::required("roles", Kind::OneOrMore(&Kind::Text), "The roles of which one is enough.")];
-
 const DEFAULT_RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
-const ACCESS: &str =
-    "write \"public\", \"optional\", \"signed-in\" or { roles = [\"editor\"] }; there is no default";
 
 /// Reads all routes: at least one, no two for one place.
 ///
@@ -146,7 +137,7 @@ fn read(
         section.must("upstream", "write where the app listens: upstream = \"http://wiki:80\"", |e| {
             e.one_or_more(upstream)
         });
-    let access = section.must("access", ACCESS, access);
+    let access = section.must("access", access::REMEDY, access::read);
     let providers = section.may("providers", |entry| entry.one_or_more(|one| provider(one, ids)));
     let identity_headers = section.or("identity_headers", Vec::new(), identity_header::read);
     let relay = section.or("token", Relay::None, |entry| {
@@ -166,7 +157,7 @@ fn read(
     let max_body = section.may("max_body", size);
     section.finish();
 
-    let public = matches!(access, Ok(Access::Public));
+    let public = matches!(access, Ok((Access::Public, _)));
     let relay = match relay {
         Ok(Relay::AccessToken) if public => Err(nobody_is_known(section, "token")),
         Ok(Relay::AccessToken) => judge_cleartext(section, &upstreams, &cleartext),
@@ -187,11 +178,13 @@ fn read(
     let (prefix, origin) = (path?, origin?);
     let authority = origin.as_ref().map(Origin::authority).unwrap_or_default();
     cleartext?;
+    let (access, conditions) = access?;
     Ok(Route {
         name: format!("{authority}{}", prefix.as_str()),
         origin,
         prefix,
-        access: access?,
+        access,
+        conditions,
         providers: providers?.unwrap_or_default(),
         upstreams: upstreams?,
         identity_headers: identity_headers?,
@@ -269,21 +262,6 @@ fn provider(entry: &Entry<'_>, ids: Option<&[ProviderId]>) -> Result<ProviderId,
         Some(ids) if !ids.contains(&id) => Err(entry.wrong("is no [[provider]]", "write the `id` of one")),
         _ => Ok(id),
     }
-}
-
-fn access(entry: &Entry<'_>) -> Result<Access, Reported> {
-    let Some(mut table) = entry.table("access") else {
-        return entry.choice(&[
-            ("public", Access::Public),
-            ("optional", Access::Optional),
-            ("signed-in", Access::SignedIn),
-        ]);
-    };
-    let roles = table.must("roles", "write { roles = [\"editor\"] }", |roles| {
-        roles.one_or_more(|role| Ok(role.text()?.to_owned()))
-    });
-    table.finish();
-    Ok(Access::Roles(roles?))
 }
 
 fn size(entry: &Entry<'_>) -> Result<u64, Reported> {

@@ -1,6 +1,9 @@
 //! `[server]`.
 //!
-//! I own: the keys of that section, and [`Premises`]. I may call: `cursor`, `secret`. I never bind a socket.
+//! I own: the keys of that section, and [`Premises`]; those that are limits of the door are in `limits`. I may call:
+//! `cursor`, `secret`. I never bind a socket.
+
+mod limits;
 
 use crate::config::cursor::{Entry, Reported, Section};
 use crate::config::keys::{Key, Kind};
@@ -48,7 +51,7 @@ pub(super) const KEYS: &[Key] = &[
         "header_timeout",
         Kind::Duration,
         r#""10s""#,
-        "How long a client may take to send the first request head on a connection.",
+        "How long a client may take to send a request head.",
     ),
     Key::with_default(
         "keep_alive",
@@ -56,6 +59,14 @@ pub(super) const KEYS: &[Key] = &[
         r#""75s""#,
         "How long an idle client connection is kept open.",
     ),
+    limits::MAX_CONNECTIONS,
+    limits::MAX_CONNECTIONS_PER_ADDRESS,
+    limits::MAX_HEADER_BYTES,
+    limits::MAX_HEADERS,
+    limits::MAX_URI,
+    limits::BODY_STALL_TIMEOUT,
+    limits::WRITE_STALL_TIMEOUT,
+    limits::LOGIN_RATE,
     Key::with_default(
         "drain_timeout",
         Kind::Duration,
@@ -121,6 +132,7 @@ pub(super) fn read(mut section: Section<'_>) -> (Result<ServerSettings, Reported
     let workers = section.may("workers", workers);
     let header_timeout = section.or("header_timeout", DEFAULT_HEADER_TIMEOUT, Entry::time_limit);
     let keep_alive = section.or("keep_alive", DEFAULT_KEEP_ALIVE, Entry::time_limit);
+    let limits = limits::read(&mut section);
     let drain_timeout = section.or("drain_timeout", DEFAULT_DRAIN_TIMEOUT, Entry::duration);
     let health_listen = section.may("health_listen", |entry| address(entry, 9090));
     let admin_listen = section.may("admin_listen", |entry| address(entry, 9091));
@@ -143,6 +155,7 @@ pub(super) fn read(mut section: Section<'_>) -> (Result<ServerSettings, Reported
             workers: workers?,
             header_timeout: header_timeout?,
             keep_alive: keep_alive?,
+            limits: limits?,
             drain_timeout: drain_timeout?,
             health_listen: health_listen?,
             admin: admin?,

@@ -2,6 +2,7 @@
 //!
 //! I own: the bench that the other tests of this room work at. I never look at a single rule: `rules` does.
 
+mod access;
 mod example;
 mod overlay;
 mod rules;

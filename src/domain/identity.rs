@@ -73,7 +73,9 @@ pub struct Identity {
     pub email_verified: bool,
     /// The roles, in the order in which they were found, without repetition.
     pub roles: Vec<String>,
-    /// The top-level claims that the session keeps, for the `user` endpoint and for identity headers.
+    /// The groups, in the same way.
+    pub groups: Vec<String>,
+    /// The top-level claims that the session keeps: for the `user` endpoint, identity headers and rules of access.
     pub claims: Claims,
 }
 
@@ -97,10 +99,14 @@ pub struct IdentityRule {
     pub trust_unverified_email: bool,
     /// Where roles come from; all that are found are joined.
     pub roles: Vec<ClaimPath>,
+    /// Where groups come from, in the same way.
+    pub groups: Vec<ClaimPath>,
     /// Names of top-level claims that the `user` endpoint shows: the allow-list of R59.
     pub shown: Vec<String>,
     /// Paths that identity headers read; the session keeps the top-level claims that they lead into.
     pub read_by_headers: Vec<ClaimPath>,
+    /// Paths that rules of access read; the session keeps these claims too, so that no rule misses one for want of it.
+    pub read_by_rules: Vec<ClaimPath>,
 }
 
 /// Why claims do not make an identity.
@@ -135,12 +141,6 @@ impl IdentityRule {
             // A header's value loses the white space around it: " admin" would arrive as somebody else.
             .filter(|id| id.trim() == id.as_str())
             .ok_or_else(|| IdentityError::UserId(self.user_id.as_str().to_owned()))?;
-        let mut roles: Vec<String> = Vec::new();
-        for role in self.roles.iter().filter_map(|path| path.find(claims)).flat_map(ClaimValue::to_texts) {
-            if !roles.contains(&role) {
-                roles.push(role);
-            }
-        }
         // The word is about the claim `email`; about an address from elsewhere it says nothing.
         let vouched = match self.email.as_str() {
             "email" => claims.get("email_verified").and_then(ClaimValue::as_bool),
@@ -154,7 +154,7 @@ impl IdentityRule {
         let text = |path: &ClaimPath| path.find(claims).and_then(ClaimValue::as_text).map(str::to_owned);
         let is_kept = |name: &str| {
             self.shown.iter().any(|shown| shown == name)
-                || self.read_by_headers.iter().any(|path| path.leads_into(name))
+                || self.read_by_headers.iter().chain(&self.read_by_rules).any(|path| path.leads_into(name))
         };
         Ok(Identity {
             issuer,
@@ -163,7 +163,8 @@ impl IdentityRule {
             name: text(&self.name),
             email: text(&self.email).filter(|_| email_counts),
             email_verified: vouched == Some(true),
-            roles,
+            roles: collected(&self.roles, claims),
+            groups: collected(&self.groups, claims),
             claims: claims
                 .iter()
                 .filter(|(name, _)| is_kept(name))
@@ -178,6 +179,17 @@ impl IdentityRule {
     }
 }
 
+/// All texts at these paths, without repetition.
+fn collected(paths: &[ClaimPath], claims: &Claims) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    for text in paths.iter().filter_map(|path| path.find(claims)).flat_map(ClaimValue::to_texts) {
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    texts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,8 +202,10 @@ mod tests {
             email: path("email"),
             trust_unverified_email: false,
             roles: vec![path("realm_access.roles"), path("groups")],
+            groups: vec![path("groups")],
             shown: vec!["department".into()],
             read_by_headers: vec![path("realm_access.level")],
+            read_by_rules: vec![path("org.unit")],
         }
     }
 
@@ -226,6 +240,7 @@ mod tests {
         ]);
         let identity = identify(claims).unwrap();
         assert_eq!(identity.roles, ["a", "b"]);
+        assert_eq!(identity.groups, ["a", "b"]);
         assert!(identity.email.is_none() && !identity.email_verified && identity.claims.is_empty());
     }
 
@@ -236,10 +251,11 @@ mod tests {
             ("sub".into(), text("alice")),
             ("department".into(), text("ward 7")),
             ("salary".into(), text("much")),
+            ("org".into(), ClaimValue::Map([("unit".to_owned(), text("a"))].into())),
             ("realm_access".into(), ClaimValue::Map([("level".to_owned(), text("3"))].into())),
         ]);
         let identity = identify(claims).unwrap();
-        assert_eq!(identity.claims.keys().collect::<Vec<_>>(), ["department", "realm_access"]);
+        assert_eq!(identity.claims.keys().collect::<Vec<_>>(), ["department", "org", "realm_access"]);
         assert_eq!(rule().shown(&identity).map(|(name, _)| name).collect::<Vec<_>>(), ["department"]);
     }
 

@@ -1,11 +1,12 @@
 //! The decision about one request.
 //!
-//! I own: [`decide`], [`Decision`] and [`Permit`], which nobody else can make. I may call: `csrf`, `request`, `route`,
+//! I own: [`decide`], [`Decision`] and [`Permit`], which nobody else can make. I may call: `access`, `csrf`, `request`, `route`,
 //! `session`. I never admit by default: every `Admit` below names its reason.
 
+use super::access::{Conditions, Denial, Judgement, Otherwise, Question};
 use super::csrf::{self, CsrfRefusal};
 use super::identity::Identity;
-use super::request::RequestFacts;
+use super::request::{RequestFacts, RequestKind};
 use super::route::{Access, Relay, Route};
 use super::secret::AccessToken;
 use super::session::{LiveSession, Session, Standing, WhyOver};
@@ -37,6 +38,8 @@ pub enum WhySignIn {
     TokenExpired,
     /// The route knows only the people of other providers.
     OtherProvider,
+    /// The person may not go there, and the route sends such people to the sign-in once more.
+    NotAllowed,
 }
 
 impl WhySignIn {
@@ -47,6 +50,7 @@ impl WhySignIn {
             Self::Over(why) => why.code(),
             Self::TokenExpired => "token-expired",
             Self::OtherProvider => "other-provider",
+            Self::NotAllowed => "not-allowed",
         }
     }
 }
@@ -56,8 +60,8 @@ impl WhySignIn {
 pub enum Refusal {
     /// It may be forged.
     Csrf(CsrfRefusal),
-    /// The person has none of the roles that the route asks for.
-    MissingRole,
+    /// Something is missing that the route asks for.
+    NotAllowed(Denial),
     /// It is a WebSocket handshake, and the route lets none through (R78).
     NoWebSockets,
     /// The provider's access tokens have expired by the time they are here: another sign-in would change nothing.
@@ -106,7 +110,8 @@ impl Permit {
     }
 }
 
-/// A token that is over so soon after the sign-in was never of use.
+/// A token that is over so soon after the sign-in was never of use, and whoever is refused so soon after it was refused
+/// with what the provider says now: another sign-in would change nothing.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 /// Decides about one request. Pure: everything that counts is in the arguments.
@@ -115,42 +120,52 @@ pub fn decide(route: &Arc<Route>, facts: &RequestFacts, standing: Standing, now:
         return Decision::Refuse(Refusal::NoWebSockets);
     }
     let admit = |live| Decision::Admit(Permit { route: Arc::clone(route), facts: facts.clone(), live });
+    // What holds or misses without anybody: networks and methods. It comes before everything that follows from a
+    // session, so that nobody is sent to sign in for nothing.
+    let before = route.conditions.rule.judge(&Question { facts, session: None, now });
     if route.access == Access::Public {
-        return admit(None);
+        return match before {
+            Judgement::Holds => admit(None),
+            Judgement::Misses(denial) => refuse(denial),
+            // No configuration leads here: on a public route no rule may ask for a person.
+            Judgement::NeedsPerson => Decision::SignIn(WhySignIn::NoSession),
+        };
     }
     if facts.method == Method::OPTIONS && !matches!(standing, Standing::Live(_)) {
         // A preflight carries no cookies, so it never has a session (Fetch section 3.2.2).
         return Decision::Preflight;
     }
+    let before = match before {
+        Judgement::Misses(denial) => return refuse(denial),
+        open => open,
+    };
+    // Where people are optional, nobody passes if all holds without one.
+    let nobody = |why| match before {
+        Judgement::Holds if route.access == Access::Optional => admit(None),
+        _ => Decision::SignIn(why),
+    };
     let live = match standing {
         Standing::Live(live) => live,
-        Standing::Anonymous | Standing::Over(_) if route.access == Access::Optional => return admit(None),
-        Standing::Anonymous => return Decision::SignIn(WhySignIn::NoSession),
-        Standing::Over(why) => return Decision::SignIn(WhySignIn::Over(why)),
+        Standing::Anonymous => return nobody(WhySignIn::NoSession),
+        Standing::Over(why) => return nobody(WhySignIn::Over(why)),
     };
     // R18: a subject means nothing without its issuer. Roles and names count only from whom the route trusts.
     if !route.providers.is_empty() && !route.providers.contains(&live.session.provider) {
-        return match route.access {
-            Access::Optional => admit(None),
-            Access::Public | Access::SignedIn | Access::Roles(_) => {
-                Decision::SignIn(WhySignIn::OtherProvider)
-            }
-        };
+        return nobody(WhySignIn::OtherProvider);
     }
     if let Err(refusal) = csrf::judge(facts, route.csrf) {
         return Decision::Refuse(Refusal::Csrf(refusal));
     }
-    match &route.access {
-        Access::Public | Access::Optional | Access::SignedIn => {}
-        Access::Roles(wanted) => {
-            if !wanted.iter().any(|role| live.session.identity.roles.contains(role)) {
-                return Decision::Refuse(Refusal::MissingRole);
-            }
-        }
+    let fresh = now.since(live.session.started) < AT_ONCE;
+    match route.conditions.rule.judge(&Question { facts, session: Some(&live.session), now }) {
+        Judgement::Holds => {}
+        Judgement::Misses(denial) => return refuse_person(&route.conditions, denial, facts, fresh),
+        // With a session every requirement has an answer.
+        Judgement::NeedsPerson => return Decision::SignIn(WhySignIn::NoSession),
     }
     if route.relay == Relay::AccessToken && !live.session.tokens.is_fresh(now) {
         // A fresh session with an old token would go to the provider and back for ever (R10).
-        if now.since(live.session.started) < AT_ONCE {
+        if fresh {
             return Decision::Refuse(Refusal::TokensExpireAtOnce);
         }
         return Decision::SignIn(WhySignIn::TokenExpired);
@@ -158,15 +173,48 @@ pub fn decide(route: &Arc<Route>, facts: &RequestFacts, standing: Standing, now:
     admit(Some(live))
 }
 
+fn refuse(denial: Denial) -> Decision {
+    Decision::Refuse(Refusal::NotAllowed(denial))
+}
+
+/// Another sign-in is for somebody who looks at the page; a script that polls would go round in circles, and so would
+/// whoever has just come from there (R10).
+fn refuse_person(conditions: &Conditions, denial: Denial, facts: &RequestFacts, fresh: bool) -> Decision {
+    let looking = facts.kind == RequestKind::Navigation && facts.to_document;
+    match conditions.otherwise {
+        Otherwise::SignInAgain if denial.missing.is_personal() && looking && !fresh => {
+            Decision::SignIn(WhySignIn::NotAllowed)
+        }
+        Otherwise::SignInAgain | Otherwise::Deny => refuse(denial),
+    }
+}
+
+/// Whether a page load of the same client may find anything there, whoever signs in: where a sign-in may lead back to
+/// (R12). `facts` are those of the page load.
+pub fn may_be_visited(route: &Route, facts: &RequestFacts, now: Timestamp) -> bool {
+    let question = Question { facts, session: None, now };
+    !matches!(route.conditions.rule.judge(&question), Judgement::Misses(_))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::access::Rule;
     use crate::domain::identity::ProviderId;
     use crate::domain::origin::Origin;
     use crate::domain::path::CanonicalPath;
     use crate::domain::request::{FetchSite, OriginHeader, RequestKind};
     use crate::domain::route::tests::route;
     use crate::domain::session::tests::{live, session};
+
+    fn asking(rule: Rule, access: Access) -> Route {
+        let conditions = Conditions { rule, otherwise: Otherwise::Deny };
+        Route { conditions, ..route("/", access) }
+    }
+
+    fn role(role: &str) -> Rule {
+        Rule::Roles(vec!["other".into(), role.into()])
+    }
 
     fn facts(method: Method, site: FetchSite) -> RequestFacts {
         RequestFacts {
@@ -192,7 +240,7 @@ mod tests {
             Decision::SignIn(why) => why.code(),
             Decision::Preflight => "preflight",
             Decision::Refuse(Refusal::Csrf(_)) => "csrf",
-            Decision::Refuse(Refusal::MissingRole) => "role",
+            Decision::Refuse(Refusal::NotAllowed(denial)) => denial.missing.code(),
             Decision::Refuse(Refusal::NoWebSockets) => "no websockets",
             Decision::Refuse(Refusal::TokensExpireAtOnce) => "tokens expire at once",
         }
@@ -200,19 +248,93 @@ mod tests {
 
     #[test]
     fn every_access_meets_every_standing() {
-        let roles = |role: &str| Access::Roles(vec!["other".into(), role.into()]);
         let own = facts(Method::GET, FetchSite::SameOrigin);
-        for (access, nobody, over, somebody) in [
-            (Access::Public, "as nobody", "as nobody", "as nobody"),
-            (Access::Optional, "as nobody", "as nobody", "as a person"),
-            (Access::SignedIn, "no-session", "idle", "as a person"),
-            (roles("editor"), "no-session", "idle", "as a person"),
-            (roles("admin"), "no-session", "idle", "role"),
+        let none = Rule::default;
+        let from = |net: &str| Rule::Networks(vec![net.parse().unwrap()]);
+        let (here, away) = (|| from("127.0.0.0/8"), || from("192.0.2.0/24"));
+        let post = || Rule::methods(vec![Method::POST]);
+        for (access, rule, nobody, over, somebody) in [
+            (Access::Public, none(), "as nobody", "as nobody", "as nobody"),
+            (Access::Public, here(), "as nobody", "as nobody", "as nobody"),
+            (Access::Public, away(), "network", "network", "network"),
+            (Access::Public, post(), "method", "method", "method"),
+            (Access::Optional, none(), "as nobody", "as nobody", "as a person"),
+            (Access::Optional, here(), "as nobody", "as nobody", "as a person"),
+            (Access::Optional, away(), "network", "network", "network"),
+            (Access::Optional, role("editor"), "no-session", "idle", "as a person"),
+            (Access::Optional, role("admin"), "no-session", "idle", "role"),
+            (
+                Access::Optional,
+                Rule::Any(vec![here(), role("admin")]),
+                "as nobody",
+                "as nobody",
+                "as a person",
+            ),
+            (Access::Optional, Rule::Any(vec![away(), role("admin")]), "no-session", "idle", "role"),
+            (Access::SignedIn, none(), "no-session", "idle", "as a person"),
+            (Access::SignedIn, here(), "no-session", "idle", "as a person"),
+            (Access::SignedIn, away(), "network", "network", "network"),
+            (Access::SignedIn, post(), "method", "method", "method"),
+            (Access::SignedIn, role("editor"), "no-session", "idle", "as a person"),
+            (Access::SignedIn, role("admin"), "no-session", "idle", "role"),
+            (Access::SignedIn, Rule::All(vec![role("admin"), away()]), "network", "network", "network"),
         ] {
-            let here = || route("/", access.clone());
-            assert_eq!(verdict(here(), Standing::Anonymous, &own), nobody, "{access:?}");
-            assert_eq!(verdict(here(), Standing::Over(WhyOver::Idle), &own), over, "{access:?}");
-            assert_eq!(verdict(here(), Standing::Live(live(session())), &own), somebody, "{access:?}");
+            let there = || asking(rule.clone(), access);
+            assert_eq!(verdict(there(), Standing::Anonymous, &own), nobody, "{access:?} {rule}");
+            assert_eq!(verdict(there(), Standing::Over(WhyOver::Idle), &own), over, "{access:?} {rule}");
+            assert_eq!(
+                verdict(there(), Standing::Live(live(session())), &own),
+                somebody,
+                "{access:?} {rule}"
+            );
+        }
+    }
+
+    #[test]
+    fn r10_another_sign_in_is_offered_to_whoever_looks_and_has_not_just_come_from_one() {
+        let started = |seconds: u64| {
+            let started = Timestamp::from_unix_seconds(1000 - seconds);
+            Standing::Live(live(Session { started, ..session() }))
+        };
+        let page = || RequestFacts {
+            kind: RequestKind::Navigation,
+            to_document: true,
+            ..facts(Method::GET, FetchSite::SameOrigin)
+        };
+        let frame = RequestFacts { to_document: false, ..page() };
+        let again = |rule| {
+            let conditions = Conditions { rule, otherwise: Otherwise::SignInAgain };
+            Route { conditions, ..route("/", Access::SignedIn) }
+        };
+        let away = || Rule::Networks(vec!["192.0.2.0/24".parse().unwrap()]);
+        let there = || again(role("admin"));
+        assert_eq!(verdict(there(), started(20), &page()), "not-allowed");
+        assert_eq!(verdict(there(), started(19), &page()), "role", "just signed in: no loop");
+        assert_eq!(verdict(there(), started(20), &frame), "role", "nobody signs in within a frame");
+        assert_eq!(
+            verdict(there(), started(20), &facts(Method::GET, FetchSite::SameOrigin)),
+            "role",
+            "scripts"
+        );
+        assert_eq!(verdict(again(away()), started(20), &page()), "network", "nobody's account would help");
+        assert_eq!(verdict(again(role("editor")), started(20), &page()), "as a person");
+    }
+
+    #[test]
+    fn r12_a_sign_in_leads_back_to_what_a_page_load_may_find() {
+        let page = facts(Method::GET, FetchSite::SameOrigin);
+        let now = Timestamp::from_unix_seconds(1000);
+        let away = Rule::Networks(vec!["192.0.2.0/24".parse().unwrap()]);
+        for (rule, may) in [
+            (Rule::default(), true),
+            (role("admin"), true),
+            (Rule::methods(vec![Method::GET]), true),
+            (Rule::methods(vec![Method::POST]), false),
+            (Rule::Any(vec![Rule::methods(vec![Method::POST]), role("admin")]), true),
+            (away, false),
+        ] {
+            let words = rule.to_string();
+            assert_eq!(may_be_visited(&asking(rule, Access::SignedIn), &page, now), may, "{words}");
         }
     }
 
@@ -220,8 +342,11 @@ mod tests {
     fn r61_a_forged_request_is_refused_wherever_a_session_acts() {
         let forged = facts(Method::POST, FetchSite::CrossSite);
         let somebody = || Standing::Live(live(session()));
-        for access in [Access::Optional, Access::SignedIn, Access::Roles(vec!["editor".into()])] {
+        for access in [Access::Optional, Access::SignedIn] {
             assert_eq!(verdict(route("/", access), somebody(), &forged), "csrf");
+            for held in ["editor", "admin"] {
+                assert_eq!(verdict(asking(role(held), access), somebody(), &forged), "csrf");
+            }
         }
         assert_eq!(verdict(route("/", Access::Public), somebody(), &forged), "as nobody");
     }
@@ -243,10 +368,12 @@ mod tests {
         let somebody = || Standing::Live(live(session()));
         assert_eq!(verdict(at(Access::SignedIn, "corp"), somebody(), &own), "as a person");
         assert_eq!(verdict(at(Access::SignedIn, "other"), somebody(), &own), "other-provider");
-        assert_eq!(
-            verdict(at(Access::Roles(vec!["editor".into()]), "other"), somebody(), &own),
-            "other-provider"
-        );
+        for (access, expected) in [(Access::SignedIn, "other-provider"), (Access::Optional, "other-provider")]
+        {
+            // A role that another provider speaks of is none.
+            let asking = Route { providers: vec![of("other")], ..asking(role("editor"), access) };
+            assert_eq!(verdict(asking, somebody(), &own), expected);
+        }
         assert_eq!(verdict(at(Access::Optional, "other"), somebody(), &own), "as nobody");
     }
 

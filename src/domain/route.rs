@@ -1,9 +1,10 @@
 //! Routes: what lies where, and who may go there.
 //!
-//! I own: [`Route`], [`Access`], [`RouteTable`]. I may call: `claim`, `csrf`, `identity`, `origin`, `path`,
+//! I own: [`Route`], [`Access`], [`RouteTable`]. I may call: `access`, `claim`, `csrf`, `identity`, `origin`, `path`,
 //! `websocket`.
 //! I never open a connection: an upstream is an address here.
 
+use super::access::Conditions;
 use super::claim::ClaimPath;
 use super::csrf::CsrfMode;
 use super::identity::{Identity, ProviderId};
@@ -25,6 +26,8 @@ pub struct Route {
     pub prefix: CanonicalPath,
     /// Who may pass.
     pub access: Access,
+    /// What else has to hold.
+    pub conditions: Conditions,
     /// Whose people the route knows; empty for every provider's. Only with several providers does it matter: each
     /// could name the other's people.
     pub providers: Vec<ProviderId>,
@@ -53,8 +56,8 @@ pub struct RouteLimits {
     pub max_body: Option<u64>,
 }
 
-/// Who may pass a route: the key `access`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Whether a route wants to know its people: the key `access`, or `access.who`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Anybody; the session is not even looked at.
     Public,
@@ -62,8 +65,6 @@ pub enum Access {
     Optional,
     /// Whoever is signed in.
     SignedIn,
-    /// Whoever has at least one of these roles; never empty.
-    Roles(Vec<String>),
 }
 
 /// Which token a route hands to its upstream: the key `token`.
@@ -204,6 +205,7 @@ pub(crate) mod tests {
             origin: None,
             prefix: CanonicalPath::parse(prefix).unwrap(),
             access,
+            conditions: Conditions::default(),
             providers: vec![],
             upstreams: vec![UpstreamAddress::parse("http://127.0.0.1:1").unwrap()],
             identity_headers: vec![],

@@ -266,6 +266,7 @@ pub(crate) mod tests {
                 email: Some("alice@example.com".into()),
                 email_verified: true,
                 roles: vec!["editor".into()],
+                groups: vec!["staff".into()],
                 claims: Claims::new(),
             },
             provider: ProviderId::parse("corp").unwrap(),

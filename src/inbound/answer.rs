@@ -11,6 +11,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// Says no: what to tell the stranger, what to tell the log.
 pub struct Fault {
@@ -27,7 +28,9 @@ pub struct Fault {
     /// Seconds after which trying again makes sense.
     pub retry_after: Option<u32>,
     /// The methods that the address has (RFC 9110 section 15.5.6).
-    pub allow: Option<&'static str>,
+    pub allow: Option<Cow<'static, str>>,
+    /// The kind of what a route asks for and the person does not have, for programs.
+    pub missing: Option<&'static str>,
     /// For the log only.
     pub cause: String,
 }
@@ -58,6 +61,8 @@ struct Problem<'p> {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     login_url: Option<&'p str>,
     correlation_id: &'p str,
 }
@@ -80,6 +85,7 @@ impl Fault {
                     title: words.title,
                     status: self.status.as_u16(),
                     detail: (!is_challenge).then(|| words.detail()),
+                    missing: self.missing,
                     login_url,
                     correlation_id: &voice.request_id,
                 },
@@ -94,8 +100,8 @@ impl Fault {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(methods) = self.allow {
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+        if let Some(methods) = self.allow.and_then(|methods| HeaderValue::from_str(&methods).ok()) {
+            response.headers_mut().insert(header::ALLOW, methods);
         }
         noted(response, Note { route: route.to_owned(), outcome: self.code, cause: self.cause, user: None })
     }

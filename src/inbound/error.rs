@@ -7,8 +7,10 @@
 use super::answer::{Fault, Way};
 use super::facts::BadRequest;
 use super::pages::Kind;
+use super::sentry::Refusal;
 use super::tunnel::BadHandshake;
 use super::words::{self, Wording};
+use crate::domain::access::{Denial, Missing};
 use crate::domain::csrf::CsrfRefusal;
 use crate::domain::login::LoginRefusal;
 use crate::domain::policy::WhySignIn;
@@ -16,10 +18,12 @@ use crate::gateway::GatewayError;
 use crate::ports::ProviderError;
 use crate::upstream::UpstreamError;
 use actix_web::http::StatusCode;
+use std::borrow::Cow;
+use std::time::Duration;
 
 fn fault(status: StatusCode, code: &'static str, wording: &'static Wording) -> Fault {
     let (kind, way, cause) = (Kind::Error, Way::FrontPage, String::new());
-    Fault { status, code, wording, kind, way, retry_after: None, allow: None, cause }
+    Fault { status, code, wording, kind, way, retry_after: None, allow: None, missing: None, cause }
 }
 
 /// Something behind the door does not answer as it should; the same request may do later.
@@ -65,8 +69,8 @@ pub fn no_route() -> Fault {
 }
 
 /// A method that an endpoint does not have.
-pub fn method(allowed: &'static str) -> Fault {
-    Fault { allow: Some(allowed), ..fault(StatusCode::METHOD_NOT_ALLOWED, "method", words::METHOD) }
+pub fn method(allowed: impl Into<Cow<'static, str>>) -> Fault {
+    Fault { allow: Some(allowed.into()), ..fault(StatusCode::METHOD_NOT_ALLOWED, "method", words::METHOD) }
 }
 
 /// At the operators' door, without its token or with another one: one answer for both.
@@ -77,6 +81,24 @@ pub fn no_admin_token() -> Fault {
 /// At the operators' door, with parameters that do not say exactly which sessions are meant.
 pub fn bad_admin_request() -> Fault {
     fault(StatusCode::BAD_REQUEST, "bad-admin-request", words::BAD_ADMIN_REQUEST)
+}
+
+/// Too many sign-ins from one address.
+pub fn too_often(wait: Duration) -> Fault {
+    let fault = fault(StatusCode::TOO_MANY_REQUESTS, "too-many-sign-ins", words::TOO_OFTEN);
+    let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
+    Fault { way: Way::Retry, retry_after: Some(seconds), ..fault }
+}
+
+/// A request body that the sentry cut off.
+pub fn broken_body(refusal: Refusal) -> Fault {
+    let cause = refusal.code().to_owned();
+    match refusal {
+        Refusal::BodyTimeout => {
+            Fault { cause, ..fault(StatusCode::REQUEST_TIMEOUT, "client-stalled", words::STALLED) }
+        }
+        _ => Fault { cause, ..fault(StatusCode::BAD_REQUEST, "bad-framing", words::BAD_REQUEST) },
+    }
 }
 
 /// `GET login` by a script.
@@ -95,9 +117,29 @@ pub fn sign_in_required(why: WhySignIn) -> Fault {
     Fault { cause: why.code().to_owned(), ..fault }
 }
 
-/// The person may not go there.
-pub fn missing_role() -> Fault {
-    Fault { kind: Kind::Forbidden, ..fault(StatusCode::FORBIDDEN, "forbidden", words::FORBIDDEN) }
+/// Something is missing that the route asks for: its kind is told, never what would have done.
+pub fn not_allowed(denial: &Denial) -> Fault {
+    let forbidden = |wording| {
+        let fault = fault(StatusCode::FORBIDDEN, "forbidden", wording);
+        let missing = Some(denial.missing.code());
+        Fault { kind: Kind::Forbidden, missing, cause: denial.missing.code().to_owned(), ..fault }
+    };
+    let refused = match &denial.missing {
+        Missing::Network => forbidden(words::FORBIDDEN_NETWORK),
+        Missing::Role => forbidden(words::FORBIDDEN_ROLE),
+        Missing::Group => forbidden(words::FORBIDDEN_GROUP),
+        Missing::Claim => forbidden(words::FORBIDDEN_CLAIM),
+        Missing::EmailDomain => forbidden(words::FORBIDDEN_EMAIL),
+        Missing::Rule => forbidden(words::FORBIDDEN),
+        Missing::Method(allowed) => {
+            let allowed: Vec<&str> = allowed.iter().map(http::Method::as_str).collect();
+            method(allowed.join(", "))
+        }
+    };
+    match denial.failed {
+        Some(why) => Fault { cause: format!("{}: {why}", denial.missing.code()), ..refused },
+        None => refused,
+    }
 }
 
 /// A WebSocket handshake on a route that lets none through (R78).

@@ -61,6 +61,27 @@ pub async fn access_line(
     Ok(response.map_body(|_, body| BoxBody::new(Counted { body, _open: open })))
 }
 
+/// The line of a request that no layer ever saw, and its id. `method` and `cause` are words of ours.
+pub fn turned_away(
+    ledger: &Arc<dyn Ledger>,
+    method: &'static str,
+    status: u16,
+    cause: &'static str,
+    began: Instant,
+) -> Arc<str> {
+    let request_id = fresh_id();
+    drop(Line {
+        began,
+        request_id: Arc::clone(&request_id),
+        method: Method::from_bytes(method.as_bytes()).unwrap_or_default(),
+        status: Some(status),
+        note: Note { route: "sentry".to_owned(), outcome: "refused", cause: cause.to_owned(), user: None },
+        ledger: Some(Arc::clone(ledger)),
+        open: None,
+    });
+    request_id
+}
+
 /// Keeps a request in the count of open ones until it is dropped.
 struct Open(Arc<dyn Ledger>);
 
@@ -146,8 +167,10 @@ fn request_id(request: &ServiceRequest, desk: Option<&Desk>) -> Arc<str> {
     let given = facts::one(request.headers(), "x-request-id").filter(harmless).filter(|_| trusted);
     match given {
         Some(id) => Arc::from(id),
-        None => {
-            keyring::new_text::<12>().map_or_else(|_| Arc::from("unavailable"), |id| Arc::from(id.as_str()))
-        }
+        None => fresh_id(),
     }
+}
+
+fn fresh_id() -> Arc<str> {
+    keyring::new_text::<12>().map_or_else(|_| Arc::from("unavailable"), |id| Arc::from(id.as_str()))
 }

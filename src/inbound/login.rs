@@ -8,13 +8,14 @@ use super::visit::{Note, Visit};
 use super::{Desk, envelope, error};
 use crate::domain::identity::ProviderId;
 use crate::domain::login::{CallbackParams, LoginRefusal, Requested};
-use crate::domain::request::{FetchSite, RequestKind};
+use crate::domain::request::{FetchSite, RequestFacts, RequestKind};
 use crate::domain::return_to::ReturnTo;
 use crate::domain::session::Ticket;
 use crate::gateway::login::{Callback, Held, LoginBegun, LoginEnd, LoginWish};
 use actix_session::Session;
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
+use http::Method;
 use std::borrow::Cow;
 use std::sync::Arc;
 use url::form_urlencoded;
@@ -39,11 +40,23 @@ pub async fn begin(ticket: Option<Ticket>, visit: &Visit, desk: &Desk) -> HttpRe
     if foreign && ticket.is_some() {
         wish = LoginWish { provider: None, prompt: None, login_hint: None, ..wish };
     }
+    wish.return_to = within_reach(wish.return_to, visit, desk);
     let held = Held { binding: visit.binding.clone(), ticket };
     match desk.gateway.begin_login(wish, &held).await {
         Ok(begun) => to_provider(begun, "begun", desk),
         Err(error) => fault(error::gateway(&error)),
     }
+}
+
+/// A target that no page load of this client may find, whoever signs in, is as good as none (R12).
+fn within_reach(return_to: ReturnTo, visit: &Visit, desk: &Desk) -> ReturnTo {
+    let page = RequestFacts {
+        method: Method::GET,
+        path: return_to.path().clone(),
+        query: None,
+        ..visit.facts.clone()
+    };
+    if desk.gateway.may_be_visited(&page) { return_to } else { ReturnTo::root() }
 }
 
 /// Reads the wish; `None` when a parameter occurs twice or is not what it should be.

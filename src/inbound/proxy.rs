@@ -8,7 +8,8 @@ use super::answer::{Fault, Way, noted, redirect};
 use super::tunnel::{self, Handshake, Opened, read_handshake};
 use super::visit::{Note, Visit};
 use super::watched::{Watched, watch};
-use super::{Desk, error, facts, unread};
+use super::{Desk, error, facts, sentry, unread};
+use crate::domain::access::Denial;
 use crate::domain::policy::{Permit, Refusal, WhySignIn};
 use crate::domain::return_to::ReturnTo;
 use crate::domain::route::Route;
@@ -16,10 +17,10 @@ use crate::domain::session::{Session, Ticket, WhyOver};
 use crate::gateway::Outcome;
 use crate::gateway::live::Vigil;
 use crate::ports::Entry;
-use crate::upstream::Upstreams;
 use crate::upstream::body::{BodySender, UpstreamBody};
 use crate::upstream::headers::{ForwardedFacts, PeerTrust, UpstreamHead};
 use crate::upstream::reply::UpstreamReply;
+use crate::upstream::{UpstreamError, Upstreams};
 use actix_web::body::BodySize;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, StatusCode, Version};
@@ -71,7 +72,9 @@ pub async fn forward(
         Outcome::Challenge(why) => challenge(why, route, visit, desk),
         Outcome::Preflight => preflight(route),
         Outcome::Refused(Refusal::Csrf(refusal)) => refused(error::csrf(&refusal)),
-        Outcome::Refused(Refusal::MissingRole) => refused(forbidden(verdict.session.as_deref(), desk)),
+        Outcome::Refused(Refusal::NotAllowed(denial)) => {
+            refused(not_allowed(&denial, verdict.session.as_deref(), desk))
+        }
         Outcome::Refused(Refusal::NoWebSockets) => refused(error::no_websockets()),
         Outcome::Refused(Refusal::TokensExpireAtOnce) => refused(error::tokens_expire_at_once()),
         Outcome::NoRoute => refused(error::no_route()),
@@ -80,10 +83,10 @@ pub async fn forward(
     signed(response, verdict.session.as_deref(), desk)
 }
 
-/// Says which account is not enough, and how to take another one.
-fn forbidden(session: Option<&Session>, desk: &Desk) -> Fault {
-    let fault = error::missing_role();
-    let Some(session) = session else { return fault };
+/// Where another account could help, says which one is not enough, and how to take another.
+fn not_allowed(denial: &Denial, session: Option<&Session>, desk: &Desk) -> Fault {
+    let fault = error::not_allowed(denial);
+    let Some(session) = session.filter(|_| denial.missing.is_personal()) else { return fault };
     let identity = &session.identity;
     // Two accounts of one person often have one name.
     let account = identity.email.as_ref().unwrap_or(&identity.user_id);
@@ -115,6 +118,10 @@ fn to_login(return_to: &ReturnTo, why: WhySignIn, route: Option<&Route>, desk: &
     query.append_pair("return_to", &return_to.to_location());
     if let Some(provider) = route.and_then(|route| route.providers.first()) {
         query.append_pair("provider", provider.as_str());
+    }
+    if why == WhySignIn::NotAllowed {
+        // The same account once more would be of no use, unless it was given something meanwhile.
+        query.append_pair("prompt", "select_account");
     }
     let query = query.finish();
     let route = route.map_or("none", |route| route.name.as_str());
@@ -164,7 +171,11 @@ impl Call<'_> {
                 let response = respond(reply, request.version(), vigil, desk);
                 noted(response, Note { route, outcome: "forwarded", ..Note::default() })
             }
-            Ok(Err(error)) => error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None),
+            Ok(Err(error)) => {
+                let cut = sentry::fault(request).filter(|_| matches!(error, UpstreamError::ClientAborted));
+                let fault = cut.map_or_else(|| error::upstream(&error), error::broken_body);
+                fault.respond(&desk.pages, &visit.voice, &route, None)
+            }
         };
         unread::hold(response, being_answered)
     }

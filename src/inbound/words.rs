@@ -71,6 +71,10 @@ const LATER: &str = "Please try again in a moment. If it goes on, tell the peopl
 const SPAETER: &str =
     "Bitte versuche es gleich noch einmal. Wenn es so bleibt, sag den Betreibern dieses Dienstes Bescheid.";
 
+const OTHER_ACCOUNT_EN: &str =
+    "If you have another account, sign out and use that one. Otherwise ask the people who run this service.";
+const OTHER_ACCOUNT_DE: &str = "Wenn du noch ein anderes Konto hast, melde dich ab und nimm jenes. Sonst frag die Betreiber dieses Dienstes.";
+
 labels! {
     /// Leads to `/`.
     FRONT_PAGE en "Go to the front page"; de "Zur Startseite";
@@ -123,6 +127,12 @@ pages! {
     NO_PEER
         en "Bad request", "It is not known where this request came from.", LATER;
         de "Ungültige Anfrage", "Es ist nicht bekannt, woher diese Anfrage kam.", SPAETER;
+    /// Too many sign-ins.
+    TOO_OFTEN
+        en "Too many sign-ins", "There were too many sign-ins from your network in a short time.",
+            "Please wait a moment and try again.";
+        de "Zu viele Anmeldungen", "Aus deinem Netz kamen in kurzer Zeit zu viele Anmeldungen.",
+            "Bitte warte einen Moment und versuche es noch einmal.";
     /// Nothing there.
     NOT_FOUND
         en "Not found", "There is nothing at this address.", "";
@@ -154,12 +164,34 @@ pages! {
             "Name the sessions by exactly one of `user=…`, `handle=…` and `all=true`; a list also takes none of them, and `limit=1…1000` and `cursor=…`.", "";
         de "Unklar, welche Sitzungen gemeint sind",
             "Nenne die Sitzungen durch genau eines von `user=…`, `handle=…` und `all=true`; eine Liste geht auch ohne, und mit `limit=1…1000` und `cursor=…`.", "";
-    /// No role.
+    /// Some rule, of which no more can be said.
     FORBIDDEN
         en "Not allowed", "You are signed in, but your account is not allowed to open this page.",
-            "If you have another account, sign out and use that one. Otherwise ask the people who run this service.";
+            OTHER_ACCOUNT_EN;
         de "Kein Zugang", "Du bist angemeldet, aber dein Konto darf diese Seite nicht öffnen.",
-            "Wenn du noch ein anderes Konto hast, melde dich ab und nimm jenes. Sonst frag die Betreiber dieses Dienstes.";
+            OTHER_ACCOUNT_DE;
+    /// No role.
+    FORBIDDEN_ROLE
+        en "Not allowed", "You are signed in, but your account does not have a role that this page asks for.", OTHER_ACCOUNT_EN;
+        de "Kein Zugang", "Du bist angemeldet, aber deinem Konto fehlt eine Rolle, die diese Seite verlangt.", OTHER_ACCOUNT_DE;
+    /// No group.
+    FORBIDDEN_GROUP
+        en "Not allowed", "You are signed in, but your account is not in a group that this page is open to.", OTHER_ACCOUNT_EN;
+        de "Kein Zugang", "Du bist angemeldet, aber dein Konto gehört zu keiner Gruppe, der diese Seite offensteht.", OTHER_ACCOUNT_DE;
+    /// No claim.
+    FORBIDDEN_CLAIM
+        en "Not allowed", "You are signed in, but something that this page asks for is missing from your account's details.", OTHER_ACCOUNT_EN;
+        de "Kein Zugang", "Du bist angemeldet, aber in den Angaben zu deinem Konto fehlt etwas, das diese Seite verlangt.", OTHER_ACCOUNT_DE;
+    /// No address.
+    FORBIDDEN_EMAIL
+        en "Not allowed", "You are signed in, but your account has no verified e-mail address at an organisation that this page is open to.", OTHER_ACCOUNT_EN;
+        de "Kein Zugang", "Du bist angemeldet, aber dein Konto hat keine bestätigte E-Mail-Adresse bei einer Organisation, der diese Seite offensteht.", OTHER_ACCOUNT_DE;
+    /// No network; whoever signs in.
+    FORBIDDEN_NETWORK
+        en "Not allowed", "This page cannot be opened from the network that you are in.",
+            "If you are away, try again from your organisation's own network. Otherwise ask the people who run this service.";
+        de "Kein Zugang", "Aus dem Netz, in dem du bist, lässt sich diese Seite nicht öffnen.",
+            "Wenn du unterwegs bist, versuche es aus dem Netz deiner Organisation. Sonst frag die Betreiber dieses Dienstes.";
     /// Tokens that are of no use.
     TOKENS_EXPIRE_AT_ONCE
         en "The identity provider's tokens have expired already",

@@ -111,8 +111,10 @@ fn rule() -> IdentityRule {
         name: path("name"),
         email: path("email"),
         roles: vec![path("groups")],
+        groups: vec![path("groups")],
         shown: Vec::new(),
         read_by_headers: Vec::new(),
+        read_by_rules: Vec::new(),
     }
 }
 

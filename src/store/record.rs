@@ -47,6 +47,8 @@ struct Private<'a> {
     email_verified: bool,
     #[serde(rename = "r")]
     roles: Vec<Cow<'a, str>>,
+    #[serde(rename = "g", default, skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<Cow<'a, str>>,
     #[serde(rename = "c")]
     claims: BTreeMap<Cow<'a, str>, Value>,
     #[serde(rename = "p", borrow)]
@@ -124,6 +126,7 @@ pub fn encode_private(session: &Session) -> Result<Zeroizing<Vec<u8>>, StoreErro
         email: identity.email.as_deref().map(Cow::from),
         email_verified: identity.email_verified,
         roles: identity.roles.iter().map(Cow::from).collect(),
+        groups: identity.groups.iter().map(Cow::from).collect(),
         claims,
         provider: session.provider.as_str().into(),
         started: session.started.unix_millis(),
@@ -184,6 +187,7 @@ pub fn decode(private: &[u8], operator: &[u8]) -> Result<Session, StoreError> {
             email: private.email.map(Cow::into_owned),
             email_verified: private.email_verified,
             roles: private.roles.into_iter().map(Cow::into_owned).collect(),
+            groups: private.groups.into_iter().map(Cow::into_owned).collect(),
             claims,
         },
         provider: ProviderId::parse(&private.provider).ok_or(NOT_OURS)?,

@@ -18,6 +18,7 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     open: Gauge,
+    cut: Family<EndingLabels, Counter>,
     logins: Family<LoginLabels, Counter>,
     ended: Family<EndingLabels, Counter>,
     checks: Histogram,
@@ -61,6 +62,7 @@ impl Metrics {
             registry: Registry::with_prefix("keycard"),
             requests: Family::default(),
             open: Gauge::default(),
+            cut: Family::default(),
             logins: Family::default(),
             ended: Family::default(),
             checks: short_times(),
@@ -87,6 +89,8 @@ impl Metrics {
             "Requests that are not answered to the end yet",
             self.open.clone(),
         );
+        let text = "Connections that were not let in or not waited for any longer, by reason";
+        registry.register("connections_cut", text, self.cut.clone());
         registry.register("logins", "Steps of logins by provider and result", self.logins.clone());
         registry.register("sessions_ended", "Sessions that have ended, by reason", self.ended.clone());
         let (checks, upstream, store) = (self.checks.clone(), self.upstream.clone(), self.store.clone());
@@ -123,6 +127,9 @@ impl Ledger for Metrics {
                     status_class: status.map_or("none", status_class),
                 };
                 self.requests.get_or_create(&labels).inc();
+            }
+            Entry::Cut(reason) => {
+                self.cut.get_or_create(&EndingLabels { reason }).inc();
             }
             Entry::Login { provider, result } => {
                 let labels = LoginLabels { provider: provider.to_owned(), result };
@@ -194,6 +201,7 @@ mod tests {
             Entry::Request { route: "/wiki/", outcome: "forwarded", status: Some(204) },
             Entry::Login { provider: "corp", result: "signed-in" },
             Entry::Ended("by-user"),
+            Entry::Cut("write-stall"),
             Entry::Checked(took),
             Entry::Upstream { route: "/wiki/", took },
             Entry::Store { command: "load", took, answered: false },
@@ -207,6 +215,7 @@ mod tests {
             "keycard_requests_total{route=\"/wiki/\",outcome=\"forwarded\",status_class=\"2xx\"} 1",
             "keycard_logins_total{provider=\"corp\",result=\"signed-in\"} 1",
             "keycard_sessions_ended_total{reason=\"by-user\"} 1",
+            "keycard_connections_cut_total{reason=\"write-stall\"} 1",
             "keycard_session_check_seconds_count 1",
             "keycard_upstream_seconds_bucket{le=\"0.005\",route=\"/wiki/\"} 1",
             "keycard_store_seconds_count{command=\"load\"} 1",

@@ -155,7 +155,7 @@ fn r60_r43_refusals_line_by_line() {
         (
             "GET",
             alice.fetch("GET", "/admin/hidden-path?hidden-query", &[], b""),
-            expect("/admin/", 403, "forbidden").with_user(),
+            expect("/admin/", 403, "forbidden").with_cause().with_user(),
         ),
         (
             "POST",

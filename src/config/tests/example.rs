@@ -55,8 +55,21 @@ fn the_example_has_every_key_and_no_other() {
     for (name, keys) in sections {
         assert!(keys.iter().copied().eq(keys_of(name)), "[{name}] {keys:?}");
     }
-    for (name, keys) in KEYS.iter().filter(|(name, _)| matches!(*name, "secret" | "access")) {
-        assert!(keys.iter().all(|key| EXAMPLE.contains(&format!("{{ {} = ", key.name))), "{name}");
+    for (name, keys) in KEYS.iter().filter(|(name, _)| matches!(*name, "secret" | "access" | "rule")) {
+        let shown =
+            |key: &str| ["{ ", ", "].iter().any(|before| EXAMPLE.contains(&format!("{before}{key} = ")));
+        assert!(keys.iter().all(|key| shown(key.name)), "{name}");
+    }
+}
+
+#[test]
+fn every_table_of_access_in_the_example_is_accepted() {
+    let tables = EXAMPLE.lines().filter_map(|line| line.strip_prefix("#   { "));
+    let tables: Vec<&str> = tables.filter_map(|line| line.split("   ").next()).collect();
+    assert!(tables.len() > 8, "{tables:?}");
+    for table in tables {
+        let end = table.rfind('}').unwrap();
+        accepted(&[("route", &format!("access = {{ {}", &table[..=end]))]);
     }
 }
 
@@ -76,7 +89,7 @@ fn the_example_explains_each_key_in_the_words_of_the_table() {
             comments.join(" ") == about
         })
     };
-    for (table, keys) in KEYS.iter().filter(|(name, _)| !matches!(*name, "secret" | "access")) {
+    for (table, keys) in KEYS.iter().filter(|(name, _)| !matches!(*name, "secret" | "access" | "rule")) {
         for key in *keys {
             let line = match (*table, &key.presence) {
                 ("", _) if ["provider", "route"].contains(&key.name) => format!("[[{}]]", key.name),
@@ -118,6 +131,7 @@ fn fingerprint(settings: &Settings) -> String {
     let mut text = format!("{:?} {} {:?}", server.listen, server.prefix.as_str(), server.trusted_proxies);
     let times = (server.header_timeout, server.keep_alive, server.drain_timeout);
     write!(text, "{} {:?} {times:?} {:?}", server.dev, server.workers, session.limits).unwrap();
+    write!(text, "{:?}", server.limits).unwrap();
     match &session.store {
         StoreSettings::Embedded(embedded) => write!(text, "{:?} {}", embedded.path, embedded.dev).unwrap(),
         StoreSettings::Redis(redis) => {
@@ -146,7 +160,7 @@ fn the_description_has_every_bound_and_no_secret() {
         "https://apps.example.com",
         "rediss://redis:6379 under keycard:, sealed with 1 key",
         "apps.example.com/wiki/",
-        "one of: a",
+        "signed-in, role a",
         "30m    at the latest 31m30s, never early",
         "use of a session is noted every",
         "500ms",
@@ -158,6 +172,9 @@ fn the_description_has_every_bound_and_no_secret() {
         "5 requests",
         "a login takes at most",
         "its clock may differ by 30s",
+        "4096, of which 512 from one address",
+        "32KiB in 96 lines, its path 8KiB",
+        "300 within 1m, from one address",
         "/api/: csrf = \"off\"",
         "/api/: access tokens go in clear to http://api",
     ] {

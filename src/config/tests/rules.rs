@@ -359,7 +359,7 @@ fn r82_access_has_no_default_and_no_empty_list() {
         ("'signed_in'", "", "must be one of"),
         ("{ roles = [] }", ".roles", "is empty"),
         ("{ roles = [''] }", ".roles[0]", "is empty"),
-        ("{}", ".roles", "is missing"),
+        ("{}", "", "asks for nothing"),
         ("{ roles = ['a'], users = ['b'] }", ".users", "unknown key"),
         ("true", "", "must be a string"),
     ] {

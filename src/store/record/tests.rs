@@ -60,6 +60,7 @@ fn sessions() -> impl Strategy<Value = Generated> {
     let who = (text(), "[ -~]{1,255}", text(), maybe(), maybe(), any::<bool>());
     let more = (
         prop::collection::vec(text(), 0..4),
+        prop::collection::vec(text(), 0..4),
         prop::collection::btree_map(text(), claim(), 0..4),
         "[a-z0-9_-]{1,32}",
     );
@@ -76,9 +77,10 @@ fn sessions() -> impl Strategy<Value = Generated> {
                 email: who.4,
                 email_verified: who.5,
                 roles: more.0,
-                claims: more.1,
+                groups: more.1,
+                claims: more.2,
             },
-            provider: ProviderId::parse(&more.2).unwrap(),
+            provider: ProviderId::parse(&more.3).unwrap(),
             started: times.0,
             ends: times.1,
             authenticated: times.2,

@@ -5,7 +5,7 @@
 
 use super::evidence;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// How long a test waits for bytes that never come.
@@ -65,6 +65,18 @@ impl Connection {
     /// A connection to somebody else, whose answers are not evidence.
     pub fn to_stranger(address: SocketAddr) -> Self {
         Self::connect(address, false)
+    }
+
+    /// A connection from one of the addresses of this machine, as from another client.
+    pub fn from(source: Ipv4Addr, address: SocketAddr) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let stream = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind((source, 0).into()).unwrap();
+            socket.connect(address).await.unwrap().into_std().unwrap()
+        });
+        stream.set_nonblocking(false).unwrap();
+        Self::over(stream, true)
     }
 
     /// A connection to a gateway, unless it lets nobody in.
