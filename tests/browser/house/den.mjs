@@ -70,7 +70,7 @@ async function openWiki(house, den) {
   ['attic', 'cache', 'index', 'locks', 'log', 'media', 'media_attic', 'media_meta', 'meta', 'pages', 'tmp']
     .forEach((name) => ownRoom(join(home, 'data'), name));
   const conf = room(den, 'wiki/conf');
-  ['plugins.php', 'plugins.required.php'].forEach((file) => copyFileSync(`/etc/dokuwiki/${file}`, join(conf, file)));
+  ['plugins.php', 'plugins.required.php', 'plugins.local.php'].forEach((file) => copyFileSync(`/etc/dokuwiki/${file}`, join(conf, file)));
   // Debian's nginx tells PHP the host without its port, so DokuWiki has to know where it lives.
   // `authplain` is DokuWiki's default; it takes name and password from `Authorization`, "for SSO" as its source says.
   writeFileSync(join(conf, 'local.php'), `<?php
@@ -89,15 +89,10 @@ $conf['license'] = '0';
     `bob:${hash}:Bob Baker:bob@people.test:user`, ''].join('\n'));
   // Debian's own preload.php reads DOKU_CONF where it is set: how several wikis share one installation.
   writeFileSync(join(home, 'prepend.php'), `<?php define('DOKU_CONF', '${conf}/');\n`);
-  writeFileSync(join(home, 'php.ini'), `
-auto_prepend_file = ${home}/prepend.php
-session.save_path = ${home}/sessions
-upload_tmp_dir = ${home}/uploads
-cgi.fix_pathinfo = 0
-`);
   writeFileSync(join(home, 'nginx.conf'), nginx(home, port));
-  const php = run(house, den, 'PHP', 'php-cgi', ['-b', `127.0.0.1:${port.php}`, '-c', join(home, 'php.ini')],
-    { PHP_FCGI_CHILDREN: '4' });
+  const php = run(house, den, 'PHP', 'php-cgi', ['-b', `127.0.0.1:${port.php}`,
+    '-d', `auto_prepend_file=${home}/prepend.php`, '-d', `session.save_path=${home}/sessions`,
+    '-d', `upload_tmp_dir=${home}/uploads`], { PHP_FCGI_CHILDREN: '4' });
   const web = run(house, den, 'nginx', '/usr/sbin/nginx', ['-e', 'stderr', '-p', home, '-c', join(home, 'nginx.conf')]);
   await php.ready(() => listens(port.php));
   await web.ready(async () => await status(`http://127.0.0.1:${port.wiki}/dokuwiki/doku.php`) < 500);
