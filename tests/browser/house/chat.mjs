@@ -11,7 +11,8 @@ import { Server } from 'socket.io';
 
 const page = `<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Chat</title>
 <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
-<style>body{font:1rem sans-serif;max-width:40rem;margin:2rem auto;padding:0 1rem}dt{font-weight:bold}</style>
+<style>body{font:1rem sans-serif;max-width:40rem;margin:2rem auto;padding:0 1rem}dt{font-weight:bold}
+li{overflow:hidden;white-space:nowrap;text-overflow:ellipsis}</style>
 <h1>Chat</h1>
 <dl><dt>You are<dd id="me"><dt>Connection<dd id="state">none<dt>Extensions<dd id="extensions"><dt>Closed with<dd id="closed">
 <dt>Came back<dd id="again"><dt>Ticker<dd id="ticker">none</dl>

@@ -45,8 +45,9 @@ logout_paths = ["/dokuwiki/doku.php?do=logout"]
 path = "/radicale/"
 upstream = "http://127.0.0.1:${port.calendar}"
 access = "signed-in"
-identity_headers = { X-Remote-User = "user_id", X-Script-Name = "/radicale" }
+identity_headers = { X-Remote-User = "user_id" }
 strip_prefix = true
+forwarded = ["x-forwarded", "x-script-name"]
 
 [[route]]
 path = "/chat/"
@@ -111,7 +112,7 @@ http {
     listen 127.0.0.1:${port.wiki};
     root /usr/share;
     location / { return 404; }
-    location /dokuwiki/ { index doku.php; }
+    location /dokuwiki/ { index doku.php index.html; }
     location ~ ^/dokuwiki/(bin|conf|data|inc|vendor)/ { return 404; }
     location ~ ^/dokuwiki/.*\\.php$ {
       include /etc/nginx/fastcgi_params;
@@ -135,22 +136,23 @@ filesystem_folder = ${home}/collections
 [logging]
 level = info
 `);
-  // Without a control socket, and its heartbeat in memory: gunicorn writes nothing here.
+  // Its heartbeat is in memory: gunicorn writes no file.
   const app = run(house, den, 'Radicale', 'gunicorn', ['--bind', `127.0.0.1:${den.port.calendar}`, '--workers', '2',
     '--threads', '4', '--worker-tmp-dir', '/dev/shm', 'radicale:application'], { RADICALE_CONFIG: join(home, 'config') });
   await app.ready(async () => await status(`http://127.0.0.1:${den.port.calendar}/.web/`) === 200);
 }
 
 async function openChat(house, den) {
-  const app = run(house, den, 'the chat', process.execPath, [join(HERE, 'chat.mjs'), den.port.chat], {}, { uid: undefined });
+  // As ourselves: nobody else may be able to read its packages, which lie in our tree.
+  const app = run(house, den, 'the chat', process.execPath, [join(HERE, 'chat.mjs'), den.port.chat], {}, {});
   house.chat = app;
   await app.ready(async () => await status(`http://127.0.0.1:${den.port.chat}/chat/`) === 200);
 }
 
-/** A process without rights, in the den, with nothing of our environment but the path. */
-function run(house, den, name, command, args, env = {}, options = {}) {
+/** A process at home in the den, as somebody without rights. */
+function run(house, den, name, command, args, env = {}, user = NOBODY) {
   const child = start(house, name, command, args, { HOME: den.folder, TMPDIR: den.folder, ...env },
-    { cwd: den.folder, ...NOBODY, ...options });
+    { cwd: den.folder, ...user });
   (house.apps ??= []).push(child);
   return child;
 }
