@@ -43,7 +43,7 @@ use crate::domain::identity::{IdentityRule, Issuer, ProviderId};
 use crate::domain::login::Requested;
 use crate::domain::origin::Origins;
 use crate::domain::path::CanonicalPath;
-use crate::domain::route::{IdentitySource, RouteTable};
+use crate::domain::route::RouteTable;
 use crate::domain::secret::ClientSecret;
 use crate::domain::session::Limits;
 use crate::keyring::MasterKey;
@@ -343,9 +343,11 @@ fn resolve(mut file: Section<'_>) -> Result<Settings, Reported> {
             "leave out `identity.email`, or ask for something else than email_domains",
         ));
     }
+    let keeps_all = routes.iter().any(|route| route.legacy.claim_headers);
     let identity = IdentityRule {
         read_by_headers: claims_in_headers(&routes),
         read_by_rules: claims_in_rules(&routes),
+        keeps_all,
         ..identity
     };
     Ok(Settings {
@@ -362,10 +364,13 @@ fn resolve(mut file: Section<'_>) -> Result<Settings, Reported> {
 
 fn claims_in_headers(routes: &RouteTable) -> Vec<ClaimPath> {
     let mut paths: Vec<ClaimPath> = Vec::new();
-    for header in routes.iter().flat_map(|route| &route.identity_headers) {
-        match &header.source {
-            IdentitySource::Claim(path) if !paths.contains(path) => paths.push(path.clone()),
-            _ => {}
+    for route in routes.iter() {
+        let user = route.legacy.basic_auth.as_ref().map(|auth| auth.user.claims()).unwrap_or_default();
+        let named = route.identity_headers.iter().flat_map(|header| header.source.claims());
+        for path in named.chain(user) {
+            if !paths.contains(path) {
+                paths.push(path.clone());
+            }
         }
     }
     paths

@@ -11,6 +11,8 @@ pub mod csrf;
 pub mod door;
 pub mod ending;
 pub mod identity;
+pub mod identity_header;
+pub mod legacy;
 pub mod login;
 pub mod logout;
 pub mod origin;

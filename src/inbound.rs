@@ -12,7 +12,10 @@
 
 pub mod admin;
 mod answer;
+mod app_cookie;
+mod app_logout;
 mod backchannel;
+mod call;
 mod colour;
 mod cookie;
 mod envelope;
@@ -154,7 +157,7 @@ fn read_visit(
     let turned_away = |fault: Fault| Box::new(TurnedAway { fault, removal: None });
     let peer = request.peer_addr().map(|address| address.ip());
     let peer = peer.ok_or_else(|| turned_away(error::no_peer()))?;
-    let facts = facts::read(request.head(), peer, &desk.origins, &desk.trusted_proxies)
+    let facts = facts::read(request.head(), peer, &desk.origins, &desk.trusted_proxies, &desk.gateway.routes)
         .map_err(|bad| turned_away(error::bad_request(&bad)))?;
     let raw = request.headers().get_all(header::COOKIE).map(header::HeaderValue::as_bytes);
     let cookies = cookie::read(raw, &desk.cookies).map_err(|planted| TurnedAway {
@@ -257,7 +260,7 @@ async fn dispatch(
     let ticket = envelope::ticket(&session);
     let (get, post) = (visit.facts.method == Method::GET, visit.facts.method == Method::POST);
     let Some(endpoint) = endpoint(&desk, &visit) else {
-        return proxy::forward(&request, ticket, body, &visit, &desk, &upstreams).await;
+        return proxy::forward(&request, &session, body, &visit, &desk, &upstreams).await;
     };
     if let Err(wait) = throttle(&endpoint, &visit, &desk) {
         let response = error::too_often(wait).respond(&desk.pages, &visit.voice, endpoint.name(), None);

@@ -2,25 +2,29 @@
 //!
 //! I own: [`Upstreams`], [`UpstreamError`] and everything that speaks HTTP to an upstream; hyper stays in here. I may
 //! call: `domain`. I never call anybody without a [`Permit`], and nobody whom the permit's route does not name: method,
-//! path and query come from the permit too, so that what was judged is what is sent (R70). [`reach`] opens a connection
+//! path and query come from the permit too, so that what was judged is what is sent (R70), or what the route makes of it. [`reach`] opens a connection
 //! for `keycard check`, and sends no request on it.
 
 pub mod body;
 mod client;
+mod forwarded;
 pub mod headers;
+mod identity;
 pub mod reach;
 pub mod reply;
+mod rewrite;
 pub mod rules;
 pub mod tunnel;
 
+use crate::domain::legacy::HostPolicy;
 use crate::domain::policy::Permit;
-use crate::domain::route::{Route, RouteLimits};
+use crate::domain::route::{Route, RouteLimits, UpstreamAddress};
 use crate::upstream::body::{Stage, Upload, UploadError, UpstreamBody};
 use crate::upstream::client::HttpClient;
 use crate::upstream::headers::UpstreamHead;
 use crate::upstream::reply::{Framing, ReplyBody, UpstreamReply};
 use crate::upstream::rules::HeaderRules;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, header};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::capture_connection;
 use rustls::ClientConfig;
@@ -124,10 +128,9 @@ impl Upstreams {
         let attempts = if again { route.upstreams.len() } else { 1 };
         for address in route.upstreams.iter().cycle().skip(self.turn(route)).take(attempts) {
             let mut request = Request::new(body.take().unwrap_or_else(UpstreamBody::empty));
-            *request.uri_mut() = client::target(facts, address)?;
-            request.method_mut().clone_from(&facts.method);
             *request.headers_mut() =
                 if attempts == 1 { std::mem::take(&mut headers) } else { headers.clone() };
+            aim(&mut request, &permit, address)?;
             match self.call(request, &route.limits, &mut upload).await {
                 Ok((response, framing)) => return Ok(self.reply(response, framing, &permit, upload)),
                 Err(UpstreamError::Unreachable(why)) => last = UpstreamError::Unreachable(why),
@@ -183,6 +186,21 @@ impl Upstreams {
         let body = ReplyBody::new(incoming, framing, permit.route().limits.stall_timeout, upload);
         UpstreamReply { status: head.status, headers, body }
     }
+}
+
+/// What a request, whose headers are there already, says at this address: method, target, and the name it goes by.
+fn aim(
+    request: &mut Request<UpstreamBody>,
+    permit: &Permit,
+    address: &UpstreamAddress,
+) -> Result<(), UpstreamError> {
+    let (route, facts) = (permit.route(), permit.facts());
+    *request.uri_mut() = client::target(route, facts, address)?;
+    request.method_mut().clone_from(&facts.method);
+    if route.legacy.host == HostPolicy::Upstream {
+        headers::set(request.headers_mut(), header::HOST, &address.authority);
+    }
+    Ok(())
 }
 
 /// Waits for a reply's head as long as it may take, and while the request's body makes progress.

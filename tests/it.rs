@@ -32,6 +32,7 @@ mod it {
     mod id_token;
     mod identity;
     mod keys;
+    mod legacy;
     mod lifetime;
     mod login;
     mod misuse;

@@ -302,6 +302,10 @@ fn warnings(settings: &Settings) -> Vec<Row> {
             let to = address(upstream);
             rows.push(vec![format!("{}: access tokens go in clear to {to}", route.name)]);
         }
+        if let (Some(_), Some(upstream)) = (&route.legacy.basic_auth, route.upstreams.iter().find(in_clear)) {
+            let to = address(upstream);
+            rows.push(vec![format!("{}: the password of basic_auth goes in clear to {to}", route.name)]);
+        }
     }
     rows
 }

@@ -102,8 +102,8 @@ impl Key {
     }
 }
 
-/// Every table with its keys, in the order of the example file. `""` is the file itself; `secret`, `access`
-/// and `rule` are the inline tables that a value may be.
+/// Every table with its keys, in the order of the example file. `""` is the file itself; `secret`, `access`,
+/// `rule` and `basic_auth` are the inline tables that a value may be.
 pub(super) const KEYS: &[(&str, &[Key])] = &[
     ("", SECTIONS),
     ("server", server::KEYS),
@@ -116,6 +116,7 @@ pub(super) const KEYS: &[(&str, &[Key])] = &[
     ("secret", secret::KEYS),
     ("access", route::access::KEYS),
     ("rule", route::access::RULE_KEYS),
+    ("basic_auth", route::BASIC_AUTH_KEYS),
 ];
 
 const SECTIONS: &[Key] = &[
@@ -141,7 +142,8 @@ const SECTIONS: &[Key] = &[
 ];
 
 /// The keys whose values are never shown.
-pub(super) const SECRET_KEYS: &[&str] = &["client_secret", "keys", "store", "http_proxy", "admin_token"];
+pub(super) const SECRET_KEYS: &[&str] =
+    &["client_secret", "keys", "store", "http_proxy", "admin_token", "password"];
 
 /// The keys of one table.
 pub(super) fn table(name: &str) -> &'static [Key] {
@@ -163,7 +165,7 @@ pub(super) fn home_of(key: &str) -> Option<String> {
     let (section, _) = KEYS.iter().skip(1).find(|(_, keys)| keys.iter().any(|one| one.name == key))?;
     match *section {
         "provider" | "route" => Some(format!("[[{section}]]")),
-        "secret" | "access" | "rule" => None,
+        "secret" | "access" | "rule" | "basic_auth" => None,
         _ => Some(format!("[{section}]")),
     }
 }

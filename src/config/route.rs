@@ -4,11 +4,14 @@
 //! let a route through that does not say who may pass it.
 
 pub(super) mod access;
+mod legacy;
 mod websocket;
+
+pub(super) use legacy::BASIC_AUTH_KEYS;
 
 use crate::config::amount::parse_size;
 use crate::config::cursor::{Entry, Reported, Section};
-use crate::config::identity_header;
+use crate::config::identity_header::{self, IdentityHeaders};
 use crate::config::keys::{Key, Kind};
 use crate::config::server::Premises;
 use crate::domain::csrf::CsrfMode;
@@ -20,7 +23,7 @@ use std::time::Duration;
 
 /// The keys of `[[route]]`, in the order of the example file.
 pub(super) const KEYS: &[Key] = &[
-    Key::required("path", Kind::Text, "The path prefix; it is forwarded as it is. Required."),
+    Key::required("path", Kind::Text, "The path prefix. Required."),
     Key::optional(
         "origin",
         Kind::Text,
@@ -39,9 +42,14 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::optional(
         "identity_headers",
-        Kind::Either(&[Kind::Choice(&["remote-user"]), Kind::Free(&Kind::Text)]),
-        r#"Headers that tell the app who is there: "remote-user" (Remote-User, Remote-Name, Remote-Email, Remote-Groups) or a table of names with "user_id", "name", "email", "roles" or "claim:…"; without it, none."#,
+        Kind::Either(&[
+            Kind::OneOrMore(&Kind::Choice(&["remote-user", "x-forwarded", "x-auth-request", "oidc-claim"])),
+            Kind::Free(&Kind::Text),
+        ]),
+        r#"Headers that tell the app who is there: "remote-user" (Remote-User, -Name, -Email, -Groups), "x-forwarded" (X-Forwarded-User, -Email, -Groups, -Preferred-Username), "x-auth-request" (the same as X-Auth-Request-…), "oidc-claim" (every claim as OIDC_CLAIM_…, as mod_auth_openidc does), a list of these, or a table of names with "user_id", "name", "email", "roles", "claim:…" or a template such as "CORP\\{claim:account}"; without it, none."#,
     ),
+    legacy::HEADER_ENCODING,
+    legacy::HEADER_SEPARATOR,
     Key::with_default(
         "token",
         Kind::Choice(&["none", "access"]),
@@ -52,8 +60,10 @@ pub(super) const KEYS: &[Key] = &[
         "allow_cleartext_token",
         Kind::Boolean,
         "false",
-        "Whether a token may go to another machine over plain http.",
+        "Whether a token or the password of `basic_auth` may go to another machine over plain http.",
     ),
+    legacy::BASIC_AUTH,
+    legacy::CLIENT_AUTHORIZATION,
     Key::with_default(
         "csrf",
         Kind::Choice(&["fetch-metadata", "strict", "off"]),
@@ -79,6 +89,14 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Size,
         "The largest request body, in bytes or with a unit; without it, no limit.",
     ),
+    legacy::HOST,
+    legacy::FORWARDED,
+    legacy::STRIP_PREFIX,
+    legacy::REPLACE_PREFIX,
+    legacy::ALLOW_ENCODED_SLASH,
+    legacy::APP_COOKIES,
+    legacy::CLEAR_SITE_DATA,
+    legacy::LOGOUT_PATHS,
 ];
 
 const DEFAULT_RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -139,7 +157,7 @@ fn read(
         });
     let access = section.must("access", access::REMEDY, access::read);
     let providers = section.may("providers", |entry| entry.one_or_more(|one| provider(one, ids)));
-    let identity_headers = section.or("identity_headers", Vec::new(), identity_header::read);
+    let identity_headers = section.or("identity_headers", IdentityHeaders::default(), identity_header::read);
     let relay = section.or("token", Relay::None, |entry| {
         entry.choice(&[("none", Relay::None), ("access", Relay::AccessToken)])
     });
@@ -155,16 +173,25 @@ fn read(
     let response_timeout = section.or("response_timeout", DEFAULT_RESPONSE_TIMEOUT, Entry::time_limit);
     let stall_timeout = section.or("stall_timeout", DEFAULT_STALL_TIMEOUT, Entry::time_limit);
     let max_body = section.may("max_body", size);
+    let legacy = legacy::take(section, premises);
     section.finish();
 
     let public = matches!(access, Ok((Access::Public, _)));
+    let around = legacy::Around {
+        prefix: path.as_ref().ok(),
+        public,
+        relays: matches!(relay, Ok(Relay::AccessToken)),
+        in_clear: goes_in_clear(&upstreams) && cleartext.is_ok_and(|allowed| !allowed),
+    };
+    let all_claims = identity_headers.as_ref().is_ok_and(|headers| headers.all_claims);
+    let legacy = legacy::judge(section, legacy, &around, all_claims);
     let relay = match relay {
         Ok(Relay::AccessToken) if public => Err(nobody_is_known(section, "token")),
         Ok(Relay::AccessToken) => judge_cleartext(section, &upstreams, &cleartext),
         other => other,
     };
     let identity_headers = match identity_headers {
-        Ok(headers) if public && !headers.is_empty() => Err(nobody_is_known(section, "identity_headers")),
+        Ok(headers) if public && !headers.are_none() => Err(nobody_is_known(section, "identity_headers")),
         other => other,
     };
     let providers = match providers {
@@ -178,6 +205,7 @@ fn read(
     let (prefix, origin) = (path?, origin?);
     let authority = origin.as_ref().map(Origin::authority).unwrap_or_default();
     cleartext?;
+    let (legacy, style) = legacy?;
     let (access, conditions) = access?;
     Ok(Route {
         name: format!("{authority}{}", prefix.as_str()),
@@ -187,7 +215,7 @@ fn read(
         conditions,
         providers: providers?.unwrap_or_default(),
         upstreams: upstreams?,
-        identity_headers: identity_headers?,
+        identity_headers: identity_headers?.in_style(&style),
         relay: relay?,
         csrf: csrf?,
         websocket: websocket?,
@@ -196,6 +224,7 @@ fn read(
             stall_timeout: stall_timeout?,
             max_body: max_body?,
         },
+        legacy,
     })
 }
 
@@ -213,9 +242,7 @@ fn judge_cleartext(
     upstreams: &Result<Vec<UpstreamAddress>, Reported>,
     allowed: &Result<bool, Reported>,
 ) -> Result<Relay, Reported> {
-    let in_clear = |upstream: &UpstreamAddress| !upstream.secure && !upstream.loopback;
-    let some_in_clear = upstreams.as_ref().is_ok_and(|upstreams| upstreams.iter().any(in_clear));
-    if some_in_clear && allowed.is_ok_and(|allowed| !allowed) {
+    if goes_in_clear(upstreams) && allowed.is_ok_and(|allowed| !allowed) {
         return Err(section.wrong(
             "token",
             "would send access tokens over plain http to another machine",
@@ -223,6 +250,11 @@ fn judge_cleartext(
         ));
     }
     Ok(Relay::AccessToken)
+}
+
+fn goes_in_clear(upstreams: &Result<Vec<UpstreamAddress>, Reported>) -> bool {
+    let in_clear = |upstream: &UpstreamAddress| !upstream.secure && !upstream.loopback;
+    upstreams.as_ref().is_ok_and(|upstreams| upstreams.iter().any(in_clear))
 }
 
 fn path(entry: &Entry<'_>, premises: &Premises) -> Result<CanonicalPath, Reported> {
@@ -250,9 +282,10 @@ fn origin(entry: &Entry<'_>, premises: &Premises) -> Result<Origin, Reported> {
     }
 }
 
-/// Scheme and authority, and nothing else: what is judged is the path that is forwarded (R70).
+/// Scheme and authority, and nothing else: what becomes of the path is said by keys of its own (R70).
 fn upstream(entry: &Entry<'_>) -> Result<UpstreamAddress, Reported> {
-    let remedy = "write scheme, host and port alone: \"http://wiki:8080\"; paths are forwarded as they are";
+    let remedy =
+        "write scheme, host and port alone: \"http://wiki:8080\"; for paths there is `replace_prefix`";
     entry.parsed(UpstreamAddress::parse, "is not the address of an upstream", remedy)
 }
 

@@ -5,8 +5,9 @@
 //! from a request: `Host` only selects a configured origin (A30).
 
 use crate::domain::origin::{Origin, Origins};
-use crate::domain::path::{CanonicalPath, PathRefusal};
+use crate::domain::path::PathRefusal;
 use crate::domain::request::{FetchSite, OriginHeader, RequestFacts, RequestKind};
+use crate::domain::route::RouteTable;
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{self, HeaderMap};
 use ipnet::IpNet;
@@ -34,7 +35,8 @@ pub enum BadRequest {
     Query,
 }
 
-/// Reads the facts of a request. `peer` is the address at the other end of the connection.
+/// Reads the facts of a request. `peer` is the address at the other end of the connection; `routes` say where a path may
+/// have an encoded slash.
 ///
 /// # Errors
 /// See [`BadRequest`].
@@ -43,6 +45,7 @@ pub fn read(
     peer: IpAddr,
     origins: &Origins,
     trusted: &[IpNet],
+    routes: &RouteTable,
 ) -> Result<RequestFacts, BadRequest> {
     let method = http::Method::from_bytes(head.method.as_str().as_bytes()).map_err(|_| BadRequest::Method)?;
     // R77: neither is ever forwarded.
@@ -50,7 +53,7 @@ pub fn read(
         return Err(BadRequest::Method);
     }
     let origin = origin(head, origins)?;
-    let path = CanonicalPath::parse(head.uri.path())?;
+    let path = routes.canonical(&origin, head.uri.path())?;
     let query = match head.uri.query() {
         Some(query) if query.bytes().any(|b| b <= 0x20 || b == 0x7f) => return Err(BadRequest::Query),
         query => query.map(str::to_owned),
@@ -181,7 +184,13 @@ mod tests {
     fn facts(request: TestRequest) -> Result<RequestFacts, BadRequest> {
         let origins = Origins::new(vec![Origin::parse("https://apps.example.com").unwrap()]).unwrap();
         let request = request.to_http_request();
-        read(request.head(), [192, 0, 2, 9].into(), &origins, &["10.0.0.0/8".parse().unwrap()])
+        read(
+            request.head(),
+            [192, 0, 2, 9].into(),
+            &origins,
+            &["10.0.0.0/8".parse().unwrap()],
+            &RouteTable::default(),
+        )
     }
 
     fn get() -> TestRequest {

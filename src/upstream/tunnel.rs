@@ -11,7 +11,7 @@ use crate::domain::policy::Permit;
 use crate::upstream::body::UpstreamBody;
 use crate::upstream::headers::{self, UpstreamHead};
 use crate::upstream::reply::{Framing, ReplyBody, UpstreamReply};
-use crate::upstream::{UpstreamError, Upstreams, client};
+use crate::upstream::{UpstreamError, Upstreams, aim, client};
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
@@ -99,13 +99,12 @@ impl Upstreams {
         head: UpstreamHead,
         accept: &str,
     ) -> Result<Switched, UpstreamError> {
-        let (route, facts) = (permit.route(), permit.facts());
+        let route = permit.route();
         let mut request = Request::new(UpstreamBody::empty());
         *request.headers_mut() = headers::request_headers(&head, &permit, &self.rules);
         let address = route.upstreams.get(self.turn(route));
         let address = address.ok_or(UpstreamError::Unreachable("the route has no upstream"))?;
-        *request.uri_mut() = client::target(facts, address)?;
-        request.method_mut().clone_from(&facts.method);
+        aim(&mut request, &permit, address)?;
         request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         request.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         let asked_for =

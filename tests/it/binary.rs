@@ -191,7 +191,7 @@ fn the_example_is_right_once_its_secrets_are_there() {
     let store = ("KEYCARD_STORE", "rediss://desk:hunter2-hunter2@redis.example.com:6379/0");
     let ended = check(&path, &[store]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    for told in ["/wiki/", "http://dokuwiki", "30m"] {
+    for told in ["/wiki/", "https://dokuwiki", "30m"] {
         assert!(ended.stdout.contains(told), "no {told} in:\n{}", ended.stdout);
     }
     let said = format!("{}{}", ended.stdout, ended.stderr);

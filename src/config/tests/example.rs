@@ -55,7 +55,9 @@ fn the_example_has_every_key_and_no_other() {
     for (name, keys) in sections {
         assert!(keys.iter().copied().eq(keys_of(name)), "[{name}] {keys:?}");
     }
-    for (name, keys) in KEYS.iter().filter(|(name, _)| matches!(*name, "secret" | "access" | "rule")) {
+    for (name, keys) in
+        KEYS.iter().filter(|(name, _)| matches!(*name, "secret" | "access" | "rule" | "basic_auth"))
+    {
         let shown =
             |key: &str| ["{ ", ", "].iter().any(|before| EXAMPLE.contains(&format!("{before}{key} = ")));
         assert!(keys.iter().all(|key| shown(key.name)), "{name}");
@@ -89,7 +91,9 @@ fn the_example_explains_each_key_in_the_words_of_the_table() {
             comments.join(" ") == about
         })
     };
-    for (table, keys) in KEYS.iter().filter(|(name, _)| !matches!(*name, "secret" | "access" | "rule")) {
+    for (table, keys) in
+        KEYS.iter().filter(|(name, _)| !matches!(*name, "secret" | "access" | "rule" | "basic_auth"))
+    {
         for key in *keys {
             let line = match (*table, &key.presence) {
                 ("", _) if ["provider", "route"].contains(&key.name) => format!("[[{}]]", key.name),
