@@ -119,6 +119,29 @@ fn r70_what_an_app_says_about_itself_is_said_of_the_public_origin() {
     }
 }
 
+/// nginx does so for a folder without its slash.
+#[test]
+fn r70_the_public_host_with_the_apps_own_port_is_the_app_and_with_another_is_not() {
+    let (setting, app) = with_app(SIGNED_IN);
+    let mut browser = setting.signed_in();
+    let port = app.url().rsplit(':').next().unwrap().to_owned();
+    for (said, heard) in [
+        (
+            format!("http://apps.example.test:{port}/wiki/lib/"),
+            "https://apps.example.test/wiki/lib/".to_owned(),
+        ),
+        (
+            "http://apps.example.test:1/wiki/lib/".to_owned(),
+            "http://apps.example.test:1/wiki/lib/".to_owned(),
+        ),
+        (format!("http://evil.test:{port}/wiki/"), format!("http://evil.test:{port}/wiki/")),
+    ] {
+        app.script(move |exchange| Some(exchange.reply(301, &[("Location", &*said)], b"")));
+        let answer = browser.fetch("GET", "/wiki/lib", &[], b"");
+        assert_eq!(answer.header("location"), Some(&*heard));
+    }
+}
+
 #[test]
 fn r73_a31_an_app_hears_where_a_request_came_from_as_configured_and_from_nobody_else() {
     let lies = "Forwarded: for=6.6.6.6;host=evil.test\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Prefix: /evil\r\n\
