@@ -349,6 +349,8 @@ mod tests {
         assert_eq!(legacy.app_logout(&framed, false), Unproven);
         let script = RequestFacts { kind: RequestKind::Script, ..here() };
         assert_eq!(legacy.app_logout(&script, false), No);
+        let handshake = RequestFacts { websocket: true, ..here() };
+        assert_eq!(legacy.app_logout(&handshake, false), No);
         let post = |site, origin_header: OriginHeader| RequestFacts {
             method: Method::POST,
             kind: RequestKind::Script,

@@ -2,6 +2,7 @@
 //!
 //! I own: the scenes that lead to each answer. I never look into a body: the description does.
 
+use super::backchannel::{self, FORM};
 use super::house::browser::{Browser, EVIL};
 use super::house::clock::ManualClock;
 use super::house::contract::Contract;
@@ -78,6 +79,18 @@ fn callbacks(seen: &mut Inspector, path: &str, gateway: &TestGateway, provider: 
     provider.behave();
 }
 
+/// Tells the gateway of a setting that its person is gone.
+fn tell(setting: &Setting, target: &str, token: &str) -> Answer {
+    let gateway = &setting.gateway;
+    backchannel::post(gateway.address, gateway.host(), target, FORM, backchannel::form(token).as_bytes())
+}
+
+/// The paths for notices, and what they are in a setting.
+const NOTICES: [(&str, &str); 2] = [
+    ("/bff/backchannel-logout", "/bff/backchannel-logout"),
+    ("/bff/backchannel-logout/{provider}", "/bff/backchannel-logout/corp"),
+];
+
 #[test]
 fn every_described_answer_is_given_as_described() {
     let mut seen = Inspector::new();
@@ -126,6 +139,15 @@ fn every_described_answer_is_given_as_described() {
     seen.hold("GET", "/bff/logout", 200, &fetch(&mut browser, "GET", &link));
     seen.hold("GET", "/bff/signed-out", 200, &setting.browser().open("/bff/signed-out"));
 
+    for (path, target) in NOTICES {
+        let token = setting.provider.logout_forge().sign();
+        seen.hold("POST", path, 200, &tell(&setting, target, &token));
+        seen.hold("POST", path, 400, &tell(&setting, target, &token));
+        seen.hold("POST", path, 400, &tell(&setting, target, "nonsense"));
+    }
+    // Who signs in at the very moment of a notice is meant by it.
+    setting.clock.advance(Duration::from_secs(1));
+
     let (health, admin) = (setting.gateway.health, setting.gateway.admin);
     for path in ["/livez", "/readyz", "/metrics"] {
         seen.hold("GET", path, 200, &ask(health, "GET", path, ""));
@@ -157,6 +179,19 @@ fn every_described_answer_is_given_as_described() {
     for method in ["GET", "DELETE"] {
         seen.hold(method, sessions, 503, &ask(admin, method, "/admin/sessions?all=true", ADMIN_TOKEN));
     }
+
+    for (path, target) in NOTICES {
+        let token = setting.provider.logout_forge().sign();
+        seen.hold("POST", path, 503, &tell(&setting, target, &token));
+    }
+
+    let rare = Setting::with(|plan| plan.server_extra("login_rate = \"1/1m\""));
+    assert_eq!(rare.browser().open("/bff/login").status, 302);
+    seen.hold("GET", "/bff/login", 429, &rare.browser().open("/bff/login"));
+    assert_eq!(rare.browser().open("/bff/callback?state=x").status, 400);
+    seen.hold("GET", "/bff/callback", 429, &rare.browser().open("/bff/callback?state=x"));
+    let of_provider = rare.browser().open("/bff/callback/corp?state=x");
+    seen.hold("GET", "/bff/callback/{provider}", 429, &of_provider);
 
     let deaf = Setting::bent(|provider| provider.can(Place::Discovery, Canned::HangUp), |_| {});
     seen.hold("GET", "/bff/login", 503, &deaf.browser().open("/bff/login"));

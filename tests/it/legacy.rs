@@ -1,10 +1,11 @@
 //! Apps that nobody here wrote (R55, R63, R70 to R73, A20, A22, A25, A31): what they are told, and what becomes of
 //! what they say.
 //!
-//! I own: an app under a prefix of its own, seen from the browser. Its cookies and its sign-out are in
-//! `legacy/cookies.rs`.
+//! I own: an app under a prefix of its own, seen from the browser. Its cookies and its sign-out are in `legacy/cookies.rs`,
+//! its WebSockets in `legacy/tunnels.rs`.
 
 mod cookies;
+mod tunnels;
 
 use super::house::raw::{Answer, send};
 use super::house::setting::Setting;

@@ -800,6 +800,14 @@ export const mutations = [
     test: it('it::legacy::cookies::a_persons_app_session_never_meets_the_next_person_however_it_ended'),
   },
   {
+    name: 'a-tunnel-sets-any-cookie',
+    rules: ['R54'],
+    file: 'src/inbound/call.rs',
+    find: '                jar.write_back(&mut headers, desk);\n',
+    replace: '                let _ = &mut headers;\n',
+    test: it('it::legacy::tunnels::r54_r70_a_handshake_is_made_as_any_other_request_to_such_an_app'),
+  },
+  {
     name: 'a-link-signs-out',
     rules: ['R63', 'A25'],
     file: 'src/domain/legacy.rs',
