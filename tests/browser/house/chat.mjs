@@ -23,11 +23,12 @@ li{overflow:hidden;white-space:nowrap;text-overflow:ellipsis}</style>
 const show = (id, text) => { document.getElementById(id).textContent = text; };
 const add = (id, text) => document.getElementById(id).append(Object.assign(document.createElement('li'), { textContent: text }));
 const socket = io({ path: '/chat/socket.io' });
-const connection = () => show('state', 'connected by ' + socket.io.engine.transport.name);
-socket.on('connect', () => {
-  connection();
-  socket.io.engine.on('upgrade', (transport) => { connection(); show('extensions', transport.ws.extensions); });
-});
+const connection = () => {
+  const { name, ws } = socket.io.engine.transport;
+  show('state', 'connected by ' + name);
+  show('extensions', ws?.extensions ?? '');
+};
+socket.on('connect', () => { connection(); socket.io.engine.on('upgrade', connection); });
 socket.on('you', (name) => show('me', name));
 socket.on('said', ({ who, text }) => add('said', who + ': ' + text));
 socket.on('disconnect', (why, details) => { show('state', why); show('closed', details?.context?.code ?? details?.description); });
