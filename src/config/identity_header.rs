@@ -50,6 +50,7 @@ const RESERVED: &[&str] = &[
     "x-forwarded-proto",
     "x-real-ip",
     "x-request-id",
+    "x-script-name",
 ];
 
 /// Prefixes of such names.

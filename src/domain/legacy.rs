@@ -56,11 +56,13 @@ pub struct ForwardedHeaders {
     pub x_forwarded: bool,
     /// `Forwarded` (RFC 7239).
     pub forwarded: bool,
+    /// `X-Script-Name` where the path changes: the prefix as apps of the WSGI world ask for it, Radicale among them.
+    pub script_name: bool,
 }
 
 impl Default for ForwardedHeaders {
     fn default() -> Self {
-        Self { x_forwarded: true, forwarded: false }
+        Self { x_forwarded: true, forwarded: false, script_name: false }
     }
 }
 

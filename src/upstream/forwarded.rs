@@ -1,6 +1,6 @@
 //! Where a request came from, as an app hears it (R73).
 //!
-//! I own: `X-Forwarded-*` and `Forwarded` (RFC 7239). I may call: `domain`, `headers` for the facts. I never repeat what
+//! I own: `X-Forwarded-*`, `Forwarded` (RFC 7239) and `X-Script-Name`. I may call: `domain`, `headers` for the facts. I never repeat what
 //! a stranger said about itself.
 
 use crate::domain::policy::Permit;
@@ -12,6 +12,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_SCRIPT_NAME: HeaderName = HeaderName::from_static("x-script-name");
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 
 /// Adds what the route asks for.
@@ -34,6 +35,9 @@ pub(super) fn add(headers: &mut HeaderMap, facts: &ForwardedFacts, permit: &Perm
         if route.legacy.base.is_some() {
             set(headers, X_FORWARDED_PREFIX, route.prefix.stem());
         }
+    }
+    if route.legacy.forwarded.script_name && route.legacy.base.is_some() {
+        set(headers, X_SCRIPT_NAME, route.prefix.stem());
     }
 }
 

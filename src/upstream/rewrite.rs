@@ -122,7 +122,7 @@ impl<'r> Rewriter<'r> {
             *policy == HostPolicy::Public && Some(name) == split_authority(self.public.authority()).as_ref();
         // Whoever says https on an http origin knows something that we do not.
         let is_downgrade = *secure == Some(true) && !self.public.is_secure();
-        if !(self.is_own_name(name) || (is_public && !is_downgrade)) {
+        if !(self.is_own_name(name) || self.is_own_port(name) || (is_public && !is_downgrade)) {
             return None;
         }
         let path = self.outer_path(if path.is_empty() { "/" } else { path })?;
@@ -137,6 +137,18 @@ impl<'r> Rewriter<'r> {
         let mut addresses = self.route.upstreams.iter();
         literal.as_ref() == Some(name)
             || addresses.any(|address| split_authority(&address.authority).as_ref() == Some(name))
+    }
+
+    /// The host that the app was told and the port that it listens on: what nginx and others make of the two.
+    fn is_own_port(&self, name: &Name) -> bool {
+        let told = match &self.route.legacy.host {
+            HostPolicy::Public => split_authority(self.public.authority()),
+            HostPolicy::Literal(literal) => split_authority(literal),
+            HostPolicy::Upstream => None,
+        };
+        let mut own = self.route.upstreams.iter().filter_map(|address| split_authority(&address.authority));
+        told.is_some_and(|told| told.host == name.host)
+            && own.any(|own| own.port.is_some() && own.port == name.port)
     }
 
     fn is_own_host(&self, host: &str) -> bool {

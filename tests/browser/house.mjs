@@ -65,11 +65,11 @@ export function freePort() {
 /** A child process with its output, line by line, in `lines`. It leads a group of its own, since PHP's workers outlive
  *  a signal to their parent alone. */
 export class Child {
-  constructor(name, command, args, env = {}) {
+  constructor(name, command, args, env = {}, options = {}) {
     this.name = name;
     this.lines = [];
     this.process = spawn(command, args, {
-      env: { ...process.env, ...env }, cwd: scratch, stdio: ['ignore', 'pipe', 'pipe'], detached: true,
+      env: { ...process.env, ...env }, cwd: scratch, stdio: ['ignore', 'pipe', 'pipe'], detached: true, ...options,
     });
     running.add(this);
     this.ended = new Promise((resolve) => {
@@ -123,7 +123,8 @@ export class Child {
   }
 }
 
-const status = async (url) => (await fetch(url, { redirect: 'manual' })).status;
+/** The status of an answer; redirects are not followed. */
+export const status = async (url) => (await fetch(url, { redirect: 'manual' })).status;
 
 /** Redis, provider, app and gateway, all answering. `more` gives further lines of the gateway's configuration, `variables`
  *  what it finds in its environment. */
@@ -197,8 +198,9 @@ export async function close(house) {
   for (const child of house?.children ?? []) await child.stop();
 }
 
-function start(house, name, command, args, env) {
-  const child = new Child(name, command, args.map(String), env);
+/** Starts a process that ends with the house, before all that were started earlier. `options` are those of `spawn`. */
+export function start(house, name, command, args, env, options) {
+  const child = new Child(name, command, args.map(String), env, options);
   house.children.unshift(child);
   return child;
 }

@@ -54,6 +54,7 @@ fn r70_the_judged_path_is_what_the_app_gets_in_place_of_its_prefix() {
             assert_eq!(app.last().head.target, got, "{line}: {asked}");
             let prefix = app.last().head.header("x-forwarded-prefix").map(str::to_owned);
             assert_eq!(prefix.as_deref(), (!line.is_empty()).then_some("/wiki"), "{line}");
+            assert_eq!(app.last().head.header("x-script-name"), None, "{line}");
         }
         app.forget();
         for hostile in ["/wiki/../editor/x", "/wiki/..%2f..%2fx", "/wiki//x", "/wiki/%2e%2e/x", "/wiki/;x"] {
@@ -119,10 +120,33 @@ fn r70_what_an_app_says_about_itself_is_said_of_the_public_origin() {
     }
 }
 
+/// nginx does so for a folder without its slash.
+#[test]
+fn r70_the_public_host_with_the_apps_own_port_is_the_app_and_with_another_is_not() {
+    let (setting, app) = with_app(SIGNED_IN);
+    let mut browser = setting.signed_in();
+    let port = app.url().rsplit(':').next().unwrap().to_owned();
+    for (said, heard) in [
+        (
+            format!("http://apps.example.test:{port}/wiki/lib/"),
+            "https://apps.example.test/wiki/lib/".to_owned(),
+        ),
+        (
+            "http://apps.example.test:1/wiki/lib/".to_owned(),
+            "http://apps.example.test:1/wiki/lib/".to_owned(),
+        ),
+        (format!("http://evil.test:{port}/wiki/"), format!("http://evil.test:{port}/wiki/")),
+    ] {
+        app.script(move |exchange| Some(exchange.reply(301, &[("Location", &*said)], b"")));
+        let answer = browser.fetch("GET", "/wiki/lib", &[], b"");
+        assert_eq!(answer.header("location"), Some(&*heard));
+    }
+}
+
 #[test]
 fn r73_a31_an_app_hears_where_a_request_came_from_as_configured_and_from_nobody_else() {
     let lies = "Forwarded: for=6.6.6.6;host=evil.test\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Prefix: /evil\r\n\
-                X-Forwarded-Host: evil.test\r\n";
+                X-Forwarded-Host: evil.test\r\nX-Script-Name: /evil\r\nX_Script_Name: /evil\r\n";
     for (line, x, standard, host) in [
         ("forwarded = [\"forwarded\"]", false, true, "apps.example.test"),
         (
@@ -132,6 +156,7 @@ fn r73_a31_an_app_hears_where_a_request_came_from_as_configured_and_from_nobody_
             "wiki.internal:81",
         ),
         ("forwarded = []", false, false, "apps.example.test"),
+        ("forwarded = [\"x-script-name\"]\nstrip_prefix = true", false, false, "apps.example.test"),
     ] {
         let (setting, app) = with_app(&format!("{SIGNED_IN}{line}"));
         let cookie = setting.session_cookie(&setting.signed_in());
@@ -141,6 +166,8 @@ fn r73_a31_an_app_hears_where_a_request_came_from_as_configured_and_from_nobody_
         assert_eq!(head.all("forwarded"), if standard { vec![forwarded] } else { vec![] }, "{line}");
         assert_eq!(head.all("x-forwarded-for"), if x { vec!["127.0.0.1"] } else { vec![] }, "{line}");
         assert_eq!(head.header("x-forwarded-prefix"), None);
+        let script = line.contains("x-script-name").then_some("/wiki");
+        assert_eq!(head.all("x-script-name"), script.into_iter().collect::<Vec<_>>(), "{line}");
         assert_eq!(head.header("host"), Some(host));
         assert!(!head.headers.iter().any(|(_, value)| value.contains("evil") || value.contains("6.6.6.6")));
     }

@@ -825,11 +825,19 @@ export const mutations = [
     test: it('it::legacy::cookies::r63_a25_nobody_else_signs_a_person_out_by_the_apps_address'),
   },
   {
+    name: 'any-port-of-the-public-host',
+    rules: ['R70'],
+    file: 'src/upstream/rewrite.rs',
+    find: ' && own.any(|own| own.port.is_some() && own.port == name.port)',
+    replace: ' && own.any(|own| own.port.is_some())',
+    test: it('it::legacy::r70_the_public_host_with_the_apps_own_port_is_the_app_and_with_another_is_not'),
+  },
+  {
     name: 'every-location-is-ours',
     rules: ['R70', 'A19'],
     file: 'src/upstream/rewrite.rs',
-    find: 'if !(self.is_own_name(name) || (is_public && !is_downgrade)) {',
-    replace: 'if !(self.is_own_name(name) || (is_public && !is_downgrade) || true) {',
+    find: 'if !(self.is_own_name(name) || self.is_own_port(name) || (is_public && !is_downgrade)) {',
+    replace: 'if !(self.is_own_name(name) || self.is_own_port(name) || (is_public && !is_downgrade) || true) {',
     test: lib('upstream::rewrite::tests::a19_a_redirect_to_elsewhere_stays_what_it_is'),
   },
   {

@@ -24,9 +24,9 @@ pub(super) const HOST: Key = Key::with_default(
 );
 pub(super) const FORWARDED: Key = Key::with_default(
     "forwarded",
-    Kind::List(&Kind::Choice(&["x-forwarded", "forwarded"])),
+    Kind::List(&Kind::Choice(&["x-forwarded", "forwarded", "x-script-name"])),
     r#"["x-forwarded"]"#,
-    r#"How the app hears where a request came from: "x-forwarded" (X-Forwarded-For, -Host, -Proto, and -Prefix where the path changes), "forwarded" (RFC 7239), both or neither."#,
+    r#"How the app hears where a request came from: "x-forwarded" (X-Forwarded-For, -Host, -Proto, and -Prefix where the path changes), "forwarded" (RFC 7239), "x-script-name" (the prefix where the path changes, for apps on WSGI), several or none."#,
 );
 pub(super) const STRIP_PREFIX: Key = Key::with_default(
     "strip_prefix",
@@ -250,8 +250,18 @@ fn host(entry: &Entry<'_>) -> Result<HostPolicy, Reported> {
 }
 
 fn forwarded(entry: &Entry<'_>) -> Result<ForwardedHeaders, Reported> {
-    let words = entry.each(|one| one.choice(&[("x-forwarded", true), ("forwarded", false)]))?;
-    Ok(ForwardedHeaders { x_forwarded: words.contains(&true), forwarded: words.contains(&false) })
+    let words = entry.each(|one| {
+        one.choice(&[
+            ("x-forwarded", "x-forwarded"),
+            ("forwarded", "forwarded"),
+            ("x-script-name", "x-script-name"),
+        ])
+    })?;
+    Ok(ForwardedHeaders {
+        x_forwarded: words.contains(&"x-forwarded"),
+        forwarded: words.contains(&"forwarded"),
+        script_name: words.contains(&"x-script-name"),
+    })
 }
 
 fn replacement(entry: &Entry<'_>) -> Result<CanonicalPath, Reported> {

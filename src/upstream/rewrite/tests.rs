@@ -153,7 +153,8 @@ fn r70_the_name_that_we_gave_an_app_is_its_own() {
         &[
             ("http://wiki.internal/x", Some("https://apps.example.com/x")),
             ("https://wiki.internal/x", Some("https://apps.example.com/x")),
-            ("http://wiki.internal:8080/x", None),
+            ("http://wiki.internal:8080/x", Some("https://apps.example.com/x")),
+            ("http://wiki.internal:8081/x", None),
             ("http://apps.example.com/x", None),
         ],
     );
@@ -164,6 +165,18 @@ fn r70_the_name_that_we_gave_an_app_is_its_own() {
     // An app that does not know of the TLS in front.
     let plain = app("/", None, HostPolicy::Public);
     assert_locations(&plain, &[("http://apps.example.com/x", Some("https://apps.example.com/x"))]);
+    // nginx redirects to the host that it was told and the port that it listens on.
+    assert_locations(
+        &plain,
+        &[
+            ("http://apps.example.com:8080/x/", Some("https://apps.example.com/x/")),
+            ("//APPS.example.com:8080/x/", Some("https://apps.example.com/x/")),
+            ("http://apps.example.com:8081/x/", None),
+            ("http://evil.test:8080/x/", None),
+        ],
+    );
+    let inner = app("/", None, HostPolicy::Upstream);
+    assert_locations(&inner, &[("http://apps.example.com:8080/x/", None)]);
     let insecure = Origin::parse("http://apps.example.com").unwrap();
     assert_eq!(Rewriter::new(&plain, &insecure).location("https://apps.example.com/x"), None, "no downgrade");
 }
