@@ -191,13 +191,26 @@ fn bridge(
     }
     let (sender, body) = UpstreamBody::channel(declared);
     let (being_answered, answered) = oneshot::channel();
-    actix_web::rt::spawn(pump(payload, sender, answered));
+    actix_web::rt::spawn(pump(payload, sender, answered, sentry::waits(request)));
     (body, Some(being_answered))
 }
 
 /// Ends early when the upstream wants no more, and cuts the body off when the client is gone: the sender is dropped
 /// without `finish`.
-async fn pump(mut payload: web::Payload, mut sender: BodySender, answered: oneshot::Receiver<Infallible>) {
+///
+/// Reading is asking: a client that `waits` is asked for the body when the upstream is there and wants it, and not before
+/// (RFC 9110 section 10.1.1).
+async fn pump(
+    mut payload: web::Payload,
+    mut sender: BodySender,
+    answered: oneshot::Receiver<Infallible>,
+    waits: bool,
+) {
+    if waits && !sender.asked().await {
+        drop(sender);
+        let Err(_over) = answered.await;
+        return;
+    }
     while let Some(chunk) = payload.next().await {
         let Ok(chunk) = chunk else { return };
         if sender.send(chunk).await.is_err() {
