@@ -8,6 +8,7 @@ use super::house::evidence;
 use super::house::gateway::Plan;
 use super::house::raw::Answer;
 use super::house::setting::Setting;
+use serde_json::json;
 use std::time::Duration;
 use url::Url;
 
@@ -99,9 +100,6 @@ fn is_lost(setting: &Setting, answer: &Answer) -> bool {
 fn a_form_waits_for_the_sign_in_and_arrives_once_with_the_same_bytes() {
     let setting = setting();
     let mut browser = setting.browser();
-    for secret in ["one%0D%0Atwo-s3cret-s3cret-s3cret", "another-v4lue-another-v4lue"] {
-        evidence::secret("form", secret);
-    }
     let kept = keep(&mut browser, "/keep/edit?page=a%20b", FORM);
     assert_eq!(setting.upstream.count(), 0);
     let pass = sign_in(&mut browser, &kept);
@@ -151,7 +149,7 @@ fn r58_every_page_of_it_is_for_nobody_else_and_without_scripts_of_others() {
         assert!(!policy.contains("unsafe") && !policy.contains("script-src 'self'"), "{policy}");
         assert_eq!(answer.text().matches("<script").count(), 1);
     }
-    assert!(!second.text().contains("Caf") && !second.text().contains("title"), "the form is sealed");
+    assert!(!second.text().contains("Caf") && !second.text().contains("empty="), "the form is sealed");
 }
 
 #[test]
@@ -232,6 +230,7 @@ fn what_cannot_be_kept_is_refused_with_a_page_that_says_what_to_do() {
     let mut browser = setting.browser();
     let long = format!("a={}", "x".repeat(4096));
     let exact = format!("a={}", "x".repeat(4094));
+    let many = vec!["a="; 1001].join("&");
     let url = browser.url("/keep/x");
     let mut send = |kind: &str, body: &str| {
         let headers = [
@@ -249,7 +248,7 @@ fn what_cannot_be_kept_is_refused_with_a_page_that_says_what_to_do() {
         ("multipart/form-data; boundary=x", "--x--", 415, "with files"),
         (plain, long.as_str(), 413, "too large"),
         (plain, "a=%E4", 422, "unchanged"),
-        (plain, &"a=1&".repeat(1000), 413, "too large"),
+        (plain, many.as_str(), 413, "too large"),
     ] {
         let answer = send(kind, body);
         assert_eq!(answer.status, status, "{}", answer.text());
@@ -323,7 +322,7 @@ fn r50_another_session_in_the_same_browser_cannot_open_a_kept_form() {
     let pass = sign_in(&mut browser, &kept);
     browser.post_form("/bff/logout", "");
     assert!(is_lost(&setting, &replay(&mut browser, &kept.sealed, &pass)), "signed out");
-    setting.provider.person("bob");
+    setting.provider.person(json!({ "sub": "bob-9" }));
     assert_eq!(browser.navigate("/bff/user").answer.status, 401);
     let page = browser.navigate("/bff/login?return_to=/bff/signed-out");
     assert_eq!(page.answer.status, 200);
@@ -343,12 +342,12 @@ fn another_person_is_not_shown_what_a_known_one_has_sent() {
     // The session lives, its access token is over: the sender is known.
     setting.clock.advance(Duration::from_secs(600));
     let kept = keep(&mut browser, "/keep-relay/x", FORM);
-    setting.provider.person("bob");
+    setting.provider.person(json!({ "sub": "bob-9" }));
     let pass = sign_in(&mut browser, &kept);
     assert!(is_lost(&setting, &replay(&mut browser, &kept.sealed, &pass)));
 
     let mut browser = setting.browser();
-    setting.provider.person("alice");
+    setting.provider.person(json!({ "sub": "carol-3" }));
     browser.navigate("/bff/login?return_to=/bff/signed-out");
     setting.clock.advance(Duration::from_secs(600));
     let kept = keep(&mut browser, "/keep-relay/x", FORM);
@@ -463,7 +462,10 @@ fn r12_a_fragment_comes_through_the_sign_in() {
 
 #[test]
 fn r12_a19_a_hostile_fragment_stays_a_fragment_of_our_own_page() {
-    let setting = setting();
+    let setting = Setting::with(|plan| {
+        routes(plan);
+        plan.server_extra("login_rate = \"10000/1m\"");
+    });
     let mut browser = setting.browser();
     let home = Url::parse(&setting.gateway.origin).unwrap();
     let provider = Url::parse(&setting.provider.issuer()).unwrap();
