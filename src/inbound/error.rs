@@ -187,7 +187,9 @@ pub fn form_not_kept(why: NotKept) -> Fault {
 
 /// A kept form that is not handed out.
 pub fn form_lost(why: Lost) -> Fault {
-    Fault { cause: why.to_string(), ..fault(StatusCode::BAD_REQUEST, "form-lost", words::FORM_LOST) }
+    // What was shown may have been sent: nobody is told that it was not.
+    let wording = if why == Lost::Used { words::FORM_USED } else { words::FORM_LOST };
+    Fault { cause: why.to_string(), ..fault(StatusCode::BAD_REQUEST, "form-lost", wording) }
 }
 
 /// Something that cannot happen did.

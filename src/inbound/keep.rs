@@ -13,9 +13,10 @@ use super::pages::extra::{Extra, Form, Step};
 use super::pages::{Kind, Link, Page};
 use super::visit::{Note, Visit};
 use super::words::{self, Wording};
-use super::{Desk, error, facts, proxy, unread};
+use super::{Desk, app_logout, error, facts, proxy, unread};
 use crate::domain::csrf::{self, CsrfMode};
 use crate::domain::keep::{FORM_TIMEOUT, KeptForm, NotKept, judge};
+use crate::domain::legacy::AppLogout;
 use crate::domain::path::CanonicalPath;
 use crate::domain::policy::Refusal;
 use crate::domain::request::FetchSite;
@@ -100,6 +101,10 @@ pub async fn form(
     if facts.method != Method::POST || !visit.voice.wants_page || !in_window {
         return None;
     }
+    // Nobody signs in to sign out.
+    if app_logout::judge(unsent.request, route, visit) != AppLogout::No {
+        return None;
+    }
     // Another site's form gets nothing, not even a page that says so.
     csrf::judge(facts, CsrfMode::FetchMetadata).ok()?;
     let refused = |fault: Fault| Some(fault.respond(&desk.pages, &visit.voice, &route.name, None));
@@ -129,6 +134,10 @@ pub async fn form(
     let Some(target) = target.filter(|target| target.query().is_some() == facts.query.is_some()) else {
         return refused(error::form_not_kept(NotKept::TooLarge));
     };
+    // A path that only this one route takes (`allow_encoded_slash`) is no way back.
+    if ReturnTo::parse(&target.to_location()).as_ref() != Some(&target) {
+        return refused(error::form_not_kept(NotKept::Inexact));
+    }
     let page = target.without_query();
     match desk.gateway.keep_form(facts, target, text, unsent.session, visit.binding.as_ref()) {
         Ok(kept) => {

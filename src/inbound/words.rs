@@ -158,6 +158,12 @@ pages! {
             "Open the page of the form once more and fill it in again.";
         de "Dein Formular ist nicht mehr da", "Ein Formular wird zehn Minuten lang aufbewahrt, in einem Tab eines Browsers, für eine Person, und einmal gezeigt. Nichts wurde abgeschickt.",
             "Öffne die Seite mit dem Formular noch einmal und fülle es neu aus.";
+    /// A form that was shown before.
+    FORM_USED
+        en "Your form is no longer there", "A kept form is shown once, and this one was shown before.",
+            "If you have not sent it then, open the page of the form once more and fill it in again.";
+        de "Dein Formular ist nicht mehr da", "Ein aufbewahrtes Formular wird einmal gezeigt, und dieses wurde schon gezeigt.",
+            "Wenn du es da nicht abgeschickt hast, öffne die Seite mit dem Formular noch einmal und fülle es neu aus.";
     /// `GET signed-out`.
     SIGNED_OUT
         en "You are signed out", "You can close this window, or sign in again.", "";

@@ -19,7 +19,7 @@ fn setting() -> Setting {
     Setting::with(routes)
 }
 
-fn routes(plan: &mut Plan) {
+pub fn routes(plan: &mut Plan) {
     let upstream = plan.upstream_url();
     for (path, access, more) in [
         ("/keep/", "\"signed-in\"", "keep_post = \"4KiB\"\nkeep_fragment = true"),
@@ -47,13 +47,13 @@ fn step(answer: &Answer) -> Option<(String, String)> {
 
 /// A form that a page has kept.
 #[derive(Clone)]
-struct Kept {
-    sealed: String,
+pub struct Kept {
+    pub sealed: String,
     login: String,
 }
 
 /// Sends a form without a session, and takes what the script would keep.
-fn keep(browser: &mut Browser, target: &str, body: &str) -> Kept {
+pub fn keep(browser: &mut Browser, target: &str, body: &str) -> Kept {
     let answer = browser.post_form(target, body);
     assert_eq!(answer.status, 200, "{}", answer.text());
     let (name, login) = step(&answer).unwrap();
@@ -63,7 +63,7 @@ fn keep(browser: &mut Browser, target: &str, body: &str) -> Kept {
 }
 
 /// Signs in where the script would go, and hands back the pass.
-fn sign_in(browser: &mut Browser, kept: &Kept) -> String {
+pub fn sign_in(browser: &mut Browser, kept: &Kept) -> String {
     let page = browser.navigate(&kept.login);
     assert_eq!(page.url.path(), "/bff/replay", "{}", page.way());
     assert_eq!(step(&page.answer).unwrap(), ("take".into(), "/bff/replay".into()), "{}", page.answer.text());
