@@ -354,8 +354,8 @@ export const mutations = [
     name: 'back-to-where-no-page-is',
     rules: ['R12'],
     file: 'src/inbound/login.rs',
-    find: 'if desk.gateway.may_be_visited(&page) { return_to } else { ReturnTo::root() }',
-    replace: 'if desk.gateway.may_be_visited(&page) { return_to } else { return_to }',
+    find: '        false => ReturnTo::root(),\n',
+    replace: '        false => return_to,\n',
     test: it('it::access::r12_a_sign_in_leads_back_to_what_a_page_load_may_find'),
   },
   {
