@@ -15,6 +15,7 @@ pub mod ending;
 pub mod files;
 pub mod identity;
 pub mod identity_header;
+pub mod keep;
 pub mod legacy;
 pub mod login;
 pub mod logout;

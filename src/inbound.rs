@@ -25,6 +25,7 @@ mod error;
 mod events;
 mod facts;
 pub mod health;
+mod keep;
 mod landing;
 mod language;
 mod log;
@@ -212,6 +213,8 @@ enum Endpoint {
     SignedOut,
     /// Where the session cookie is Strict; harmless where it is not.
     Landing,
+    /// Where forms come back that waited for a sign-in.
+    Replay,
     User,
     Events,
     /// Under the prefix, but nothing of ours.
@@ -232,6 +235,7 @@ fn endpoint(desk: &Desk, visit: &Visit) -> Option<Endpoint> {
         "/logout" => Endpoint::Logout,
         "/signed-out" => Endpoint::SignedOut,
         "/landing" => Endpoint::Landing,
+        "/replay" => Endpoint::Replay,
         "/user" => Endpoint::User,
         "/events" => Endpoint::Events,
         other => {
@@ -256,6 +260,7 @@ impl Endpoint {
             Self::User => "user",
             Self::Events => "events",
             Self::Landing => "landing",
+            Self::Replay => "replay",
             Self::BackChannelLogout(_) => "backchannel-logout",
             Self::Unknown => "endpoint",
         }
@@ -273,6 +278,7 @@ fn throttle(endpoint: &Endpoint, visit: &Visit, desk: &Desk) -> Result<(), Durat
         | Endpoint::User
         | Endpoint::Events
         | Endpoint::Landing
+        | Endpoint::Replay
         // From the provider, which is one sender and speaks for many.
         | Endpoint::BackChannelLogout(_)
         | Endpoint::Unknown => Ok(()),
@@ -304,6 +310,8 @@ async fn dispatch(
         Endpoint::BackChannelLogout(provider) if post => {
             return backchannel::hear(provider, &request, body, &desk).await;
         }
+        // So does this one.
+        Endpoint::Replay if post => return keep::ask(&request, ticket, body, &visit, &desk).await,
         Endpoint::BackChannelLogout(_) => backchannel::wrong_method(),
         Endpoint::Login if get => login::begin(ticket, &visit, &desk).await,
         Endpoint::Callback(provider) if get => login::complete(provider, &session, &visit, &desk).await,
@@ -311,10 +319,13 @@ async fn dispatch(
         Endpoint::Logout if post => logout::by_post(ticket, &session, &visit, &desk).await,
         Endpoint::SignedOut if get => logout::signed_out(&visit, &desk),
         Endpoint::Landing if get => landing::show(&visit, &desk),
+        Endpoint::Replay if get => keep::fetch(&visit, &desk),
         Endpoint::User if get => user::show(ticket, &visit, &desk).await,
         Endpoint::Events if get => events::show(ticket, &visit, &desk).await,
         Endpoint::Unknown => error::no_such_endpoint().respond(&desk.pages, &visit.voice, "endpoint", None),
-        Endpoint::Logout => error::method("GET, POST").respond(&desk.pages, &visit.voice, "endpoint", None),
+        Endpoint::Logout | Endpoint::Replay => {
+            error::method("GET, POST").respond(&desk.pages, &visit.voice, "endpoint", None)
+        }
         _ => error::method("GET").respond(&desk.pages, &visit.voice, "endpoint", None),
     };
     // No other endpoint of ours reads a body.

@@ -96,6 +96,10 @@ pub enum Purpose {
     Handle,
     /// The seals on an app's cookies.
     AppCookie,
+    /// A form that waits in the browser while somebody signs in.
+    KeptForm,
+    /// Which session may send such a form.
+    FormPass,
 }
 
 impl Purpose {
@@ -110,6 +114,8 @@ impl Purpose {
             Self::LoginSecrets => b"keycard/1 login secrets",
             Self::Handle => b"keycard/1 handle",
             Self::AppCookie => b"keycard/1 app cookie",
+            Self::KeptForm => b"keycard/1 kept form",
+            Self::FormPass => b"keycard/1 form pass",
         }
     }
 }

@@ -34,6 +34,7 @@ mod it {
     mod house_self;
     mod id_token;
     mod identity;
+    mod keeping;
     mod keys;
     mod legacy;
     mod lifetime;

@@ -5,6 +5,7 @@
 
 mod cors;
 mod files;
+mod keep;
 
 pub(super) mod access;
 mod legacy;
@@ -75,6 +76,8 @@ pub(super) const KEYS: &[Key] = &[
     websocket::WEBSOCKET,
     websocket::WEBSOCKET_IDLE_TIMEOUT,
     cors::CORS,
+    keep::KEEP_FRAGMENT,
+    keep::KEEP_POST,
     Key::with_default(
         "response_timeout",
         Kind::Duration,
@@ -173,6 +176,7 @@ fn read(
     });
     let websocket = websocket::read(section);
     let cors = section.may("cors", |entry| cors::read(entry, premises));
+    let keep = keep::read(section);
     let response_timeout = section.or("response_timeout", DEFAULT_RESPONSE_TIMEOUT, Entry::time_limit);
     let stall_timeout = section.or("stall_timeout", DEFAULT_STALL_TIMEOUT, Entry::time_limit);
     let max_body = section.may("max_body", size);
@@ -196,6 +200,13 @@ fn read(
     };
     let all_claims = identity_headers.as_ref().is_ok_and(|headers| headers.all_claims);
     let legacy = legacy::judge(section, legacy, &around, all_claims);
+    let kept = keep::Around {
+        public,
+        strict: matches!(csrf, Ok(CsrfMode::Strict)),
+        folder: upstream.as_ref().is_ok_and(|upstream| upstream.files.is_some()),
+        max_body: max_body.as_ref().ok().copied().flatten(),
+    };
+    let keep = keep::judge(section, keep, &kept);
     let relay = match relay {
         Ok(Relay::AccessToken) if public => Err(nobody_is_known(section, "token")),
         Ok(Relay::AccessToken) => judge_cleartext(section, &upstream, &cleartext),
@@ -234,6 +245,7 @@ fn read(
         csrf: csrf?,
         websocket: websocket?,
         cors: cors?,
+        keep: keep?,
         limits: RouteLimits {
             response_timeout: response_timeout?,
             stall_timeout: stall_timeout?,

@@ -1,7 +1,7 @@
 //! Routes: what lies where, and who may go there.
 //!
 //! I own: [`Route`], [`Access`], [`RouteTable`]. I may call: `access`, `cors`, `csrf`, `files`, `identity`,
-//! `identity_header`, `legacy`,
+//! `identity_header`, `keep`, `legacy`,
 //! `origin`, `path`, `websocket`.
 //! I never open a connection: an upstream is an address here.
 
@@ -11,6 +11,7 @@ use super::csrf::CsrfMode;
 use super::files::FileSite;
 use super::identity::ProviderId;
 use super::identity_header::IdentityHeader;
+use super::keep::Keep;
 use super::legacy::Legacy;
 use super::origin::Origin;
 use super::path::{CanonicalPath, PathRefusal};
@@ -48,6 +49,8 @@ pub struct Route {
     pub websocket: WebSocketRules,
     /// The pages of other origins that may call the route; `None` for none.
     pub cors: Option<Cors>,
+    /// What is kept of a request while somebody signs in.
+    pub keep: Keep,
     /// Time-outs and sizes.
     pub limits: RouteLimits,
     /// What an app needs that was not written for a gateway.
@@ -192,6 +195,7 @@ pub(crate) mod tests {
             csrf: CsrfMode::FetchMetadata,
             websocket: WebSocketRules::default(),
             cors: None,
+            keep: Keep::default(),
             limits: RouteLimits {
                 response_timeout: Duration::from_secs(30),
                 stall_timeout: Duration::from_secs(60),

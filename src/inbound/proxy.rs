@@ -6,7 +6,7 @@
 use super::answer::{Fault, Way, noted, redirect};
 use super::call::Call;
 use super::visit::{Note, Visit};
-use super::{Desk, app_logout, cors, envelope, error, landing, logout, unread};
+use super::{Desk, app_logout, cors, envelope, error, keep, landing, logout, unread};
 use crate::domain::access::Denial;
 use crate::domain::legacy::AppLogout;
 use crate::domain::policy::{Refusal, WhySignIn};
@@ -27,7 +27,7 @@ use url::form_urlencoded;
 pub async fn forward(
     request: &HttpRequest,
     cookie: &CookieSession,
-    body: web::Payload,
+    mut body: web::Payload,
     visit: &Visit,
     desk: &Desk,
     upstreams: &Upstreams,
@@ -92,7 +92,10 @@ pub async fn forward(
             let told = found.map_or(AppLogout::No, |found| app_logout::judge(request, found, visit));
             match (told, &verdict.session) {
                 (AppLogout::No, _) => {
-                    app_logout::forgetting(to_login(&return_to, why, found, desk), why, found, visit, desk)
+                    let login = login_url(&return_to, why, found, desk);
+                    let kept = keep::fragment(&login, found, visit, desk);
+                    let response = kept.unwrap_or_else(|| to_login(&login, why, route));
+                    app_logout::forgetting(response, why, found, visit, desk)
                 }
                 // Nobody signs in to sign out.
                 (_, None) => logout::to_signed_out(cookie, visit, desk),
@@ -101,8 +104,12 @@ pub async fn forward(
             }
         }
         Outcome::Challenge(why) => {
-            let response = challenge(why, route, visit, desk);
-            app_logout::forgetting(response, why, verdict.route.as_deref(), visit, desk)
+            let (found, session) = (verdict.route.as_deref(), verdict.session.as_deref());
+            let login = |back: &ReturnTo| login_url(back, why, found, desk);
+            let unsent = keep::Unsent { request, route: found, session, login: &login };
+            let kept = keep::form(&unsent, &mut body, visit, desk).await;
+            let response = kept.unwrap_or_else(|| challenge(why, route, visit, desk));
+            app_logout::forgetting(response, why, found, visit, desk)
         }
         Outcome::Preflight => cors::preflight(verdict.route.as_deref(), &visit.facts),
         Outcome::Refused(Refusal::Csrf(refusal)) => refused(error::csrf(&refusal)),
@@ -121,7 +128,7 @@ pub async fn forward(
 }
 
 /// Where another account could help, says which one is not enough, and how to take another.
-fn not_allowed(denial: &Denial, session: Option<&Session>, desk: &Desk) -> Fault {
+pub fn not_allowed(denial: &Denial, session: Option<&Session>, desk: &Desk) -> Fault {
     let fault = error::not_allowed(denial);
     let Some(session) = session.filter(|_| denial.missing.is_personal()) else { return fault };
     let identity = &session.identity;
@@ -150,7 +157,8 @@ pub fn challenge(why: WhySignIn, route: &str, visit: &Visit, desk: &Desk) -> Htt
     error::sign_in_required(why).respond(&desk.pages, &visit.voice, route, Some(&login_url))
 }
 
-fn to_login(return_to: &ReturnTo, why: WhySignIn, route: Option<&Route>, desk: &Desk) -> HttpResponse {
+/// Our sign-in, on the way back to a target.
+fn login_url(return_to: &ReturnTo, why: WhySignIn, route: Option<&Route>, desk: &Desk) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("return_to", &return_to.to_location());
     if let Some(provider) = route.and_then(|route| route.providers.first()) {
@@ -160,11 +168,12 @@ fn to_login(return_to: &ReturnTo, why: WhySignIn, route: Option<&Route>, desk: &
         // The same account once more would be of no use, unless it was given something meanwhile.
         query.append_pair("prompt", "select_account");
     }
-    let query = query.finish();
-    let route = route.map_or("none", |route| route.name.as_str());
-    let location = format!("{}/login?{query}", desk.gateway.prefix.as_str());
+    format!("{}/login?{}", desk.gateway.prefix.as_str(), query.finish())
+}
+
+fn to_login(login: &str, why: WhySignIn, route: &str) -> HttpResponse {
     let note = Note { route: route.to_owned(), outcome: "to-login", cause: why.code().into(), user: None };
-    noted(redirect(StatusCode::FOUND, &location), note)
+    noted(redirect(StatusCode::FOUND, login), note)
 }
 
 /// Where apps may be framed, a guarded page says by whom: the cookie comes along in frames, and with it the person

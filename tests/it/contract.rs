@@ -12,6 +12,7 @@ use super::house::provider::script::{Canned, Place};
 use super::house::raw::{Answer, Connection, send};
 use super::house::setting::{Setting, usual_plan};
 use super::house::upstream::Upstream;
+use super::keeping::{keep, routes, sign_in};
 use super::stores::Redis;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -91,6 +92,30 @@ const NOTICES: [(&str, &str); 2] = [
     ("/bff/backchannel-logout/{provider}", "/bff/backchannel-logout/corp"),
 ];
 
+/// Every end that a kept form can come to, but for a store that fails: its browser, and what that would post then.
+fn kept_forms(seen: &mut Inspector, setting: &Setting) -> (Browser, String) {
+    let path = "/bff/replay";
+    let off = Setting::new();
+    seen.hold("GET", path, 404, &off.browser().open(path));
+    seen.hold("POST", path, 404, &off.browser().post_form(path, ""));
+    let mut browser = setting.browser();
+    seen.hold("GET", path, 400, &browser.open(path));
+    seen.hold("POST", path, 400, &browser.post_form(path, "form=x&pass=x"));
+    seen.hold("POST", path, 400, &browser.fetch("POST", path, &[], b""));
+    seen.hold("POST", path, 403, &browser.foreign(EVIL, "POST", path, "navigate", "document"));
+    let take = || {
+        let mut browser = setting.browser();
+        let kept = keep(&mut browser, "/keep/x", "a=1");
+        let pass = sign_in(&mut browser, &kept);
+        (browser, format!("form={}&pass={pass}", kept.sealed))
+    };
+    let (mut browser, brought) = take();
+    let pass = brought.rsplit('=').next().unwrap();
+    seen.hold("GET", path, 200, &browser.open(&format!("{path}?form={pass}&pass={pass}")));
+    seen.hold("POST", path, 200, &browser.post_form(path, &brought));
+    take()
+}
+
 #[test]
 fn every_described_answer_is_given_as_described() {
     let mut seen = Inspector::new();
@@ -99,6 +124,7 @@ fn every_described_answer_is_given_as_described() {
     let setting = Setting::with(|plan| {
         plan.operating = true;
         plan.store_redis(&url);
+        routes(plan);
     });
     let fetch = |browser: &mut Browser, method: &str, target: &str| browser.fetch(method, target, &[], b"");
 
@@ -167,10 +193,12 @@ fn every_described_answer_is_given_as_described() {
     }
     seen.hold("DELETE", sessions, 200, &ask(admin, "DELETE", "/admin/sessions?user=nobody", ADMIN_TOKEN));
 
+    let (mut sender, brought) = kept_forms(&mut seen, &setting);
     let mut late = setting.browser();
     let callback = late.up_to_callback("/");
     drop(redis);
     setting.clock.advance(Duration::from_secs(1));
+    seen.hold("POST", "/bff/replay", 503, &sender.post_form("/bff/replay", &brought));
     seen.hold("GET", "/bff/user", 503, &fetch(&mut browser, "GET", "/bff/user"));
     seen.hold("GET", "/bff/events", 503, &fetch(&mut browser, "GET", "/bff/events"));
     seen.hold("GET", "/bff/logout", 503, &browser.open("/bff/logout"));
