@@ -10,7 +10,7 @@ import { constants, deflateRawSync } from 'node:zlib';
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const SIZES = [0, 1, 125, 126, 65_535, 65_536, 200_000];
 /** How many messages may be under way to one page: it has to be slow enough to be watched. */
-const AHEAD = 3;
+const AHEAD = 2;
 const [TEXT, BINARY, PING] = [1, 2, 9];
 
 const page = `<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>torrent</title><link rel="icon" href="data:,">
