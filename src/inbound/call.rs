@@ -105,9 +105,9 @@ impl Call<'_> {
                 append(&mut response, &headers);
                 noted(response, Note { route, outcome: "tunnel", ..Note::default() })
             }
-            Ok(Opened::Declined(mut reply)) => {
+            Ok(Opened::Declined(mut reply, vigil)) => {
                 jar.write_back(&mut reply.headers, desk);
-                let response = respond(reply, request.version(), None, desk);
+                let response = respond(reply, request.version(), vigil, desk);
                 noted(response, Note { route, outcome: "forwarded", ..Note::default() })
             }
             Err(error) => error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None),

@@ -127,8 +127,8 @@ export class Child {
 export const status = async (url) => (await fetch(url, { redirect: 'manual' })).status;
 
 /** Redis, provider, app and gateway, all answering. `more` gives further lines of the gateway's configuration, `variables`
- *  what it finds in its environment. */
-export async function open(more = () => '', variables = () => ({})) {
+ *  what it finds in its environment, `front` changes the addresses that it and the provider have in public. */
+export async function open(more = () => '', variables = () => ({}), front = async () => ({})) {
   for (const [what, file] of [['the gateway (cargo build)', KEYCARD], ['Chromium', CHROMIUM]]) {
     if (!existsSync(file)) throw new Error(`${what} is not there: ${file}`);
   }
@@ -143,6 +143,7 @@ export async function open(more = () => '', variables = () => ({})) {
     sealingKey: randomBytes(32).toString('base64'),
     clientSecret: randomBytes(24).toString('base64url'),
   };
+  Object.assign(house, await front(house));
   writeFileSync(house.record, '');
   writeFileSync(house.config, configuration(house) + more(house), { mode: 0o600 });
   house.variables = variables(house);
@@ -162,12 +163,12 @@ async function openAll(house) {
   house.redis = start(house, 'redis', 'redis-server', ['--port', port.redis, '--bind', '127.0.0.1', '--save', '',
     '--appendonly', 'no', '--rdbcompression', 'no', '--dir', scratch]);
   house.idp = start(house, 'the provider', process.execPath, [join(HERE, 'idp.mjs'), port.idp, house.origin,
-    house.clientSecret]);
+    house.clientSecret, ...house.idpArguments ?? []]);
   house.app = start(house, 'the app', 'php', ['-S', `127.0.0.1:${port.app}`, join(HERE, 'app.php')], {
     KEYCARD_APP_RECORD: house.record, PHP_CLI_SERVER_WORKERS: '4',
   });
   await house.redis.ready(() => answers(port.redis));
-  await house.idp.ready(async () => await status(`${house.issuer}/.well-known/openid-configuration`) === 200);
+  await house.idp.ready(async () => await status(`http://127.0.0.1:${port.idp}/.well-known/openid-configuration`) === 200);
   await house.app.ready(() => status(`http://127.0.0.1:${port.app}/started`));
   await openGateway(house);
 }
@@ -220,6 +221,7 @@ id = "corp"
 issuer = "${house.issuer}"
 client_id = "keycard"
 client_secret = "${house.clientSecret}"
+${house.providerExtra ?? ''}
 scopes = ["openid", "profile", "email", "offline_access"]
 
 [[route]]

@@ -3,7 +3,10 @@
 // I own: the client registration of Keycard, two people, the login page and the sign-out page.
 // I may call: oidc-provider. I never know anything of Keycard's insides, and I never load anything from the network.
 //
-// node idp.mjs PORT GATEWAY_ORIGIN CLIENT_SECRET     prints one line per request: method and path, never a query.
+// node idp.mjs PORT GATEWAY_ORIGIN CLIENT_SECRET [ISSUER]
+//
+// Prints one line per request: method and path, never a query. With an ISSUER of its own, which is https, it stands behind
+// something that speaks TLS for it, and works in a frame: its cookies go there.
 
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -15,10 +18,11 @@ const PEOPLE = {
   bob: { name: 'Bob Baker', email: 'bob@people.test', email_verified: true, groups: ['viewer'] },
 };
 
-const [port, gateway, secret] = [Number(process.argv[2]), process.argv[3], process.argv[4]];
+const [port, gateway, secret, framed] = [Number(process.argv[2]), ...process.argv.slice(3)];
 // By number, not by name: the gateway is `localhost`, cookies do not tell ports apart, and a provider on another
 // host is also another site, as it is in real life.
-const issuer = `http://127.0.0.1:${port}`;
+const issuer = framed ?? `http://127.0.0.1:${port}`;
+const reach = framed ? { httpOnly: true, sameSite: 'none', secure: true, partitioned: true } : { httpOnly: true, sameSite: 'lax' };
 
 const escape = (s) => String(s).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 const page = (title, body) => `<!DOCTYPE html><html lang="en"><meta charset="utf-8">
@@ -45,7 +49,7 @@ const provider = new Provider(issuer, {
     backchannel_logout_session_required: true,
   }],
   jwks: { keys: [signingKey()] },
-  cookies: { keys: ['the cookies of this provider are worth nothing'] },
+  cookies: { keys: ['the cookies of this provider are worth nothing'], long: reach, short: reach },
   pkce: { required: () => true },
   scopes: ['openid', 'profile', 'email', 'offline_access'],
   claims: { profile: ['name', 'preferred_username', 'groups'], email: ['email', 'email_verified'] },
@@ -88,6 +92,7 @@ const provider = new Provider(issuer, {
 });
 
 provider.on('backchannel.error', (_, error) => console.log(`back-channel logout: ${error.message} ${error.cause ?? ''}`));
+provider.proxy = Boolean(framed);
 const protocol = provider.callback();
 createServer(async (req, res) => {
   const path = new URL(req.url, issuer).pathname;
