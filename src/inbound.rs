@@ -24,6 +24,7 @@ mod envelope;
 mod error;
 mod events;
 mod facts;
+mod frontchannel;
 pub mod health;
 mod landing;
 mod language;
@@ -208,6 +209,7 @@ enum Endpoint {
     Login,
     Callback(Option<ProviderId>),
     BackChannelLogout(Option<ProviderId>),
+    FrontChannelLogout(Option<ProviderId>),
     Logout,
     SignedOut,
     /// Where the session cookie is Strict; harmless where it is not.
@@ -229,6 +231,7 @@ fn endpoint(desk: &Desk, visit: &Visit) -> Option<Endpoint> {
         "/login" => Endpoint::Login,
         "/callback" => Endpoint::Callback(None),
         "/backchannel-logout" => Endpoint::BackChannelLogout(None),
+        "/frontchannel-logout" => Endpoint::FrontChannelLogout(None),
         "/logout" => Endpoint::Logout,
         "/signed-out" => Endpoint::SignedOut,
         "/landing" => Endpoint::Landing,
@@ -236,10 +239,11 @@ fn endpoint(desk: &Desk, visit: &Visit) -> Option<Endpoint> {
         "/events" => Endpoint::Events,
         other => {
             let named = |endpoint: &str| other.strip_prefix(endpoint).and_then(ProviderId::parse);
-            match (named("/callback/"), named("/backchannel-logout/")) {
-                (Some(provider), _) => Endpoint::Callback(Some(provider)),
-                (_, Some(provider)) => Endpoint::BackChannelLogout(Some(provider)),
-                (None, None) => Endpoint::Unknown,
+            match (named("/callback/"), named("/backchannel-logout/"), named("/frontchannel-logout/")) {
+                (Some(provider), _, _) => Endpoint::Callback(Some(provider)),
+                (_, Some(provider), _) => Endpoint::BackChannelLogout(Some(provider)),
+                (_, _, Some(provider)) => Endpoint::FrontChannelLogout(Some(provider)),
+                (None, None, None) => Endpoint::Unknown,
             }
         }
     })
@@ -257,6 +261,7 @@ impl Endpoint {
             Self::Events => "events",
             Self::Landing => "landing",
             Self::BackChannelLogout(_) => "backchannel-logout",
+            Self::FrontChannelLogout(_) => "frontchannel-logout",
             Self::Unknown => "endpoint",
         }
     }
@@ -275,6 +280,8 @@ fn throttle(endpoint: &Endpoint, visit: &Visit, desk: &Desk) -> Result<(), Durat
         | Endpoint::Landing
         // From the provider, which is one sender and speaks for many.
         | Endpoint::BackChannelLogout(_)
+        // One look at an index; a whole office may sit behind one address and sign out at once.
+        | Endpoint::FrontChannelLogout(_)
         | Endpoint::Unknown => Ok(()),
     }
 }
@@ -305,6 +312,7 @@ async fn dispatch(
             return backchannel::hear(provider, &request, body, &desk).await;
         }
         Endpoint::BackChannelLogout(_) => backchannel::wrong_method(),
+        Endpoint::FrontChannelLogout(provider) if get => frontchannel::hear(provider, &visit, &desk).await,
         Endpoint::Login if get => login::begin(ticket, &visit, &desk).await,
         Endpoint::Callback(provider) if get => login::complete(provider, &session, &visit, &desk).await,
         Endpoint::Logout if get => logout::by_get(ticket, &session, &visit, &desk).await,
