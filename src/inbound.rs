@@ -24,6 +24,7 @@ mod envelope;
 mod error;
 mod events;
 mod facts;
+mod frontchannel;
 pub mod health;
 mod keep;
 mod landing;
@@ -209,6 +210,7 @@ enum Endpoint {
     Login,
     Callback(Option<ProviderId>),
     BackChannelLogout(Option<ProviderId>),
+    FrontChannelLogout(Option<ProviderId>),
     Logout,
     SignedOut,
     /// Where the session cookie is Strict; harmless where it is not.
@@ -232,6 +234,7 @@ fn endpoint(desk: &Desk, visit: &Visit) -> Option<Endpoint> {
         "/login" => Endpoint::Login,
         "/callback" => Endpoint::Callback(None),
         "/backchannel-logout" => Endpoint::BackChannelLogout(None),
+        "/frontchannel-logout" => Endpoint::FrontChannelLogout(None),
         "/logout" => Endpoint::Logout,
         "/signed-out" => Endpoint::SignedOut,
         "/landing" => Endpoint::Landing,
@@ -240,10 +243,11 @@ fn endpoint(desk: &Desk, visit: &Visit) -> Option<Endpoint> {
         "/events" => Endpoint::Events,
         other => {
             let named = |endpoint: &str| other.strip_prefix(endpoint).and_then(ProviderId::parse);
-            match (named("/callback/"), named("/backchannel-logout/")) {
-                (Some(provider), _) => Endpoint::Callback(Some(provider)),
-                (_, Some(provider)) => Endpoint::BackChannelLogout(Some(provider)),
-                (None, None) => Endpoint::Unknown,
+            match (named("/callback/"), named("/backchannel-logout/"), named("/frontchannel-logout/")) {
+                (Some(provider), _, _) => Endpoint::Callback(Some(provider)),
+                (_, Some(provider), _) => Endpoint::BackChannelLogout(Some(provider)),
+                (_, _, Some(provider)) => Endpoint::FrontChannelLogout(Some(provider)),
+                (None, None, None) => Endpoint::Unknown,
             }
         }
     })
@@ -262,6 +266,7 @@ impl Endpoint {
             Self::Landing => "landing",
             Self::Replay => "replay",
             Self::BackChannelLogout(_) => "backchannel-logout",
+            Self::FrontChannelLogout(_) => "frontchannel-logout",
             Self::Unknown => "endpoint",
         }
     }
@@ -281,6 +286,8 @@ fn throttle(endpoint: &Endpoint, visit: &Visit, desk: &Desk) -> Result<(), Durat
         | Endpoint::Replay
         // From the provider, which is one sender and speaks for many.
         | Endpoint::BackChannelLogout(_)
+        // One look at an index; a whole office may sit behind one address and sign out at once.
+        | Endpoint::FrontChannelLogout(_)
         | Endpoint::Unknown => Ok(()),
     }
 }
@@ -313,6 +320,7 @@ async fn dispatch(
         // So does this one.
         Endpoint::Replay if post => return keep::ask(&request, ticket, body, &visit, &desk).await,
         Endpoint::BackChannelLogout(_) => backchannel::wrong_method(),
+        Endpoint::FrontChannelLogout(provider) if get => frontchannel::hear(provider, &visit, &desk).await,
         Endpoint::Login if get => login::begin(ticket, &visit, &desk).await,
         Endpoint::Callback(provider) if get => login::complete(provider, &session, &visit, &desk).await,
         Endpoint::Logout if get => logout::by_get(ticket, &session, &visit, &desk).await,

@@ -25,7 +25,7 @@ mod userinfo;
 
 use crate::config::ProviderSettings;
 use crate::domain::claim::Claims;
-use crate::domain::identity::{IdentityRule, ProviderId};
+use crate::domain::identity::{IdentityRule, Issuer, ProviderId};
 use crate::domain::login::{ProvenCallback, Requested, ResponseRules};
 use crate::domain::logout::LogoutNotice;
 use crate::domain::secret::{AccessToken, RawIdToken};
@@ -247,6 +247,10 @@ impl OidcProvider {
 impl IdentityProvider for OidcProvider {
     fn is_known(&self) -> bool {
         self.metadata.is_there()
+    }
+
+    fn issuer(&self) -> &Issuer {
+        &self.settings.issuer
     }
 
     fn requested(&self) -> &Requested {

@@ -240,6 +240,9 @@ pub trait IdentityProvider: Send + Sync {
     /// Whether acceptable metadata were had at least once. Asks nobody.
     fn is_known(&self) -> bool;
 
+    /// Who it is, as configured. Asks nobody.
+    fn issuer(&self) -> &Issuer;
+
     /// What every login at this provider asks for, whatever its visitor wishes.
     fn requested(&self) -> &Requested;
 

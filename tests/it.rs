@@ -30,6 +30,7 @@ mod it {
     mod endpoints;
     mod events;
     mod files;
+    mod frontchannel;
     mod house;
     mod house_self;
     mod id_token;

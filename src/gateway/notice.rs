@@ -1,8 +1,10 @@
-//! A provider says that somebody is gone (OpenID Connect Back-Channel Logout 1.0).
+//! A provider says that somebody is gone: by a signed token (OpenID Connect Back-Channel Logout 1.0), or by a browser
+//! that it sends here with the name of its session (Front-Channel Logout 1.0).
 //!
-//! I own: [`Gateway::hear_logout`] and the order of its steps. I may call: `domain`, `ports`, and `gateway::ending` for
-//! every end. I never end anything on a notice that the provider did not sign, and never say that I heard one before all
-//! that it means is done.
+//! I own: [`Gateway::hear_logout`], [`Gateway::hear_frame`] and the order of their steps. I may call: `domain`, `ports`,
+//! and `gateway::ending` for every end. I never end anything on a token that the provider did not sign, nor without one
+//! for whoever cannot name the provider's session; and I never say that I heard a notice before all that it means is
+//! done.
 //!
 //! The mark comes first, so that a login which is being completed at this moment finds it; the name of the token is
 //! noted last, so that a provider which was told to come back can do so with the same token. Two deliveries at once are
@@ -10,11 +12,12 @@
 
 use super::{Gateway, GatewayError};
 use crate::domain::ending::Ending;
-use crate::domain::identity::ProviderId;
-use crate::domain::logout::{Departed, LogoutNotice, MARK_KEPT};
+use crate::domain::identity::{Issuer, ProviderId};
+use crate::domain::logout::{Departed, LogoutNotice, MARK_KEPT, Mark};
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
-use crate::ports::StoreError;
+use crate::ports::{IdentityProvider, StoreError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// By how much the clocks of two gateways may differ before one of them hears a token again that the other has heard.
@@ -37,26 +40,55 @@ impl Gateway {
     /// [`GatewayError::NoSuchProvider`], [`GatewayError::Provider`], and [`GatewayError::Store`]: then it is not, or not
     /// wholly, carried out, and the same token is good for another time.
     pub async fn hear_logout(&self, named: Option<&ProviderId>, token: &str) -> Result<Heard, GatewayError> {
-        let found = match named {
-            None if self.providers.are_several() => None,
-            named => self.providers.find(named.map(ProviderId::as_str)),
-        };
-        let (_, provider) = found.ok_or(GatewayError::NoSuchProvider)?;
+        let provider = self.addressed(named).ok_or(GatewayError::NoSuchProvider)?;
         let notice = provider.verify_logout(token).await?;
         let now = self.clock.now();
         if self.store.marked(&[notice.mark()], now).await?.is_some() {
             return Ok(Heard::Again);
         }
         self.store.mark(notice.not_before(), now, MARK_KEPT).await?;
-        let mut ended = 0;
-        for key in self.departed(&notice, now).await? {
-            if let Some(listed) = self.store.glance(&key, now).await? {
-                ended += usize::from(self.end_listed(&listed, Ending::ByProvider, now).await?);
-            }
-        }
+        let ended = self.end_departed(&self.departed(&notice, now).await?, now).await?;
         let keep = notice.good_until.since(now) + CLOCKS_DIFFER;
         self.store.mark(notice.mark(), now, keep).await?;
         Ok(Heard::Ended(ended))
+    }
+
+    /// Ends the sessions that stand on this session of the provider; how many there were (R87). Nobody has signed
+    /// this: `sid` is the proof, which only the provider and whoever was signed in there know.
+    ///
+    /// A `sid` of nobody's costs one look at the index and writes nothing: what anybody may send must not fill the
+    /// store. So, unlike a logout token, it does not stop a login that is under way, unless somebody is in by that `sid`.
+    ///
+    /// # Errors
+    /// [`GatewayError::Store`]: then it is not, or not wholly, carried out, and may be tried again.
+    pub async fn hear_frame(&self, issuer: &Issuer, sid: &str) -> Result<usize, GatewayError> {
+        let now = self.clock.now();
+        if self.store.of_provider_sid(issuer, sid, now).await?.is_empty() {
+            return Ok(0);
+        }
+        self.store.mark(Mark::ProviderSession(issuer, sid), now, MARK_KEPT).await?;
+        // Once more: from the mark on, no login escapes.
+        let there = self.store.of_provider_sid(issuer, sid, now).await?;
+        Ok(self.end_departed(&there, now).await?)
+    }
+
+    /// The provider that a notice is from: the one in its path; without one there has to be exactly one.
+    pub fn addressed(&self, named: Option<&ProviderId>) -> Option<&Arc<dyn IdentityProvider>> {
+        let found = match named {
+            None if self.providers.are_several() => None,
+            named => self.providers.find(named.map(ProviderId::as_str)),
+        };
+        found.map(|(_, provider)| provider)
+    }
+
+    async fn end_departed(&self, there: &[SessionKey], now: Timestamp) -> Result<usize, StoreError> {
+        let mut ended = 0;
+        for key in there {
+            if let Some(listed) = self.store.glance(key, now).await? {
+                ended += usize::from(self.end_listed(&listed, Ending::ByProvider, now).await?);
+            }
+        }
+        Ok(ended)
     }
 
     async fn departed(&self, notice: &LogoutNotice, now: Timestamp) -> Result<Vec<SessionKey>, StoreError> {

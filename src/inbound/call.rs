@@ -7,7 +7,7 @@
 use super::answer::noted;
 use super::tunnel::{self, Handshake, Opened, read_handshake};
 use super::visit::{Note, Visit};
-use super::watched::{Watched, watch};
+use super::watched::{Watched, apart, watch};
 use super::{Desk, app_cookie, app_logout, error, facts, proxy, sentry, unread};
 use crate::domain::policy::{Permit, WhySignIn};
 use crate::domain::route::Route;
@@ -24,7 +24,7 @@ use actix_web::http::{ConnectionType, StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::StreamExt as _;
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::{Notify, oneshot};
@@ -58,7 +58,7 @@ impl Call<'_> {
         let (head, jar) = self.head(visit, desk);
         let Self { request, permit, payload, mut vigil, .. } = self;
         let route = permit.route().name.clone();
-        let (body, being_answered) = bridge(request, payload);
+        let (body, being_answered, upload) = bridge(request, payload);
         let began = Instant::now();
         let answer = {
             let sending = pin!(upstreams.send(permit, head, body));
@@ -75,7 +75,7 @@ impl Call<'_> {
             Ok(Ok(mut reply)) => {
                 desk.gateway.ledger.enter(Entry::Upstream { route: &route, took: began.elapsed() });
                 jar.write_back(&mut reply.headers, desk);
-                let response = respond(reply, request.version(), vigil, desk);
+                let response = respond(reply, request.version(), vigil, upload, desk);
                 noted(response, Note { route, outcome: "forwarded", ..Note::default() })
             }
             Ok(Err(error)) => {
@@ -107,7 +107,7 @@ impl Call<'_> {
             }
             Ok(Opened::Declined(mut reply, vigil)) => {
                 jar.write_back(&mut reply.headers, desk);
-                let response = respond(reply, request.version(), vigil, desk);
+                let response = respond(reply, request.version(), vigil, None, desk);
                 noted(response, Note { route, outcome: "forwarded", ..Note::default() })
             }
             Err(error) => error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None),
@@ -183,16 +183,24 @@ fn head(request: &HttpRequest, cookies: &[u8], visit: &Visit, desk: &Desk) -> Up
 fn bridge(
     request: &HttpRequest,
     payload: web::Payload,
-) -> (UpstreamBody, Option<oneshot::Sender<Infallible>>) {
+) -> (UpstreamBody, Option<oneshot::Sender<Infallible>>, Option<Rc<Notify>>) {
     let headers = request.headers();
     let declared = facts::one(headers, "content-length").and_then(|length| length.parse().ok());
     if declared.is_none() && !headers.contains_key(header::TRANSFER_ENCODING) {
-        return (UpstreamBody::empty(), None);
+        return (UpstreamBody::empty(), None, None);
     }
     let (sender, body) = UpstreamBody::channel(declared);
     let (being_answered, answered) = oneshot::channel();
-    actix_web::rt::spawn(pump(payload, sender, answered, sentry::waits(request)));
-    (body, Some(being_answered))
+    let cut = Rc::new(Notify::new());
+    let pump = pump(payload, sender, answered, sentry::waits(request));
+    let (cutting, upload) = (Rc::clone(&cut), async move {
+        tokio::select! {
+            () = cut.notified() => {}
+            () = pump => {}
+        }
+    });
+    actix_web::rt::spawn(upload);
+    (body, Some(being_answered), Some(cutting))
 }
 
 /// Ends early when the upstream wants no more, and cuts the body off when the client is gone: the sender is dropped
@@ -224,7 +232,14 @@ async fn pump(
     let _ = sender.finish();
 }
 
-fn respond(reply: UpstreamReply, version: Version, vigil: Option<Vigil>, desk: &Desk) -> HttpResponse {
+/// `upload` is what cuts off the request's body, where that may still be on its way.
+fn respond(
+    reply: UpstreamReply,
+    version: Version,
+    vigil: Option<Vigil>,
+    upload: Option<Rc<Notify>>,
+    desk: &Desk,
+) -> HttpResponse {
     let UpstreamReply { status, headers, body } = reply;
     let status = StatusCode::from_u16(status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
     let size = match (body.is_bodiless(), body.declared_length()) {
@@ -239,7 +254,11 @@ fn respond(reply: UpstreamReply, version: Version, vigil: Option<Vigil>, desk: &
     let events = headers.get(http::header::CONTENT_TYPE).is_some_and(is_event_stream);
     // Only what can be asked for again ends when the gateway stops.
     let live = events.then(|| Arc::clone(&desk.gateway.live));
-    let watch = Box::pin(watch(vigil, live, Rc::new(Notify::new())));
+    let watch = watch(vigil, live, Rc::new(Notify::new()));
+    let watch: Pin<Box<dyn Future<Output = _>>> = match upload {
+        Some(upload) => apart(watch, move || upload.notify_one()),
+        None => Box::pin(watch),
+    };
     // Not `streaming()`: it invents a Content-Type.
     let mut response = HttpResponse::build(status)
         .message_body(Watched::new(body, size, events, watch))

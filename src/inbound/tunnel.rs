@@ -4,7 +4,7 @@
 //! browser and puts our Close frame between two frames. I may call: `gateway`, `keyring`, `upstream`, `watched`. I never
 //! open a frame, and I never put a byte of ours inside one of theirs (R65, R78).
 
-use super::watched::{Over, watch};
+use super::watched::{Over, apart, watch};
 use super::{Desk, facts};
 use crate::domain::policy::Permit;
 use crate::gateway::live::Vigil;
@@ -21,7 +21,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -109,8 +109,17 @@ pub async fn open(
     };
     let talk = Rc::new(Talk::default());
     actix_web::rt::spawn(pump(payload, writer, Rc::clone(&talk)));
-    let used = Rc::clone(&talk.used);
-    let watch = Box::pin(watch(vigil, Some(Arc::clone(&desk.gateway.live)), used));
+    let reader = Rc::new(RefCell::new(Some(reader)));
+    let watch = watch(vigil, Some(Arc::clone(&desk.gateway.live)), Rc::clone(&talk.used));
+    let (over, wire) = (Rc::clone(&talk), Rc::clone(&reader));
+    let watch = apart(watch, move || {
+        // The app hears no more of this browser from now on, whatever the browser reads.
+        over.cut.send_replace(true);
+        actix_web::rt::spawn(async move {
+            sleep(BOUNDARY_WITHIN + FAREWELL_WITHIN).await;
+            wire.borrow_mut().take();
+        });
+    });
     let tube = Tube {
         reader,
         walker: Walker::default(),
@@ -151,15 +160,22 @@ impl Default for Talk {
 async fn pump(mut payload: web::Payload, writer: TunnelWriter, talk: Rc<Talk>) {
     let (mut walker, mut writer) = (Walker::default(), Some(writer));
     let mut cut = talk.cut.subscribe();
-    while let Some(Ok(chunk)) = payload.next().await {
+    loop {
+        let chunk = tokio::select! {
+            biased;
+            _ = cut.wait_for(|cut| *cut), if writer.is_some() => {
+                // The app sees its end of the tunnel close at once.
+                writer = None;
+                continue;
+            }
+            chunk = payload.next() => chunk,
+        };
+        let Some(Ok(chunk)) = chunk else { break };
         talk.last.set(Instant::now());
         let before = walker.data_frames();
         walker.walk(&chunk);
         if walker.data_frames() > before {
             talk.used.notify_one();
-        }
-        if *cut.borrow() {
-            writer = None;
         }
         if let Some(app) = writer.as_mut() {
             let sent = tokio::select! {
@@ -183,7 +199,8 @@ async fn pump(mut payload: web::Payload, writer: TunnelWriter, talk: Rc<Talk>) {
 
 /// From the app to the browser.
 struct Tube {
-    reader: TunnelReader,
+    /// Gone when a browser that does not read has kept it too long.
+    reader: Rc<RefCell<Option<TunnelReader>>>,
     walker: Walker,
     watch: Pin<Box<dyn Future<Output = Over>>>,
     talk: Rc<Talk>,
@@ -204,6 +221,13 @@ enum Stage {
 }
 
 impl Tube {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        match self.reader.borrow_mut().as_mut() {
+            Some(reader) => reader.poll_chunk(cx),
+            None => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+        }
+    }
+
     fn begin_to_end(&mut self, code: u16, reason: &'static str) {
         self.talk.cut.send_replace(true);
         self.timer = Box::pin(sleep(BOUNDARY_WITHIN));
@@ -240,7 +264,7 @@ impl Tube {
             self.begin_to_end(code, reason);
             return self.poll_ending(cx);
         }
-        match self.reader.poll_chunk(cx) {
+        match self.poll_chunk(cx) {
             Poll::Ready(Ok(Some(chunk))) => {
                 self.talk.last.set(Instant::now());
                 self.walker.walk(&chunk);
@@ -285,7 +309,7 @@ impl Tube {
         if self.timer.as_mut().poll(cx).is_ready() {
             return self.cut();
         }
-        match self.reader.poll_chunk(cx) {
+        match self.poll_chunk(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(Some(chunk))) => {
                 let end = self.walker.walk_to_boundary(&chunk).unwrap_or(chunk.len());

@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 /// Why something that is open has to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,32 @@ pub async fn watch(mut vigil: Option<Vigil>, live: Option<Arc<Live>>, used: Rc<N
             () = used.notified() => if let Some(vigil) = vigil.as_mut() { vigil.used().await },
         }
     }
+}
+
+/// The same, watched by a task of its own: a body whose reader has stopped is not polled, and its session ends all the
+/// same. `then` is called at that moment.
+pub fn apart(
+    watch: impl Future<Output = Over> + 'static,
+    then: impl FnOnce() + 'static,
+) -> Pin<Box<dyn Future<Output = Over>>> {
+    let (mut tell, heard) = oneshot::channel();
+    actix_web::rt::spawn(async move {
+        let over = tokio::select! {
+            over = watch => Some(over),
+            () = tell.closed() => None,
+        };
+        if let Some(over) = over {
+            then();
+            // Whoever has gone meanwhile needs no telling.
+            let _ = tell.send(over);
+        }
+    });
+    Box::pin(async move {
+        match heard.await {
+            Ok(over) => over,
+            Err(_) => std::future::pending().await,
+        }
+    })
 }
 
 /// How many chunks may follow each other before the session is asked for, although none had to be waited for.

@@ -3,6 +3,7 @@
 //! I own: the scenes that lead to each answer. I never look into a body: the description does.
 
 use super::backchannel::{self, FORM};
+use super::frontchannel;
 use super::house::browser::{Browser, EVIL};
 use super::house::clock::ManualClock;
 use super::house::contract::Contract;
@@ -116,6 +117,16 @@ fn kept_forms(seen: &mut Inspector, setting: &Setting) -> (Browser, String) {
     take()
 }
 
+/// The same for the provider's sign-out page.
+const FRAMES: [(&str, &str); 2] = [
+    ("/bff/frontchannel-logout", "/bff/frontchannel-logout"),
+    ("/bff/frontchannel-logout/{provider}", "/bff/frontchannel-logout/corp"),
+];
+
+fn frame(setting: &Setting) -> String {
+    frontchannel::query(&[("iss", &setting.provider.issuer()), ("sid", "idp-session")])
+}
+
 #[test]
 fn every_described_answer_is_given_as_described() {
     let mut seen = Inspector::new();
@@ -172,6 +183,9 @@ fn every_described_answer_is_given_as_described() {
         seen.hold("POST", path, 400, &tell(&setting, target, &token));
         seen.hold("POST", path, 400, &tell(&setting, target, "nonsense"));
     }
+    for (path, target) in FRAMES {
+        seen.hold("GET", path, 200, &setting.browser().open(&format!("{target}?{}", frame(&setting))));
+    }
     // Who signs in at the very moment of a notice is meant by it.
     setting.clock.advance(Duration::from_secs(1));
 
@@ -212,6 +226,9 @@ fn every_described_answer_is_given_as_described() {
     for (path, target) in NOTICES {
         let token = setting.provider.logout_forge().sign();
         seen.hold("POST", path, 503, &tell(&setting, target, &token));
+    }
+    for (path, target) in FRAMES {
+        seen.hold("GET", path, 503, &setting.browser().open(&format!("{target}?{}", frame(&setting))));
     }
 
     let rare = Setting::with(|plan| plan.server_extra("login_rate = \"1/1m\""));

@@ -5,8 +5,8 @@
 const span = (letter, from, to) => Array.from({ length: to - from + 1 }, (_, i) => `${letter}${from + i}`);
 export const RULES = [
   ...span('R', 1, 15), 'R18', 'R19', ...span('R', 21, 25), 'R43', 'R44', ...span('R', 47, 56), 'R58',
-  ...span('R', 60, 65), 'R67', 'R68', ...span('R', 70, 75), ...span('R', 77, 79), 'R81', ...span('R', 83, 85),
-  ...span('A', 1, 15), ...span('A', 19, 26), ...span('A', 28, 33), 'A39', 'A40',
+  ...span('R', 60, 65), 'R67', 'R68', ...span('R', 70, 75), ...span('R', 77, 79), 'R81', ...span('R', 83, 85), 'R87',
+  ...span('A', 1, 15), ...span('A', 19, 33), 'A39', 'A40',
 ];
 
 const lib = (name) => ({ in: 'lib', name });
@@ -976,6 +976,39 @@ export const mutations = [
     find: '[b"sid", issuer.as_str().as_bytes(), provider_sid.as_bytes()]',
     replace: '[b"sid", &issuer.as_str().as_bytes()[..4], provider_sid.as_bytes()]',
     test: it('backchannel::meant::r83_a26_a_provider_speaks_for_its_own_people_only'),
+  },
+  // --- front-channel logout
+  {
+    name: 'frame-of-any-issuer',
+    rules: ['R87', 'A27'],
+    file: 'src/inbound/frontchannel.rs',
+    find: 'Some((iss, _)) if iss != issuer.as_str()',
+    replace: 'Some((iss, _)) if iss.is_empty()',
+    test: it('frontchannel::r87_a27_whatever_is_not_the_right_pair_ends_nothing_and_is_answered_the_same'),
+  },
+  {
+    name: 'frame-parameter-twice',
+    rules: ['R87', 'A27'],
+    file: 'src/inbound/frontchannel.rs',
+    find: '(Some((_, value)), None) => Some(',
+    replace: '(Some((_, value)), _) => Some(',
+    test: it('frontchannel::r87_a27_whatever_is_not_the_right_pair_ends_nothing_and_is_answered_the_same'),
+  },
+  {
+    name: 'frame-by-anybody',
+    rules: ['R87'],
+    file: 'src/inbound/frontchannel.rs',
+    find: 'frame-ancestors {parent}',
+    replace: 'frame-ancestors * {parent}',
+    test: it('frontchannel::r87_the_provider_may_frame_this_page_and_no_other'),
+  },
+  {
+    name: 'frame-of-nobody-fills-the-store',
+    rules: ['R87'],
+    file: 'src/gateway/notice.rs',
+    find: 'if self.store.of_provider_sid(issuer, sid, now).await?.is_empty() {',
+    replace: 'if sid.is_empty() {',
+    test: it('frontchannel::r87_a_sid_of_nobodys_writes_nothing'),
   },
   // --- the sentry at the public door
   {
