@@ -185,10 +185,14 @@ impl Vigil {
             // This process may know better why.
             Ok(Standing::Over(why)) => Some(self.subscription.ended().unwrap_or(why.code())),
             Ok(Standing::Anonymous) => Some("unknown"),
-            // An error is not an ending; the absolute limit needs no store.
+            // An error is not an ending; but what was known before has its limits, and they need no store.
             Err(error) => {
                 tracing::warn!(%error, "an open request could not look after its session");
-                (now >= self.lifetime_until()).then_some("lifetime")
+                match now {
+                    now if now >= self.lifetime_until() => Some("lifetime"),
+                    now if now >= self.ends() => Some("idle"),
+                    _ => None,
+                }
             }
         }
     }

@@ -399,3 +399,61 @@ fn r78_a_tunnel_in_which_nobody_speaks_is_closed() {
     let mut connection = tunnel(&setting, &browser);
     assert_closed(&connection.rest_after_answering_close(), 1001);
 }
+
+#[test]
+fn r65_a_handshake_that_the_app_declines_is_watched_like_any_other_answer() {
+    let setting = setting();
+    let mut browser = setting.signed_in();
+    let (more, go_on) = mpsc::channel::<Vec<u8>>();
+    let go_on = Mutex::new(go_on);
+    setting.upstream.script(move |exchange| {
+        exchange
+            .write(b"HTTP/1.1 200 OK\r\nContent-Type: application/zip\r\nContent-Length: 100000\r\n\r\nhalf");
+        while let Ok(bytes) = go_on.lock().unwrap().recv() {
+            exchange.write(&bytes);
+        }
+        Some(After::Close)
+    });
+    let mut connection = Connection::open(setting.gateway.address);
+    connection.write(&own(&setting, &browser));
+    assert_eq!(connection.head().unwrap().status, 200);
+    assert_eq!(connection.bytes(4), b"half");
+    assert_eq!(browser.fetch("POST", "/bff/logout", &[], b"").status, 200);
+    assert_eq!(connection.rest(), b"");
+    drop(more);
+}
+
+#[test]
+fn r65_a_browser_that_does_not_read_says_nothing_more_to_the_app() {
+    let setting = setting();
+    let mut browser = setting.signed_in();
+    let (told, heard) = mpsc::channel();
+    let told = Mutex::new(told);
+    setting.upstream.script(move |exchange| {
+        accept(exchange);
+        // More than all buffers on the way hold; whoever reads none of it is not written to any more.
+        let mut frame = vec![0x82, 127, 0, 0, 0, 0, 0, 0x10, 0, 0];
+        frame.resize(frame.len() + 0x10_0000, 0x20);
+        for _ in 0..24 {
+            if !exchange.write_for(&frame, Duration::from_millis(300)) {
+                break;
+            }
+        }
+        let mut all = Vec::new();
+        while let Some(bytes) = exchange.raw() {
+            all.extend(bytes);
+        }
+        told.lock().unwrap().send(all).unwrap();
+        Some(After::Close)
+    });
+    let mut connection = tunnel(&setting, &browser);
+    let before = masked(0x81, b"before");
+    connection.write(&before);
+    assert_eq!(browser.fetch("POST", "/bff/logout", &[], b"").status, 200);
+    for _ in 0..20 {
+        connection.write(&masked(0x81, b"after"));
+    }
+    // The app's end of the tunnel closes although nobody has read a byte here.
+    let all = heard.recv_timeout(Duration::from_secs(20)).expect("the tunnel to the app stays open");
+    assert!(all.starts_with(&before) && all.len() < before.len() + 20 * 11, "{}", all.len());
+}

@@ -138,6 +138,15 @@ impl Exchange {
 }
 
 impl Exchange {
+    /// Writes these bytes unless nobody takes them for this long; whether all of them were taken.
+    pub fn write_for(&mut self, bytes: &[u8], patience: std::time::Duration) -> bool {
+        let Some(bare) = self.stream.get_ref().bare() else { return false };
+        bare.set_write_timeout(Some(patience)).unwrap();
+        let taken = self.write(bytes);
+        bare.set_write_timeout(None).unwrap();
+        taken
+    }
+
     /// Whatever comes next on the wire; `None` at its end.
     pub fn raw(&mut self) -> Option<Vec<u8>> {
         let mut buffer = vec![0; 65_536];
