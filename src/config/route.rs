@@ -195,6 +195,7 @@ fn read(
     let around = legacy::Around {
         prefix: path.as_ref().ok(),
         public,
+        folder: upstream.as_ref().is_ok_and(|upstream| upstream.files.is_some()),
         relays: matches!(relay, Ok(Relay::AccessToken)),
         in_clear: goes_in_clear(&upstream) && cleartext.is_ok_and(|allowed| !allowed),
     };

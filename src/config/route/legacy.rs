@@ -98,6 +98,8 @@ pub(super) struct Around<'r> {
     pub(super) prefix: Option<&'r CanonicalPath>,
     /// Whether the session is not looked at.
     pub(super) public: bool,
+    /// Whether a folder stands in for the app.
+    pub(super) folder: bool,
     /// Whether a token of ours is relayed.
     pub(super) relays: bool,
     /// Whether credentials would go to another machine in clear, and nobody has allowed it.
@@ -181,6 +183,18 @@ pub(super) fn judge(
     ] {
         if is_set && around.public {
             faults.push(wrong(key, nobody, optional));
+        }
+    }
+    for (key, is_set) in [
+        (&HOST, raw.host.as_ref().is_ok_and(|host| *host != HostPolicy::Public)),
+        (&STRIP_PREFIX, matches!(raw.strip, Ok(true))),
+        (&REPLACE_PREFIX, matches!(raw.replace, Ok(Some(_)))),
+        (&BASIC_AUTH, matches!(raw.basic_auth, Ok(Some(_)))),
+        (&CLIENT_AUTHORIZATION, matches!(raw.client_authorization, Ok(Some(_)))),
+        (&APP_COOKIES, raw.app_cookies.as_ref().is_ok_and(|names| !names.is_empty())),
+    ] {
+        if is_set && around.folder {
+            faults.push(wrong(key, "has no effect on a folder: no app is called", "remove it"));
         }
     }
     if let (Ok(Some(_)), true) = (&raw.basic_auth, around.relays) {
