@@ -1,14 +1,17 @@
 //! The composition root: settings become a running gateway.
 //!
 //! I own: the choice of adapters, the one clock, the listener and the drain; `connect` tries what the gateway depends
-//! on, `bounds` lists the time limits of the rooms. I may call: every room; nobody calls me but `main` and the tests. I
+//! on, `bounds` lists the time limits of the rooms, `stopwatch` is what sleep does not stop. I may call: every room; nobody calls me but `main` and the tests. I
 //! never decide anything about a request.
 
 pub mod bounds;
 pub mod connect;
+pub mod stopwatch;
 
-use crate::config::{PageSettings, Settings};
+use self::stopwatch::BootClock;
+use crate::config::{NearSettings, PageSettings, Settings};
 use crate::domain::time::Timestamp;
+use crate::gateway::live::Live;
 use crate::gateway::{Gateway, Providers};
 use crate::inbound::admin::{self, Counter};
 use crate::inbound::health::{self, Watch};
@@ -16,8 +19,8 @@ use crate::inbound::sentry::Sentry;
 use crate::inbound::throttle::Throttle;
 use crate::inbound::{self, Branding, BrokenPage, CookieNames, Desk, EnvelopeKeys, Pages};
 use crate::oidc::OidcProvider;
-use crate::ports::{Clock, IdentityProvider, Ledger, ProviderError, StoreError};
-use crate::store::{self, Keeper, Measured, Opened};
+use crate::ports::{Clock, IdentityProvider, Ledger, News, ProviderError, SessionStore, StoreError};
+use crate::store::{self, Keeper, Measured, Near, NearBounds, NearParts, Opened};
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::rules::HeaderRules;
 use crate::upstream::{TrustError, Upstreams};
@@ -117,8 +120,23 @@ impl App {
         let parents = session.reach.parents().iter().map(|parent| parent.as_str().to_owned()).collect();
         let pages = Pages::new(Branding { name, logo, accent, footer, parents, templates })?;
         let ledger: Arc<dyn Ledger> = Arc::new(Metrics::new());
-        let Opened { store, keys, keeper } = store::open(&session.store, session.keys).await?;
-        let store = Arc::new(Measured::new(store, Arc::clone(&ledger)));
+        let Opened { store, feed, keys, keeper } = store::open(&session.store, session.keys).await?;
+        let live = Arc::<Live>::default();
+        // Measured within the near cache: what the store itself is asked.
+        let store: Arc<dyn SessionStore> = Arc::new(Measured::new(store, Arc::clone(&ledger)));
+        let store = match (feed, near_bounds(&session.near)) {
+            (Some(feed), Some(bounds)) => {
+                let parts = NearParts {
+                    bounds,
+                    limits: session.limits,
+                    stopwatch: Arc::new(BootClock),
+                    ledger: Arc::clone(&ledger),
+                    news: Arc::clone(&live) as Arc<dyn News>,
+                };
+                Arc::new(Near::new(store, feed, parts))
+            }
+            _ => store,
+        };
         let mut adapters: Vec<(_, Arc<dyn IdentityProvider>)> = Vec::new();
         for provider in providers {
             let id = provider.id.clone();
@@ -139,7 +157,7 @@ impl App {
             limits: session.limits,
             prefix: server.prefix,
             ledger,
-            live: Arc::default(),
+            live,
         };
         let gateway = Arc::new(gateway);
         let draining = Arc::new(AtomicBool::new(false));
@@ -248,6 +266,12 @@ impl App {
         drop(keeper);
         served
     }
+}
+
+/// What the near cache may hold; `None` where it is switched off.
+fn near_bounds(settings: &NearSettings) -> Option<NearBounds> {
+    let NearSettings { sessions, bytes, outage_grace } = *settings;
+    (sessions > 0).then_some(NearBounds { sessions, bytes, outage_grace })
 }
 
 /// Lets a server run beside the public one.

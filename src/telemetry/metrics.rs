@@ -3,7 +3,7 @@
 //! I own: [`Metrics`], every name and label of a metric, and the crate prometheus-client. I may call: `ports`. I never
 //! take a label from a request: the words come from the configuration and from the source, so their number is bounded.
 
-use crate::ports::{Entry, Ledger};
+use crate::ports::{Entry, FeedState, Ledger, Near};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicU64;
 
 /// Counts and times since the start of the process.
 pub struct Metrics {
@@ -25,6 +26,18 @@ pub struct Metrics {
     upstream: Family<RouteLabels, Histogram, fn() -> Histogram>,
     store: Family<CommandLabels, Histogram, fn() -> Histogram>,
     store_errors: Family<CommandLabels, Counter>,
+    near: Family<NearLabels, Counter>,
+    /// Apart from the others: it is entered on every request, and costs no look-up here.
+    near_hits: Counter,
+    near_sessions: Gauge,
+    near_bytes: Gauge,
+    feed_up: Gauge,
+    feed_age: Gauge<f64, AtomicU64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NearLabels {
+    event: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -58,6 +71,8 @@ struct CommandLabels {
 impl Metrics {
     /// Everything at zero.
     pub fn new() -> Self {
+        let near = Family::<NearLabels, Counter>::default();
+        let near_hits = near.get_or_create(&NearLabels { event: near_word(Near::Hit) }).clone();
         let mut all = Self {
             registry: Registry::with_prefix("keycard"),
             requests: Family::default(),
@@ -69,6 +84,12 @@ impl Metrics {
             upstream: Family::new_with_constructor(long_times),
             store: Family::new_with_constructor(short_times),
             store_errors: Family::default(),
+            near,
+            near_hits,
+            near_sessions: Gauge::default(),
+            near_bytes: Gauge::default(),
+            feed_up: Gauge::default(),
+            feed_age: Gauge::default(),
         };
         all.register();
         all
@@ -102,6 +123,15 @@ impl Metrics {
         registry.register_with_unit("store", "Time of commands to the session store", seconds(), store);
         let text = "Commands that the session store did not answer, or not with what we write";
         registry.register("store_errors", text, self.store_errors.clone());
+        let text = "What happened in the near cache, by event";
+        registry.register("near_cache_events", text, self.near.clone());
+        registry.register("near_cache_sessions", "Sessions in the near cache", self.near_sessions.clone());
+        let text = "About how much memory the sessions in the near cache take";
+        registry.register_with_unit("near_cache", text, Unit::Bytes, self.near_bytes.clone());
+        let text = "Whether the session store's feed is heard, and proved within the last second";
+        registry.register("feed_up", text, self.feed_up.clone());
+        let text = "Age of the last heartbeat that came back on the session store's feed";
+        registry.register_with_unit("feed_age", text, seconds(), self.feed_age.clone());
     }
 }
 
@@ -150,6 +180,21 @@ impl Ledger for Metrics {
                     self.store_errors.get_or_create(&labels).inc();
                 }
             }
+            Entry::Near(Near::Hit) => {
+                self.near_hits.inc();
+            }
+            Entry::Near(event) => {
+                self.near.get_or_create(&NearLabels { event: near_word(event) }).inc();
+            }
+            Entry::Held { sessions, bytes, feed } => {
+                let gauge = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
+                self.near_sessions.set(gauge(sessions));
+                self.near_bytes.set(gauge(bytes));
+                self.feed_up.set(i64::from(matches!(feed, FeedState::Up(_))));
+                if let Some(age) = feed.age() {
+                    self.feed_age.set(age.as_secs_f64());
+                }
+            }
         }
     }
 
@@ -160,6 +205,19 @@ impl Ledger for Metrics {
             Ok(()) => text,
             Err(_) => "# EOF\n".to_owned(),
         }
+    }
+}
+
+fn near_word(event: Near) -> &'static str {
+    match event {
+        Near::Hit => "hit",
+        Near::Miss => "miss",
+        Near::Doubtful => "doubtful",
+        Near::FellBack => "fell-back",
+        Near::FillRefused => "fill-refused",
+        Near::Invalidated => "invalidated",
+        Near::AllInvalidated => "all-invalidated",
+        Near::Evicted => "evicted",
     }
 }
 
@@ -205,6 +263,9 @@ mod tests {
             Entry::Checked(took),
             Entry::Upstream { route: "/wiki/", took },
             Entry::Store { command: "load", took, answered: false },
+            Entry::Near(Near::Hit),
+            Entry::Near(Near::Doubtful),
+            Entry::Held { sessions: 3, bytes: 6000, feed: FeedState::Up(Duration::from_millis(250)) },
         ] {
             metrics.enter(entry);
         }
@@ -220,6 +281,12 @@ mod tests {
             "keycard_upstream_seconds_bucket{le=\"0.005\",route=\"/wiki/\"} 1",
             "keycard_store_seconds_count{command=\"load\"} 1",
             "keycard_store_errors_total{command=\"load\"} 1",
+            "keycard_near_cache_events_total{event=\"hit\"} 1",
+            "keycard_near_cache_events_total{event=\"doubtful\"} 1",
+            "keycard_near_cache_sessions 3",
+            "keycard_near_cache_bytes 6000",
+            "keycard_feed_up 1",
+            "keycard_feed_age_seconds 0.25",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
