@@ -51,6 +51,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("prometheus_client", &["telemetry/metrics"]),
     ("redis::", &["store/redis"]),
     ("redb", &["store/embedded"]),
+    ("rustix", &["app/stopwatch"]),
     ("cel::", &["rules"]),
     ("minijinja", &["config/pages", "demo", "inbound/pages"]),
     ("hyper", &["upstream"]),
