@@ -13,7 +13,7 @@ use super::Gateway;
 use crate::domain::session::{LiveSession, SessionKey, Standing, Ticket};
 use crate::domain::time::Timestamp;
 use crate::keyring::session_key;
-use crate::ports;
+use crate::ports::{self, FeedState};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +23,9 @@ use tokio::sync::watch;
 /// How often a long request looks whether its session is still there: the bound for endings that this process was not
 /// told of.
 pub const RECHECK: Duration = Duration::from_secs(5);
+
+/// The same, while the store's feed is down and nothing is told.
+const RECHECK_UNTOLD: Duration = Duration::from_secs(1);
 
 /// How long there is between two looks at least, unless there is news.
 const LEAST: Duration = Duration::from_millis(10);
@@ -103,12 +106,13 @@ impl ports::News for Live {
     }
 }
 
-/// Wakes everybody; a reason that was told is not forgotten over news that say less.
+/// Wakes everybody, unless there is nothing to see yet; a reason that was told is not forgotten over news that say less.
 fn send(sender: &watch::Sender<News>, news: News) {
-    sender.send_modify(|told| {
+    sender.send_if_modified(|told| {
         if matches!(news, News::Ended(_)) || !matches!(told, News::Ending(_) | News::Ended(_)) {
             *told = news;
         }
+        !matches!(news, News::Ending(_))
     });
 }
 
@@ -240,7 +244,11 @@ impl Vigil {
     /// When to look again.
     fn due(&self, now: Timestamp) -> Timestamp {
         // An error at a limit must not make this spin: it is asked again a little later.
-        self.ends().min(now.plus(RECHECK)).max(now.plus(LEAST))
+        let recheck = match self.gateway.store.feed() {
+            FeedState::Down(_) => RECHECK_UNTOLD,
+            FeedState::Up(_) | FeedState::Refused | FeedState::NotUsed => RECHECK,
+        };
+        self.ends().min(now.plus(recheck)).max(now.plus(LEAST))
     }
 
     /// When the session ends if nobody uses it.

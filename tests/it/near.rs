@@ -98,16 +98,16 @@ fn a_request_with_a_session_that_is_held_asks_nobody() {
     let (mut here, _) = pair.signed_in();
     holds(&pair.setting.gateway, &mut here);
     let loads = "keycard_store_seconds_count{command=\"load\"}";
-    let before = number(&pair.setting.gateway, loads);
-    let hits = number(&pair.setting.gateway, HITS);
-    for _ in 0..50 {
-        assert_eq!(status(&mut here), 200);
-    }
-    // The feed may have been late once or twice on a busy machine.
-    let (asked, held) =
-        (number(&pair.setting.gateway, loads) - before, number(&pair.setting.gateway, HITS) - hits);
-    assert!(held > 25 && asked + held == 50, "{held} from memory, {asked} asked");
-    assert!(number(&pair.setting.gateway, "keycard_near_cache_sessions") >= 1);
+    let count = || (number(&pair.setting.gateway, loads), number(&pair.setting.gateway, HITS));
+    // On a busy machine the feed is late now and then.
+    until("fifty requests ask nobody", || {
+        let before = count();
+        for _ in 0..50 {
+            assert_eq!(status(&mut here), 200);
+        }
+        count() == (before.0, before.1 + 50)
+    });
+    until("it is counted", || number(&pair.setting.gateway, "keycard_near_cache_sessions") >= 1);
 }
 
 #[test]

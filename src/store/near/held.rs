@@ -182,8 +182,19 @@ impl Held {
         self.trust.prove(sent);
     }
 
+    /// It has been silent for suspiciously long: whoever waits for news had better look.
+    pub(in crate::store) fn suspected(&self) {
+        self.news.anything_changed();
+    }
+
     /// No changes are told any more.
     pub(in crate::store) fn lost(&self) {
+        self.away();
+        self.news.anything_changed();
+    }
+
+    /// There is still no feed.
+    pub(in crate::store) fn away(&self) {
         self.line.store(Line::Down as u8, Ordering::SeqCst);
         self.trust.lose();
     }

@@ -8,6 +8,7 @@ use crate::store::contract::house::{NOW, ring};
 use crate::store::memory::Memory;
 use crate::store::sealed::Sealed;
 use std::sync::Mutex;
+use tokio::sync::Notify;
 
 /// A stopwatch that stands still until a test moves it, a ledger of events, and whoever waits for news.
 #[derive(Default)]
@@ -15,6 +16,8 @@ pub(in crate::store) struct Stage {
     elapsed: Mutex<Duration>,
     entered: Mutex<Vec<ports::Near>>,
     told: Mutex<Vec<Option<SessionKey>>>,
+    /// Something was told, or the feed has entered its state.
+    stirred: Notify,
 }
 
 impl Stage {
@@ -57,6 +60,14 @@ impl Stage {
         self.told.lock().unwrap().contains(&None)
     }
 
+    /// Waits until something is so, and looks whenever the feed stirs.
+    pub(in crate::store) async fn until(&self, what: &str, is: impl Fn() -> bool) {
+        while !is() {
+            let stirred = tokio::time::timeout(Duration::from_secs(20), self.stirred.notified()).await;
+            stirred.unwrap_or_else(|_| panic!("not in time: {what}"));
+        }
+    }
+
     /// What happened since the last question.
     pub(in crate::store) fn events(&self) -> Vec<ports::Near> {
         std::mem::take(&mut *self.entered.lock().unwrap())
@@ -71,8 +82,9 @@ impl Stopwatch for Stage {
 
 impl Ledger for Stage {
     fn enter(&self, entry: Entry<'_>) {
-        if let Entry::Near(event) = entry {
-            self.entered.lock().unwrap().push(event);
+        match entry {
+            Entry::Near(event) => self.entered.lock().unwrap().push(event),
+            _ => self.stirred.notify_one(),
         }
     }
 
@@ -84,10 +96,12 @@ impl Ledger for Stage {
 impl News for Stage {
     fn changed(&self, key: &SessionKey) {
         self.told.lock().unwrap().push(Some(*key));
+        self.stirred.notify_one();
     }
 
     fn anything_changed(&self) {
         self.told.lock().unwrap().push(None);
+        self.stirred.notify_one();
     }
 }
 
@@ -201,11 +215,15 @@ async fn a34_a_feed_that_is_lost_or_refused_or_new_or_says_that_everything_chang
         },
         |scene| scene.near.held.everything_changed(),
     ];
-    for lose in losses {
+    let looks = [true, false, true, true];
+    for (lose, looks) in losses.into_iter().zip(looks) {
         let scene = Scene::proved().await;
         assert_eq!(scene.loads().await, [ports::Near::Hit]);
+        scene.stage.forget_told();
         lose(&scene);
         assert_eq!(scene.loads().await, [ports::Near::Doubtful]);
+        // Whoever waits for news looks for themselves.
+        assert_eq!(scene.stage.was_told_everything(), looks);
     }
 }
 

@@ -42,6 +42,9 @@ const BEAT_LIVES_MS: u64 = 5000;
 /// Without a proof for so long, the feed begins anew: its connection may lead to a server that nobody writes to.
 const SILENCE: Duration = Duration::from_secs(2);
 
+/// After so long, those who wait for news are told to look for themselves, so that they too are late by a second at most.
+const SUSPICIOUS: Duration = Duration::from_millis(700);
+
 /// Between two attempts: at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -56,6 +59,8 @@ pub struct Feed {
     /// What the names of records begin with.
     records: String,
     runtime: Handle,
+    /// How long a refusal stands.
+    refused_for: Duration,
 }
 
 /// A feed that is listened to, until this is dropped.
@@ -84,7 +89,8 @@ impl Feed {
         let runtime = Handle::try_current()
             .map_err(|_| StoreError::Unavailable("there is no runtime to connect on".into()))?;
         let client = client(settings, ProtocolVersion::RESP3)?;
-        Ok(Self { connection, client, timeout: settings.timeout, records, runtime })
+        let (timeout, refused_for) = (settings.timeout, REFUSED_FOR);
+        Ok(Self { connection, client, timeout, records, runtime, refused_for })
     }
 
     /// Tells `held` of every change from now on, over any number of connections.
@@ -113,7 +119,7 @@ impl Feed {
                     pause
                 }
                 Err(Failure::Away) => {
-                    held.lost();
+                    held.away();
                     pause = (pause * 2).min(PAUSES.1);
                     pause
                 }
@@ -128,7 +134,7 @@ impl Feed {
                         );
                         refusal = Some(code);
                     }
-                    REFUSED_FOR
+                    self.refused_for
                 }
             };
             held.tell_the_ledger();
@@ -176,6 +182,9 @@ impl Feed {
             let now = held.elapsed();
             if now.saturating_sub(proved) > SILENCE {
                 return "no heartbeat comes back";
+            }
+            if now.saturating_sub(proved) > SUSPICIOUS {
+                held.suspected();
             }
             let beat = link.beat(now);
             let mut commands = pipe();

@@ -33,17 +33,15 @@ impl Replica {
         let given = KeySource::Given(keys(&[1]));
         let Opened { store, feed, .. } = open(&StoreSettings::Redis(settings), given).await.unwrap();
         let stage = Arc::new(Stage::default());
+        let mut feed = feed.unwrap();
+        feed.refused_for = Duration::from_millis(50);
         stage.pass(Duration::from_secs(100));
-        Self { near: Near::new(store, feed.unwrap(), stage.parts(GRACE)), stage }
+        Self { near: Near::new(store, feed, stage.parts(GRACE)), stage }
     }
 
     /// Waits until the feed is as it should be.
     async fn until(&self, what: &str, is: impl Fn(FeedState) -> bool) {
-        let begun = Instant::now();
-        while !is(self.near.feed()) {
-            assert!(begun.elapsed() < LONG, "{what}: {:?}", self.near.feed());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        self.stage.until(what, || is(self.near.feed())).await;
     }
 
     async fn until_up(&self) {
@@ -71,11 +69,13 @@ impl Replica {
 
     /// Waits for the news of a change to this session.
     async fn until_told(&self, ticket: &Ticket) {
-        let (begun, key) = (Instant::now(), session_key(ticket));
-        while !self.stage.was_told(&key) {
-            assert!(begun.elapsed() < LONG, "nothing is told");
-            tokio::task::yield_now().await;
-        }
+        let key = session_key(ticket);
+        self.stage.until("the news of a change", || self.stage.was_told(&key)).await;
+    }
+
+    /// Waits for the news that everything may have changed.
+    async fn until_told_of_everything(&self, what: &str) {
+        self.stage.until(what, || self.stage.was_told_everything()).await;
     }
 
     async fn signed_in(&self) -> Ticket {
@@ -161,11 +161,7 @@ async fn a34_flushall_and_swapdb_make_everything_doubtful() {
         });
         replica.stage.forget_told();
         server.say::<()>(&command).await;
-        let begun = Instant::now();
-        while !replica.stage.was_told_everything() {
-            assert!(begun.elapsed() < LONG, "{words:?}");
-            tokio::task::yield_now().await;
-        }
+        replica.until_told_of_everything(words[0]).await;
         assert_eq!(replica.load(&ticket).await, (false, "store"), "{words:?}");
         replica.until_up().await;
     }
@@ -183,11 +179,7 @@ async fn a34_a_killed_feed_is_not_believed_and_begins_anew() {
         replica.stage.forget_told();
         // Every connection of that user but the one that says so.
         server.say::<i64>(cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal").arg("SKIPME").arg("yes")).await;
-        let begun = Instant::now();
-        while !replica.stage.was_told_everything() {
-            assert!(begun.elapsed() < LONG, "round {round}: the feed does not begin anew");
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        replica.until_told_of_everything("the feed is lost").await;
         assert_eq!(replica.load(&ticket).await, (true, "store"), "round {round}");
     }
 }
