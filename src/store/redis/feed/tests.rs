@@ -12,9 +12,13 @@ use crate::store::contract::house::{NOW, fresh_prefix, keys};
 use crate::store::near::Near;
 use crate::store::near::tests::Stage;
 use crate::store::redis::server::Server;
+use crate::store::redis::tests::certificates;
 use crate::store::{Opened, open};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 const GRACE: Duration = Duration::from_secs(30);
@@ -198,6 +202,72 @@ async fn a34_without_heartbeats_the_deadline_passes_and_the_store_is_asked() {
     replica.holds(&ticket).await;
 }
 
+/// A way to a server on which the answers to whoever tracks can be held up, and nothing else.
+async fn way_to(server: u16, frozen: Arc<AtomicBool>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let frozen = frozen.clone();
+            let (mut from, mut back) = client.into_split();
+            let server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+            let (mut answers, mut to) = server.into_split();
+            let tracks = Arc::new(AtomicBool::new(false));
+            let knows = tracks.clone();
+            tokio::spawn(async move {
+                let mut bytes = [0; 4096];
+                while let Ok(length @ 1..) = from.read(&mut bytes).await {
+                    if bytes[..length].windows(8).any(|word| word == b"TRACKING") {
+                        knows.store(true, Ordering::SeqCst);
+                    }
+                    to.write_all(&bytes[..length]).await.unwrap();
+                }
+            });
+            tokio::spawn(async move {
+                let mut bytes = [0; 4096];
+                while let Ok(length @ 1..) = answers.read(&mut bytes).await {
+                    if tracks.load(Ordering::SeqCst) && frozen.load(Ordering::SeqCst) {
+                        std::future::pending::<()>().await;
+                    }
+                    if back.write_all(&bytes[..length]).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a34_a_frozen_feed_beside_a_server_that_answers_is_not_believed() {
+    let server = Server::start(None);
+    let prefix = fresh_prefix();
+    let frozen = Arc::new(AtomicBool::new(false));
+    let port = way_to(server.port(), frozen.clone()).await;
+    let settings = server.settings_at(&format!("redis://127.0.0.1:{port}/0"), &prefix);
+    let replica = Replica::of(RedisSettings { timeout: Duration::from_millis(300), ..settings }).await;
+    replica.until_up().await;
+    let ticket = replica.signed_in().await;
+    replica.holds(&ticket).await;
+    frozen.store(true, Ordering::SeqCst);
+    replica.stage.forget_told();
+    server.say::<i64>(cmd("DEL").arg(record(&prefix, &ticket))).await;
+    // Those who wait for news look before the second is over.
+    replica.stage.pass(Duration::from_millis(800));
+    replica.until_told_of_everything("the silence is suspicious").await;
+    assert!(!replica.stage.was_told(&session_key(&ticket)));
+    replica.stage.pass(Duration::from_millis(201));
+    assert_eq!(replica.load(&ticket).await, (false, "store"));
+    replica.stage.pass(Duration::from_secs(2));
+    replica.until_down().await;
+    frozen.store(false, Ordering::SeqCst);
+    // The frozen connection is given up, and a new one is heard.
+    replica.until_up().await;
+    let ticket = replica.signed_in().await;
+    replica.holds(&ticket).await;
+}
+
 #[tokio::test]
 async fn a34_a_frozen_server_is_bridged_for_outage_grace_and_no_longer() {
     let server = Server::start(None);
@@ -297,4 +367,19 @@ async fn heartbeats_are_no_sessions_and_leave_nothing_behind() {
     assert!(listing.entries.is_empty());
     let entries = server.entries(&prefix).await;
     assert!(entries.iter().all(|entry| entry.ttl > 0 && entry.ttl <= 5000));
+}
+
+#[tokio::test]
+async fn the_feed_is_heard_over_tls() {
+    let server = Server::start(Some(certificates()));
+    let prefix = fresh_prefix();
+    let url = format!("rediss://127.0.0.1:{}/0", server.port());
+    let replica = Replica::of(server.settings_at(&url, &prefix)).await;
+    replica.until_up().await;
+    let ticket = replica.signed_in().await;
+    replica.holds(&ticket).await;
+    let other = Replica::of(server.settings_at(&url, &prefix)).await;
+    replica.stage.forget_told();
+    other.near.remove(&session_key(&ticket)).await.unwrap();
+    replica.until_told(&ticket).await;
 }
