@@ -1,28 +1,32 @@
 //! The composition root: settings become a running gateway.
 //!
 //! I own: the choice of adapters, the one clock, the listener and the drain; `connect` tries what the gateway depends
-//! on, `bounds` lists the time limits of the rooms, `stopwatch` is what sleep does not stop. I may call: every room; nobody calls me but `main` and the tests. I
+//! on, `bounds` lists the time limits of the rooms, `furnish` makes the desk and `reload` another one, `stopwatch` is what
+//! sleep does not stop. I may call: every room; nobody calls me but `main` and the tests. I
 //! never decide anything about a request.
 
 pub mod bounds;
 pub mod connect;
+mod furnish;
+pub mod reload;
 pub mod stopwatch;
 
-use self::stopwatch::BootClock;
-use crate::config::{NearSettings, PageSettings, Settings};
+use crate::app::furnish::{Furniture, House};
+use crate::app::reload::{Changing, Reloader};
+use crate::app::stopwatch::BootClock;
+use crate::config::fixed::Fixed;
+use crate::config::sources::{Reading, Sources};
+use crate::config::{NearSettings, Settings};
 use crate::domain::time::Timestamp;
 use crate::gateway::live::Live;
-use crate::gateway::{Gateway, Providers};
-use crate::inbound::admin::{self, Counter};
+use crate::inbound::admin::{self, AdminToken, Counter};
 use crate::inbound::health::{self, Watch};
 use crate::inbound::sentry::Sentry;
 use crate::inbound::throttle::Throttle;
-use crate::inbound::{self, Branding, BrokenPage, CookieNames, Desk, EnvelopeKeys, Pages};
-use crate::oidc::OidcProvider;
-use crate::ports::{Clock, IdentityProvider, Ledger, News, ProviderError, SessionStore, StoreError};
+use crate::inbound::{self, BrokenPage, CookieNames, Current, EnvelopeKeys};
+use crate::ports::{Clock, Entry, Ledger, News, ProviderError, SessionStore, StoreError};
 use crate::store::{self, Keeper, Measured, Near, NearBounds, NearParts, Opened};
 use crate::telemetry::metrics::Metrics;
-use crate::upstream::rules::HeaderRules;
 use crate::upstream::{TrustError, Upstreams};
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{HttpServer, web};
@@ -92,14 +96,15 @@ impl From<TcpListener> for Doors {
 
 /// A gateway, put together and ready to serve.
 pub struct App {
-    desk: web::Data<Desk>,
+    current: web::Data<Current>,
+    changing: Arc<Changing>,
+    live: Arc<Live>,
     watch: web::Data<Watch>,
     draining: Arc<AtomicBool>,
     counter: Option<web::Data<Counter>>,
     listen: SocketAddr,
     health_listen: Option<SocketAddr>,
     admin_listen: Option<SocketAddr>,
-    rules: Arc<HeaderRules>,
     workers: Option<usize>,
     header_timeout: Duration,
     sentry: Sentry,
@@ -114,11 +119,9 @@ impl App {
     /// # Errors
     /// See [`StartError`].
     pub async fn build(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let fixed = Fixed::of(&settings);
         let Settings { server, session, providers, identity, routes, pages, log: _, from_environment: _ } =
             settings;
-        let PageSettings { folder: _, templates, name, logo, accent, footer } = pages;
-        let parents = session.reach.parents().iter().map(|parent| parent.as_str().to_owned()).collect();
-        let pages = Pages::new(Branding { name, logo, accent, footer, parents, templates })?;
         let ledger: Arc<dyn Ledger> = Arc::new(Metrics::new());
         let Opened { store, feed, keys, keeper } = store::open(&session.store, session.keys).await?;
         let live = Arc::<Live>::default();
@@ -137,64 +140,70 @@ impl App {
             }
             _ => store,
         };
-        let mut adapters: Vec<(_, Arc<dyn IdentityProvider>)> = Vec::new();
-        for provider in providers {
-            let id = provider.id.clone();
-            let adapter = OidcProvider::new(provider, identity.clone(), Arc::clone(&clock))
-                .map_err(|error| StartError::Provider(id.as_str().to_owned(), error))?;
-            adapters.push((id, Arc::new(adapter)));
-        }
-        let cookies =
-            CookieNames::new(server.origins.iter().all(|origin| origin.is_secure())).reaching(session.reach);
-        let rules = HeaderRules::new(&routes, &[cookies.session.clone(), cookies.binding.clone()]);
-        let envelope = EnvelopeKeys::new(&keys).ok_or(StartError::Missing("session keys"))?;
-        let gateway = Gateway {
-            clock,
-            store,
-            keys,
-            providers: Providers::new(adapters).ok_or(StartError::Missing("provider"))?,
-            routes,
-            limits: session.limits,
-            prefix: server.prefix,
-            ledger,
-            live,
-        };
-        let gateway = Arc::new(gateway);
-        let draining = Arc::new(AtomicBool::new(false));
-        let watch = Watch::new(Arc::clone(&gateway), Arc::clone(&draining));
-        let counter = server.admin.as_ref().map(|admin| Counter::new(Arc::clone(&gateway), &admin.token));
         let sentry = Sentry::new(
             &server.limits,
             server.header_timeout,
             server.keep_alive,
             server.trusted_proxies.clone(),
-            Arc::clone(&gateway.ledger),
+            Arc::clone(&ledger),
         );
-        let desk = Desk {
-            gateway,
-            throttle: Throttle::new(server.limits.login_rate),
-            origins: server.origins,
+        let secure = server.origins.iter().all(|origin| origin.is_secure());
+        let house = House {
+            clock,
+            store,
+            envelope: EnvelopeKeys::new(&keys).ok_or(StartError::Missing("session keys"))?,
+            keys,
+            ledger,
+            live,
+            limits: session.limits,
+            prefix: server.prefix,
+            throttle: Arc::new(Throttle::new(server.limits.login_rate)),
             trusted_proxies: server.trusted_proxies,
-            cookies,
-            envelope,
-            identity,
-            pages,
+            parents: session.reach.parents().iter().map(|parent| parent.as_str().to_owned()).collect(),
+            cookies: CookieNames::new(secure).reaching(session.reach),
+            origins: server.origins,
+            has_counter: server.admin.is_some(),
         };
+        let furniture = Furniture {
+            providers,
+            identity,
+            routes,
+            pages,
+            admin_token: server.admin.as_ref().map(|admin| AdminToken::new(&admin.token)),
+        };
+        let (desk, adapters) = house.furnish(furniture, &[])?;
+        house.ledger.enter(Entry::Configured(house.clock.now()));
+        let current = Arc::new(Current::new(desk));
+        let draining = Arc::new(AtomicBool::new(false));
+        let watch = Watch::new(Arc::clone(&current), Arc::clone(&draining));
+        let counter = server.admin.as_ref().map(|_| Counter::new(Arc::clone(&current)));
+        let live = Arc::clone(&house.live);
         Ok(Self {
-            desk: web::Data::new(desk),
+            changing: Arc::new(Changing::new(house, Arc::clone(&current), fixed, adapters)),
+            current: web::Data::from(current),
+            live,
             watch: web::Data::new(watch),
             draining,
             counter: counter.map(web::Data::new),
             listen: server.listen,
             health_listen: server.health_listen,
             admin_listen: server.admin.map(|admin| admin.listen),
-            rules: Arc::new(rules),
             workers: server.workers,
             header_timeout: server.header_timeout,
             sentry,
             drain_timeout: server.drain_timeout,
             keeper,
         })
+    }
+
+    /// What can read the configuration again, by `read`, while the gateway serves. `sources` is what it was read from
+    /// so far.
+    pub fn reloader(
+        &self,
+        sources: Sources,
+        read: impl Fn() -> Reading + Send + Sync + 'static,
+    ) -> Arc<Reloader> {
+        Arc::new(Reloader::new(Arc::clone(&self.changing), sources, Box::new(read)))
     }
 
     /// Opens the listeners that the configuration names.
@@ -224,7 +233,7 @@ impl App {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         let Doors { public, health, admin } = doors.into();
-        let Self { desk, rules, workers, header_timeout, sentry, drain_timeout, keeper, .. } = self;
+        let Self { current, live, workers, header_timeout, sentry, drain_timeout, keeper, .. } = self;
         let (watch, draining) = (self.watch, self.draining);
         let mut side_doors: Vec<ServerHandle> = Vec::new();
         if let Some(listener) = health {
@@ -241,9 +250,8 @@ impl App {
                 .disable_signals();
             side_doors.push(beside(server.listen(listener)?.run()));
         }
-        let template = Upstreams::new(rules).map_err(io::Error::other)?;
+        let template = Upstreams::new().map_err(io::Error::other)?;
         let template = Arc::new(template);
-        let live = Arc::clone(&desk.gateway.live);
         let server = Server::build()
             .shutdown_timeout(drain_timeout.as_secs().max(1))
             .disable_signals()
@@ -257,7 +265,7 @@ impl App {
             Some(count) => server.workers(count),
             None => server,
         };
-        let application = move || inbound::application(desk.clone(), template.for_another_worker());
+        let application = move || inbound::application(current.clone(), template.for_another_worker());
         let served = sentry.stand_at(server, public, application)?.run().await;
         for door in side_doors {
             door.stop(false).await;

@@ -10,7 +10,9 @@
 //! a table which keys it has.
 
 pub mod environment;
+pub mod fixed;
 pub mod problem;
+pub mod sources;
 
 mod amount;
 mod certificate;
@@ -44,7 +46,7 @@ use crate::domain::identity::{IdentityRule, Issuer, ProviderId};
 use crate::domain::login::Requested;
 use crate::domain::origin::Origins;
 use crate::domain::path::CanonicalPath;
-use crate::domain::route::{IdentitySource, RouteTable};
+use crate::domain::route::RouteTable;
 use crate::domain::secret::ClientSecret;
 use crate::domain::session::Limits;
 use crate::keyring::MasterKey;
@@ -104,6 +106,19 @@ pub struct ServerSettings {
     pub health_listen: Option<SocketAddr>,
     /// `admin_listen` and `admin_token`: the door for operators, if there is one.
     pub admin: Option<AdminSettings>,
+    /// `reload`: when the configuration is read again.
+    pub reload: Reload,
+}
+
+/// When the configuration is read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// At SIGHUP.
+    Signal,
+    /// At SIGHUP, and when a file changes.
+    Watch,
+    /// Never.
+    Off,
 }
 
 /// The door for operators.
@@ -143,6 +158,8 @@ pub struct NearSettings {
 pub enum KeySource {
     /// From the configuration: the first seals, all open; never empty.
     Given(Vec<MasterKey>),
+    /// Made up for this process: with a store that forgets as it does.
+    MadeUp(MasterKey),
     /// From a file beside the embedded store, which makes it at its first start.
     BesideStore,
 }
@@ -359,9 +376,11 @@ fn resolve(mut file: Section<'_>) -> Result<Settings, Reported> {
             "leave out `identity.email`, or ask for something else than email_domains",
         ));
     }
+    let keeps_all = routes.iter().any(|route| route.legacy.claim_headers);
     let identity = IdentityRule {
         read_by_headers: claims_in_headers(&routes),
         read_by_rules: claims_in_rules(&routes),
+        keeps_all,
         ..identity
     };
     Ok(Settings {
@@ -378,10 +397,13 @@ fn resolve(mut file: Section<'_>) -> Result<Settings, Reported> {
 
 fn claims_in_headers(routes: &RouteTable) -> Vec<ClaimPath> {
     let mut paths: Vec<ClaimPath> = Vec::new();
-    for header in routes.iter().flat_map(|route| &route.identity_headers) {
-        match &header.source {
-            IdentitySource::Claim(path) if !paths.contains(path) => paths.push(path.clone()),
-            _ => {}
+    for route in routes.iter() {
+        let user = route.legacy.basic_auth.as_ref().map(|auth| auth.user.claims()).unwrap_or_default();
+        let named = route.identity_headers.iter().flat_map(|header| header.source.claims());
+        for path in named.chain(user) {
+            if !paths.contains(path) {
+                paths.push(path.clone());
+            }
         }
     }
     paths

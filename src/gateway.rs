@@ -5,10 +5,11 @@
 //!
 //! A request comes in as facts and perhaps a ticket ([`crate::inbound`] has read them). It finds its route, its
 //! ticket is turned into a standing, policy decides, and the outcome goes back: a permit to forward, a login to
-//! begin, a challenge, a refusal. [`login`] begins and completes sign-ins; [`ending`] is the one door for ends;
+//! begin, a challenge, a refusal. [`login`] begins and completes sign-ins; [`keep`] lets forms wait for them; [`ending`] is the one door for ends;
 //! [`notice`] hears providers, [`operating`] answers operators.
 
 pub mod ending;
+pub mod keep;
 pub mod live;
 pub mod login;
 pub mod notice;

@@ -12,15 +12,20 @@
 
 pub mod admin;
 mod answer;
+mod app_cookie;
+mod app_logout;
 mod backchannel;
+mod call;
 mod colour;
 mod cookie;
 mod cors;
+mod current;
 mod envelope;
 mod error;
 mod events;
 mod facts;
 pub mod health;
+mod keep;
 mod landing;
 mod language;
 mod log;
@@ -38,6 +43,7 @@ mod watched;
 mod words;
 
 pub use cookie::CookieNames;
+pub use current::Current;
 pub use envelope::EnvelopeKeys;
 pub use pages::{Branding, BrokenPage, Pages};
 
@@ -45,12 +51,14 @@ use crate::domain::identity::{IdentityRule, ProviderId};
 use crate::domain::origin::Origins;
 use crate::gateway::Gateway;
 use crate::upstream::Upstreams;
+use crate::upstream::rules::HeaderRules;
 use actix_session::Session;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::{ConnectionType, StatusCode, header};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpMessage as _, HttpRequest, HttpResponse, web};
+use admin::AdminToken;
 use answer::Fault;
 use http::Method;
 use ipnet::IpNet;
@@ -59,7 +67,8 @@ use std::time::Duration;
 use throttle::Throttle;
 use visit::{Visit, Voice};
 
-/// What the people at the door need to know.
+/// What the people at the door need to know. A reload puts another one in its place ([`Current`]); each request keeps
+/// the one that it began with, so that it sees one consistent whole.
 pub struct Desk {
     /// Who decides.
     pub gateway: Arc<Gateway>,
@@ -75,13 +84,17 @@ pub struct Desk {
     pub identity: IdentityRule,
     /// The pages.
     pub pages: Pages,
+    /// The header and cookie names that nobody but us may send on.
+    pub rules: Arc<HeaderRules>,
+    /// What operators have to show, where there is a door for them.
+    pub admin_token: Option<AdminToken>,
     /// How often one sender may begin or finish a sign-in.
-    pub throttle: Throttle,
+    pub throttle: Arc<Throttle>,
 }
 
 /// The whole application: every layer and every endpoint, in order. One for each worker.
 pub fn application(
-    desk: web::Data<Desk>,
+    current: web::Data<Current>,
     upstreams: Upstreams,
 ) -> App<
     impl ServiceFactory<
@@ -92,9 +105,12 @@ pub fn application(
         InitError = (),
     >,
 > {
-    let envelope = desk.envelope.middleware(&desk.cookies);
+    let envelope = {
+        let desk = current.desk();
+        desk.envelope.middleware(&desk.cookies)
+    };
     App::new()
-        .app_data(desk)
+        .app_data(current)
         .app_data(web::Data::new(upstreams))
         // One service for everything: the framework's router would match a decoded path, we match the canonical one.
         .default_service(web::to(dispatch))
@@ -114,7 +130,7 @@ async fn threshold(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let (Some(desk), Some(voice)) =
-        (request.app_data::<web::Data<Desk>>().cloned(), request.extensions().get::<Voice>().cloned())
+        (request.extensions().get::<Arc<Desk>>().cloned(), request.extensions().get::<Voice>().cloned())
     else {
         return Ok(request.into_response(HttpResponse::InternalServerError().finish()));
     };
@@ -163,9 +179,14 @@ fn read_visit(
     let turned_away = |fault: Fault| Box::new(TurnedAway { fault, removal: None });
     let peer = request.peer_addr().map(|address| address.ip());
     let peer = peer.ok_or_else(|| turned_away(error::no_peer()))?;
-    let framed = !desk.cookies.reach.parents().is_empty();
-    let facts = facts::read(request.head(), peer, &desk.origins, &desk.trusted_proxies, framed)
-        .map_err(|bad| turned_away(error::bad_request(&bad)))?;
+    let view = facts::View {
+        origins: &desk.origins,
+        trusted: &desk.trusted_proxies,
+        routes: &desk.gateway.routes,
+        framed: !desk.cookies.reach.parents().is_empty(),
+    };
+    let facts =
+        facts::read(request.head(), peer, &view).map_err(|bad| turned_away(error::bad_request(&bad)))?;
     let raw = request.headers().get_all(header::COOKIE).map(header::HeaderValue::as_bytes);
     let cookies = cookie::read(raw, &desk.cookies).map_err(|planted| TurnedAway {
         fault: error::planted(),
@@ -192,6 +213,8 @@ enum Endpoint {
     SignedOut,
     /// Where the session cookie is Strict; harmless where it is not.
     Landing,
+    /// Where forms come back that waited for a sign-in.
+    Replay,
     User,
     Events,
     /// Under the prefix, but nothing of ours.
@@ -212,6 +235,7 @@ fn endpoint(desk: &Desk, visit: &Visit) -> Option<Endpoint> {
         "/logout" => Endpoint::Logout,
         "/signed-out" => Endpoint::SignedOut,
         "/landing" => Endpoint::Landing,
+        "/replay" => Endpoint::Replay,
         "/user" => Endpoint::User,
         "/events" => Endpoint::Events,
         other => {
@@ -236,6 +260,7 @@ impl Endpoint {
             Self::User => "user",
             Self::Events => "events",
             Self::Landing => "landing",
+            Self::Replay => "replay",
             Self::BackChannelLogout(_) => "backchannel-logout",
             Self::Unknown => "endpoint",
         }
@@ -253,6 +278,7 @@ fn throttle(endpoint: &Endpoint, visit: &Visit, desk: &Desk) -> Result<(), Durat
         | Endpoint::User
         | Endpoint::Events
         | Endpoint::Landing
+        | Endpoint::Replay
         // From the provider, which is one sender and speaks for many.
         | Endpoint::BackChannelLogout(_)
         | Endpoint::Unknown => Ok(()),
@@ -263,16 +289,17 @@ async fn dispatch(
     request: HttpRequest,
     session: Session,
     body: web::Payload,
-    desk: web::Data<Desk>,
     upstreams: web::Data<Upstreams>,
 ) -> HttpResponse {
-    let Some(visit) = request.extensions().get::<Visit>().cloned() else {
+    let (Some(desk), Some(visit)) =
+        (request.extensions().get::<Arc<Desk>>().cloned(), request.extensions().get::<Visit>().cloned())
+    else {
         return HttpResponse::InternalServerError().finish();
     };
     let ticket = envelope::ticket(&session);
     let (get, post) = (visit.facts.method == Method::GET, visit.facts.method == Method::POST);
     let Some(endpoint) = endpoint(&desk, &visit) else {
-        return proxy::forward(&request, ticket, body, &visit, &desk, &upstreams).await;
+        return proxy::forward(&request, &session, body, &visit, &desk, &upstreams).await;
     };
     if let Err(wait) = throttle(&endpoint, &visit, &desk) {
         let response = error::too_often(wait).respond(&desk.pages, &visit.voice, endpoint.name(), None);
@@ -283,6 +310,8 @@ async fn dispatch(
         Endpoint::BackChannelLogout(provider) if post => {
             return backchannel::hear(provider, &request, body, &desk).await;
         }
+        // So does this one.
+        Endpoint::Replay if post => return keep::ask(&request, ticket, body, &visit, &desk).await,
         Endpoint::BackChannelLogout(_) => backchannel::wrong_method(),
         Endpoint::Login if get => login::begin(ticket, &visit, &desk).await,
         Endpoint::Callback(provider) if get => login::complete(provider, &session, &visit, &desk).await,
@@ -290,10 +319,13 @@ async fn dispatch(
         Endpoint::Logout if post => logout::by_post(ticket, &session, &visit, &desk).await,
         Endpoint::SignedOut if get => logout::signed_out(&visit, &desk),
         Endpoint::Landing if get => landing::show(&visit, &desk),
+        Endpoint::Replay if get => keep::fetch(&visit, &desk),
         Endpoint::User if get => user::show(ticket, &visit, &desk).await,
         Endpoint::Events if get => events::show(ticket, &visit, &desk).await,
         Endpoint::Unknown => error::no_such_endpoint().respond(&desk.pages, &visit.voice, "endpoint", None),
-        Endpoint::Logout => error::method("GET, POST").respond(&desk.pages, &visit.voice, "endpoint", None),
+        Endpoint::Logout | Endpoint::Replay => {
+            error::method("GET, POST").respond(&desk.pages, &visit.voice, "endpoint", None)
+        }
         _ => error::method("GET").respond(&desk.pages, &visit.voice, "endpoint", None),
     };
     // No other endpoint of ours reads a body.

@@ -9,10 +9,12 @@
 use clap::{Parser, Subcommand};
 use keycard::app::bounds::bounds;
 use keycard::app::connect::connect;
-use keycard::app::{App, SystemClock};
+use keycard::app::{App, SystemClock, reload};
 use keycard::cli::health;
 use keycard::cli::sessions::{self, Failure};
 use keycard::config::environment::{Environment as _, ProcessEnvironment};
+use keycard::config::problem::Problems;
+use keycard::config::sources::{self, Reading, Sources};
 use keycard::config::{self, Settings};
 use keycard::keyring::MasterKey;
 use keycard::telemetry;
@@ -101,10 +103,13 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         #[cfg(feature = "demo")]
         Command::Demo { port } => demo(port),
-        Command::Serve { config } => match load(config.as_deref()) {
-            Ok(settings) => serve(settings),
-            Err(code) => code,
-        },
+        Command::Serve { config } => {
+            let Reading { settings, sources } = sources::read(config.as_deref(), &ProcessEnvironment);
+            match settings {
+                Ok(settings) => serve(config, settings, sources),
+                Err(problems) => refuse(&problems),
+            }
+        }
         Command::Check { config, connect } => match load(config.as_deref()) {
             Ok(settings) => {
                 say(&config::describe(&settings, &bounds()));
@@ -147,14 +152,16 @@ fn operate(command: &sessions::Command) -> ExitCode {
 }
 
 fn load(path: Option<&Path>) -> Result<Settings, ExitCode> {
-    config::load(path, &ProcessEnvironment).map_err(|problems| {
-        if colours() {
-            complain(&problems.painted());
-        } else {
-            complain(&problems);
-        }
-        ExitCode::from(BAD_CONFIG)
-    })
+    config::load(path, &ProcessEnvironment).map_err(|problems| refuse(&problems))
+}
+
+fn refuse(problems: &Problems) -> ExitCode {
+    if colours() {
+        complain(&problems.painted());
+    } else {
+        complain(problems);
+    }
+    ExitCode::from(BAD_CONFIG)
 }
 
 /// Whether standard error is a terminal that wants colours (<https://no-color.org>).
@@ -180,11 +187,11 @@ fn reach(settings: Settings) -> ExitCode {
     }
 }
 
-fn serve(settings: Settings) -> ExitCode {
+fn serve(config: Option<PathBuf>, settings: Settings, sources: Sources) -> ExitCode {
     if let Err(error) = telemetry::install(settings.log) {
         return fail(&error);
     }
-    match actix_web::rt::System::new().block_on(run(settings)) {
+    match actix_web::rt::System::new().block_on(run(config, settings, sources)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
@@ -210,16 +217,23 @@ fn demo(port: u16) -> ExitCode {
     }
 }
 
-async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(
+    config: Option<PathBuf>,
+    settings: Settings,
+    sources: Sources,
+) -> Result<(), Box<dyn std::error::Error>> {
     let (address, health) = (settings.server.listen, settings.server.health_listen);
     let admin = settings.server.admin.as_ref().map(|admin| admin.listen);
     let origins: Vec<String> =
         settings.server.origins.iter().map(|origin| origin.as_str().to_owned()).collect();
-    let stop = stop_signal()?;
+    let when = settings.server.reload;
+    let (stop, hangups) = (stop_signal()?, reload::hangups()?);
     let app = App::build(settings, Arc::new(SystemClock)).await?;
     let doors = app.open_doors()?;
     let (health, admin) = (health.map(tracing::field::display), admin.map(tracing::field::display));
     tracing::info!(%address, health, admin, origins = origins.join(", "), "keycard is serving");
+    let reloader = app.reloader(sources, move || sources::read(config.as_deref(), &ProcessEnvironment));
+    actix_web::rt::spawn(reload::follow(reloader, when, hangups));
     app.serve(doors, stop).await?;
     tracing::info!("keycard has stopped");
     Ok(())

@@ -25,7 +25,7 @@ mod userinfo;
 
 use crate::config::ProviderSettings;
 use crate::domain::claim::Claims;
-use crate::domain::identity::IdentityRule;
+use crate::domain::identity::{IdentityRule, ProviderId};
 use crate::domain::login::{ProvenCallback, Requested, ResponseRules};
 use crate::domain::logout::LogoutNotice;
 use crate::domain::secret::{AccessToken, RawIdToken};
@@ -71,8 +71,8 @@ pub struct OidcProvider {
     identity: IdentityRule,
     clock: Arc<dyn Clock>,
     transport: Transport,
-    metadata: Cached<Metadata>,
-    keys: KeyCache,
+    metadata: Arc<Cached<Metadata>>,
+    keys: Arc<KeyCache>,
 }
 
 impl OidcProvider {
@@ -95,8 +95,27 @@ impl OidcProvider {
             return Err(ProviderError::Misconfigured(text.into()));
         }
         let transport = Transport::new(&settings)?;
-        let keys = KeyCache::new(Arc::clone(&clock));
-        Ok(Self { settings, identity, clock, transport, metadata: Cached::new(), keys })
+        let keys = Arc::new(KeyCache::new(Arc::clone(&clock)));
+        Ok(Self { settings, identity, clock, transport, metadata: Arc::new(Cached::new()), keys })
+    }
+
+    /// The id of the provider.
+    pub fn id(&self) -> &ProviderId {
+        &self.settings.id
+    }
+
+    /// The same provider under new settings. Its metadata and keys are kept where the new settings would have brought
+    /// the same ones; else they are asked for again.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn renewed(&self, settings: ProviderSettings, identity: IdentityRule) -> Result<Self, ProviderError> {
+        let same = discovery::would_be_the_same(&self.settings, &settings);
+        let new = Self::new(settings, identity, Arc::clone(&self.clock))?;
+        if !same {
+            return Ok(new);
+        }
+        Ok(Self { metadata: Arc::clone(&self.metadata), keys: Arc::clone(&self.keys), ..new })
     }
 
     /// Asks the provider for its metadata and its keys, as the first login would, and for nothing else.

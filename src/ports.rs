@@ -440,6 +440,15 @@ pub enum Entry<'e> {
         /// The feed.
         feed: FeedState,
     },
+    /// The configuration was read for the first time, and is in force.
+    Configured(Timestamp),
+    /// The configuration was read again.
+    Reloaded {
+        /// What became of it: `applied`, `refused` or `unchanged`.
+        result: &'static str,
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// What happened in the near cache.

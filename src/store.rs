@@ -88,6 +88,7 @@ pub async fn open(settings: &StoreSettings, keys: KeySource) -> Result<Opened, S
 fn given(keys: KeySource) -> Result<Arc<KeyRing>, StoreError> {
     let ring = match keys {
         KeySource::Given(keys) => KeyRing::new(keys),
+        KeySource::MadeUp(key) => KeyRing::new(vec![key]),
         KeySource::BesideStore => None,
     };
     ring.map(Arc::new).ok_or_else(|| StoreError::Unavailable("there is no key to seal sessions with".into()))

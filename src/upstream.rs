@@ -2,32 +2,37 @@
 //!
 //! I own: [`Upstreams`], [`UpstreamError`] and everything that speaks HTTP to an upstream; hyper stays in here. I may
 //! call: `domain`. I never call anybody without a [`Permit`], and nobody whom the permit's route does not name: method,
-//! path and query come from the permit too, so that what was judged is what is sent (R70). [`reach`] opens a connection
-//! for `keycard check`, and sends no request on it. [`files`] stands in for an upstream that is a folder.
+//! path and query come from the permit too, so that what was judged is what is sent (R70), or what the route makes of
+//! it. [`reach`] opens a connection for `keycard check`, and sends no request on it. [`files`] stands in for an upstream
+//! that is a folder.
 
 pub mod body;
 mod client;
 pub mod files;
+mod forwarded;
 pub mod headers;
+mod identity;
 pub mod reach;
 pub mod reply;
+mod rewrite;
 pub mod rules;
 pub mod tunnel;
 
+use crate::domain::legacy::HostPolicy;
 use crate::domain::policy::Permit;
-use crate::domain::route::{Route, RouteLimits};
+use crate::domain::route::{Route, RouteLimits, UpstreamAddress};
 use crate::upstream::body::{Stage, Upload, UploadError, UpstreamBody};
 use crate::upstream::client::HttpClient;
 use crate::upstream::headers::UpstreamHead;
 use crate::upstream::reply::{Framing, ReplyBody, UpstreamReply};
 use crate::upstream::rules::HeaderRules;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, header};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::capture_connection;
 use rustls::ClientConfig;
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a connection to an upstream may take.
@@ -40,7 +45,6 @@ pub const IDLE_TIMEOUT: Duration = client::IDLE_TIMEOUT;
 pub struct Upstreams {
     client: HttpClient,
     trust: ClientConfig,
-    rules: Arc<HeaderRules>,
     turns: Mutex<HashMap<String, usize>>,
 }
 
@@ -86,19 +90,19 @@ impl Upstreams {
     ///
     /// # Errors
     /// When the cryptography offers no version of TLS.
-    pub fn new(rules: Arc<HeaderRules>) -> Result<Self, TrustError> {
-        Ok(Self::with_trust(client::trust()?, rules))
+    pub fn new() -> Result<Self, TrustError> {
+        Ok(Self::with_trust(client::trust()?))
     }
 
-    /// For each further worker: the same rules and roots, connections of its own.
+    /// For each further worker: the same roots, connections of its own.
     #[must_use]
     pub fn for_another_worker(&self) -> Self {
-        Self::with_trust(self.trust.clone(), Arc::clone(&self.rules))
+        Self::with_trust(self.trust.clone())
     }
 
-    fn with_trust(trust: ClientConfig, rules: Arc<HeaderRules>) -> Self {
+    fn with_trust(trust: ClientConfig) -> Self {
         let client = client::client(trust.clone());
-        Self { client, trust, rules, turns: Mutex::default() }
+        Self { client, trust, turns: Mutex::default() }
     }
 
     /// Sends a permitted request to the next upstream of its route and returns as soon as the reply's head is there.
@@ -125,9 +129,9 @@ impl Upstreams {
         if let Some(site) = &route.files {
             // A file reads no body: dropped here, so that whoever sends one hears of it.
             drop(body);
-            return files::serve(site, &head, &permit, &self.rules).await;
+            return files::serve(site, &head, &permit, &head.rules).await;
         }
-        let mut headers = headers::request_headers(&head, &permit, &self.rules);
+        let mut headers = headers::request_headers(&head, &permit, &head.rules);
         body.frame(&facts.method, &mut headers);
         let again = body.is_empty() && facts.method.is_idempotent();
         let mut upload = body.watch(route.limits.max_body).map_err(from_upload)?;
@@ -136,12 +140,13 @@ impl Upstreams {
         let attempts = if again { route.upstreams.len() } else { 1 };
         for address in route.upstreams.iter().cycle().skip(self.turn(route)).take(attempts) {
             let mut request = Request::new(body.take().unwrap_or_else(UpstreamBody::empty));
-            *request.uri_mut() = client::target(facts, address)?;
-            request.method_mut().clone_from(&facts.method);
             *request.headers_mut() =
                 if attempts == 1 { std::mem::take(&mut headers) } else { headers.clone() };
+            aim(&mut request, &permit, address)?;
             match self.call(request, &route.limits, &mut upload).await {
-                Ok((response, framing)) => return Ok(self.reply(response, framing, &permit, upload)),
+                Ok((response, framing)) => {
+                    return Ok(reply_of(response, framing, (&permit, &head.rules), upload));
+                }
                 Err(UpstreamError::Unreachable(why)) => last = UpstreamError::Unreachable(why),
                 Err(other) => return Err(other),
             }
@@ -182,19 +187,33 @@ impl Upstreams {
         }
         Ok((response, framing?))
     }
+}
 
-    fn reply(
-        &self,
-        response: Response<Incoming>,
-        framing: Framing,
-        permit: &Permit,
-        upload: Option<Upload>,
-    ) -> UpstreamReply {
-        let (head, incoming) = response.into_parts();
-        let headers: HeaderMap = headers::response_headers(&head.headers, permit, &self.rules);
-        let body = ReplyBody::new(incoming, framing, permit.route().limits.stall_timeout, upload);
-        UpstreamReply { status: head.status, headers, body }
+fn reply_of(
+    response: Response<Incoming>,
+    framing: Framing,
+    (permit, rules): (&Permit, &HeaderRules),
+    upload: Option<Upload>,
+) -> UpstreamReply {
+    let (head, incoming) = response.into_parts();
+    let headers: HeaderMap = headers::response_headers(&head.headers, permit, rules);
+    let body = ReplyBody::new(incoming, framing, permit.route().limits.stall_timeout, upload);
+    UpstreamReply { status: head.status, headers, body }
+}
+
+/// What a request, whose headers are there already, says at this address: method, target, and the name it goes by.
+fn aim(
+    request: &mut Request<UpstreamBody>,
+    permit: &Permit,
+    address: &UpstreamAddress,
+) -> Result<(), UpstreamError> {
+    let (route, facts) = (permit.route(), permit.facts());
+    *request.uri_mut() = client::target(route, facts, address)?;
+    request.method_mut().clone_from(&facts.method);
+    if route.legacy.host == HostPolicy::Upstream {
+        headers::set(request.headers_mut(), header::HOST, &address.authority);
     }
+    Ok(())
 }
 
 /// Waits for a reply's head as long as it may take, and while the request's body makes progress.

@@ -52,6 +52,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("redis::", &["store/redis"]),
     ("redb", &["store/embedded"]),
     ("rustix", &["app/stopwatch"]),
+    ("notify::", &["app/reload/files"]),
+    ("arc_swap", &["inbound/current"]),
     ("cel::", &["rules"]),
     ("minijinja", &["config/pages", "demo", "inbound/pages"]),
     ("hyper", &["upstream"]),

@@ -34,7 +34,9 @@ mod it {
     mod house_self;
     mod id_token;
     mod identity;
+    mod keeping;
     mod keys;
+    mod legacy;
     mod lifetime;
     mod login;
     mod misuse;
@@ -44,6 +46,7 @@ mod it {
     mod provider_tls;
     mod proxying;
     mod reach;
+    mod reload;
     mod sentry;
     mod slow_heads;
     mod stopping;

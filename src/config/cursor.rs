@@ -287,6 +287,11 @@ impl<'r> Entry<'r> {
         }
     }
 
+    /// A string, whatever it says; `None` for anything else.
+    pub(super) fn raw_text(&self) -> Option<&'r str> {
+        self.value.as_str()
+    }
+
     /// A string that `parse` understands.
     pub(super) fn parsed<T>(
         &self,

@@ -62,6 +62,7 @@ fn server(settings: &Settings) -> Vec<Row> {
     let proxies = list(server.trusted_proxies.iter().map(ToString::to_string).collect(), "nobody");
     let keys = match &session.keys {
         KeySource::BesideStore => "the key beside it".to_owned(),
+        KeySource::MadeUp(_) => "1 key".to_owned(),
         KeySource::Given(keys) if keys.len() == 1 => "1 key".to_owned(),
         KeySource::Given(keys) => format!("{} keys", keys.len()),
     };
@@ -314,6 +315,10 @@ fn warnings(settings: &Settings) -> Vec<Row> {
         if let (Relay::AccessToken, Some(upstream)) = (route.relay, route.upstreams.iter().find(in_clear)) {
             let to = address(upstream);
             rows.push(vec![format!("{}: access tokens go in clear to {to}", route.name)]);
+        }
+        if let (Some(_), Some(upstream)) = (&route.legacy.basic_auth, route.upstreams.iter().find(in_clear)) {
+            let to = address(upstream);
+            rows.push(vec![format!("{}: the password of basic_auth goes in clear to {to}", route.name)]);
         }
     }
     rows

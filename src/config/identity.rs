@@ -67,6 +67,7 @@ pub(super) fn read(mut section: Section<'_>) -> Result<IdentityRule, Reported> {
         groups,
         shown,
         read_by_headers: Vec::new(),
+        keeps_all: false,
         read_by_rules: Vec::new(),
     })
 }

@@ -118,10 +118,11 @@ pub(super) const KEYS: &[(&str, &[Key])] = &[
     ("rule", route::access::RULE_KEYS),
     ("cors", route::CORS_KEYS),
     ("embed", session::EMBED_KEYS),
+    ("basic_auth", route::BASIC_AUTH_KEYS),
 ];
 
 /// The tables of [`KEYS`] that are written inline, as values.
-pub(super) const INLINE: &[&str] = &["secret", "access", "rule", "cors", "embed"];
+pub(super) const INLINE: &[&str] = &["secret", "access", "rule", "cors", "embed", "basic_auth"];
 
 const SECTIONS: &[Key] = &[
     Key::optional("server", Kind::Table("server"), "The public door."),
@@ -146,7 +147,8 @@ const SECTIONS: &[Key] = &[
 ];
 
 /// The keys whose values are never shown.
-pub(super) const SECRET_KEYS: &[&str] = &["client_secret", "keys", "store", "http_proxy", "admin_token"];
+pub(super) const SECRET_KEYS: &[&str] =
+    &["client_secret", "keys", "store", "http_proxy", "admin_token", "password"];
 
 /// The keys of one table.
 pub(super) fn table(name: &str) -> &'static [Key] {

@@ -33,7 +33,7 @@ pub(super) const KEYS: &[Key] = &[
 ];
 
 /// The templates that a folder may hold.
-const TEMPLATES: [&str; 9] = [
+const TEMPLATES: [&str; 11] = [
     "page.html",
     "style.css",
     "error.html",
@@ -43,6 +43,8 @@ const TEMPLATES: [&str; 9] = [
     "sign-out.html",
     "signed-out.html",
     "landing.html",
+    "keep.html",
+    "replay.html",
 ];
 
 const LONGEST_NAME: usize = 80;

@@ -5,13 +5,17 @@
 
 mod cors;
 mod files;
+mod keep;
 
 pub(super) mod access;
+mod legacy;
 mod websocket;
+
+pub(super) use legacy::BASIC_AUTH_KEYS;
 
 use crate::config::amount::parse_size;
 use crate::config::cursor::{Entry, Reported, Section};
-use crate::config::identity_header;
+use crate::config::identity_header::{self, IdentityHeaders};
 use crate::config::keys::{Key, Kind};
 use crate::config::route::files::Upstream;
 use crate::config::server::Premises;
@@ -24,7 +28,7 @@ use std::time::Duration;
 
 /// The keys of `[[route]]`, in the order of the example file.
 pub(super) const KEYS: &[Key] = &[
-    Key::required("path", Kind::Text, "The path prefix; it is forwarded as it is. Required."),
+    Key::required("path", Kind::Text, "The path prefix. Required."),
     Key::optional(
         "origin",
         Kind::Text,
@@ -41,9 +45,14 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::optional(
         "identity_headers",
-        Kind::Either(&[Kind::Choice(&["remote-user"]), Kind::Free(&Kind::Text)]),
-        r#"Headers that tell the app who is there: "remote-user" (Remote-User, Remote-Name, Remote-Email, Remote-Groups) or a table of names with "user_id", "name", "email", "roles" or "claim:…"; without it, none."#,
+        Kind::Either(&[
+            Kind::OneOrMore(&Kind::Choice(&["remote-user", "x-forwarded", "x-auth-request", "oidc-claim"])),
+            Kind::Free(&Kind::Text),
+        ]),
+        r#"Headers that tell the app who is there: "remote-user" (Remote-User, -Name, -Email, -Groups), "x-forwarded" (X-Forwarded-User, -Email, -Groups, -Preferred-Username), "x-auth-request" (the same as X-Auth-Request-…), "oidc-claim" (every claim as OIDC_CLAIM_…, as mod_auth_openidc does), a list of these, or a table of names with "user_id", "name", "email", "roles", "claim:…" or a template such as "CORP\\{claim:account}"; without it, none."#,
     ),
+    legacy::HEADER_ENCODING,
+    legacy::HEADER_SEPARATOR,
     Key::with_default(
         "token",
         Kind::Choice(&["none", "access"]),
@@ -54,8 +63,10 @@ pub(super) const KEYS: &[Key] = &[
         "allow_cleartext_token",
         Kind::Boolean,
         "false",
-        "Whether a token may go to another machine over plain http.",
+        "Whether a token or the password of `basic_auth` may go to another machine over plain http.",
     ),
+    legacy::BASIC_AUTH,
+    legacy::CLIENT_AUTHORIZATION,
     Key::with_default(
         "csrf",
         Kind::Choice(&["fetch-metadata", "strict", "off"]),
@@ -65,6 +76,8 @@ pub(super) const KEYS: &[Key] = &[
     websocket::WEBSOCKET,
     websocket::WEBSOCKET_IDLE_TIMEOUT,
     cors::CORS,
+    keep::KEEP_FRAGMENT,
+    keep::KEEP_POST,
     Key::with_default(
         "response_timeout",
         Kind::Duration,
@@ -82,6 +95,14 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Size,
         "The largest request body, in bytes or with a unit; without it, no limit.",
     ),
+    legacy::HOST,
+    legacy::FORWARDED,
+    legacy::STRIP_PREFIX,
+    legacy::REPLACE_PREFIX,
+    legacy::ALLOW_ENCODED_SLASH,
+    legacy::APP_COOKIES,
+    legacy::CLEAR_SITE_DATA,
+    legacy::LOGOUT_PATHS,
 ];
 
 pub(super) use cors::CORS_KEYS;
@@ -141,7 +162,7 @@ fn read(
     let upstream = files::read(section);
     let access = section.must("access", access::REMEDY, access::read);
     let providers = section.may("providers", |entry| entry.one_or_more(|one| provider(one, ids)));
-    let identity_headers = section.or("identity_headers", Vec::new(), identity_header::read);
+    let identity_headers = section.or("identity_headers", IdentityHeaders::default(), identity_header::read);
     let relay = section.or("token", Relay::None, |entry| {
         entry.choice(&[("none", Relay::None), ("access", Relay::AccessToken)])
     });
@@ -155,9 +176,11 @@ fn read(
     });
     let websocket = websocket::read(section);
     let cors = section.may("cors", |entry| cors::read(entry, premises));
+    let keep = keep::read(section);
     let response_timeout = section.or("response_timeout", DEFAULT_RESPONSE_TIMEOUT, Entry::time_limit);
     let stall_timeout = section.or("stall_timeout", DEFAULT_STALL_TIMEOUT, Entry::time_limit);
     let max_body = section.may("max_body", size);
+    let legacy = legacy::take(section, premises);
     section.finish();
 
     let public = matches!(access, Ok((Access::Public, _)));
@@ -166,16 +189,31 @@ fn read(
         &upstream,
         public,
         matches!(csrf, Ok(CsrfMode::Strict)),
-        identity_headers.as_ref().is_ok_and(|headers| !headers.is_empty()),
+        identity_headers.as_ref().is_ok_and(|headers| !headers.are_none()),
         matches!(relay, Ok(Relay::AccessToken)),
     );
+    let around = legacy::Around {
+        prefix: path.as_ref().ok(),
+        public,
+        relays: matches!(relay, Ok(Relay::AccessToken)),
+        in_clear: goes_in_clear(&upstream) && cleartext.is_ok_and(|allowed| !allowed),
+    };
+    let all_claims = identity_headers.as_ref().is_ok_and(|headers| headers.all_claims);
+    let legacy = legacy::judge(section, legacy, &around, all_claims);
+    let kept = keep::Around {
+        public,
+        strict: matches!(csrf, Ok(CsrfMode::Strict)),
+        folder: upstream.as_ref().is_ok_and(|upstream| upstream.files.is_some()),
+        max_body: max_body.as_ref().ok().copied().flatten(),
+    };
+    let keep = keep::judge(section, keep, &kept);
     let relay = match relay {
         Ok(Relay::AccessToken) if public => Err(nobody_is_known(section, "token")),
         Ok(Relay::AccessToken) => judge_cleartext(section, &upstream, &cleartext),
         other => other,
     };
     let identity_headers = match identity_headers {
-        Ok(headers) if public && !headers.is_empty() => Err(nobody_is_known(section, "identity_headers")),
+        Ok(headers) if public && !headers.are_none() => Err(nobody_is_known(section, "identity_headers")),
         other => other,
     };
     let providers = match providers {
@@ -189,6 +227,7 @@ fn read(
     let (prefix, origin) = (path?, origin?);
     let authority = origin.as_ref().map(Origin::authority).unwrap_or_default();
     cleartext?;
+    let (legacy, style) = legacy?;
     let (access, conditions) = access?;
     folder?;
     let Upstream { addresses, files } = upstream?;
@@ -201,16 +240,18 @@ fn read(
         providers: providers?.unwrap_or_default(),
         upstreams: addresses,
         files,
-        identity_headers: identity_headers?,
+        identity_headers: identity_headers?.in_style(&style),
         relay: relay?,
         csrf: csrf?,
         websocket: websocket?,
         cors: cors?,
+        keep: keep?,
         limits: RouteLimits {
             response_timeout: response_timeout?,
             stall_timeout: stall_timeout?,
             max_body: max_body?,
         },
+        legacy,
     })
 }
 
@@ -228,9 +269,7 @@ fn judge_cleartext(
     upstream: &Result<Upstream, Reported>,
     allowed: &Result<bool, Reported>,
 ) -> Result<Relay, Reported> {
-    let in_clear = |upstream: &UpstreamAddress| !upstream.secure && !upstream.loopback;
-    let some_in_clear = upstream.as_ref().is_ok_and(|upstream| upstream.addresses.iter().any(in_clear));
-    if some_in_clear && allowed.is_ok_and(|allowed| !allowed) {
+    if goes_in_clear(upstream) && allowed.is_ok_and(|allowed| !allowed) {
         return Err(section.wrong(
             "token",
             "would send access tokens over plain http to another machine",
@@ -238,6 +277,11 @@ fn judge_cleartext(
         ));
     }
     Ok(Relay::AccessToken)
+}
+
+fn goes_in_clear(upstream: &Result<Upstream, Reported>) -> bool {
+    let in_clear = |upstream: &UpstreamAddress| !upstream.secure && !upstream.loopback;
+    upstream.as_ref().is_ok_and(|upstream| upstream.addresses.iter().any(in_clear))
 }
 
 fn path(entry: &Entry<'_>, premises: &Premises) -> Result<CanonicalPath, Reported> {

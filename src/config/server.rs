@@ -5,6 +5,8 @@
 
 mod limits;
 
+mod reload;
+
 use crate::config::cursor::{Entry, Reported, Section};
 use crate::config::keys::{Key, Kind};
 use crate::config::secret::secret;
@@ -89,6 +91,7 @@ pub(super) const KEYS: &[Key] = &[
         Kind::SECRET,
         "The token that operators show, at least 32 characters; without `admin_listen`, none.",
     ),
+    reload::RELOAD,
 ];
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -137,6 +140,7 @@ pub(super) fn read(mut section: Section<'_>) -> (Result<ServerSettings, Reported
     let health_listen = section.may("health_listen", |entry| address(entry, 9090));
     let admin_listen = section.may("admin_listen", |entry| address(entry, 9091));
     let admin_token = section.may("admin_token", |entry| admin_token(entry, lenient));
+    let reload = reload::read(&mut section);
     section.finish();
     let admin = judge_admin(&section, admin_listen, admin_token);
 
@@ -159,6 +163,7 @@ pub(super) fn read(mut section: Section<'_>) -> (Result<ServerSettings, Reported
             drain_timeout: drain_timeout?,
             health_listen: health_listen?,
             admin: admin?,
+            reload: reload?,
         })
     };
     (settings(), premises)

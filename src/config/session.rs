@@ -196,7 +196,7 @@ fn judge_keys(
             format!("{NEW_KEY}, keep it in a file, and write keys = [{{ file = \"…\" }}]"),
         )),
         (None, Ok(Store::Memory)) => match MasterKey::generate() {
-            Ok(key) => Ok(KeySource::Given(vec![key])),
+            Ok(key) => Ok(KeySource::MadeUp(key)),
             Err(error) => Err(section.wrong("keys", format_args!("cannot be made up: {error}"), NEW_KEY)),
         },
     }

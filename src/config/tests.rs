@@ -77,6 +77,7 @@ fn environment() -> FakeEnvironment {
     for (path, text, mode) in [
         ("/run/secrets/keycard.key", key.as_str(), 0o400),
         ("/run/secrets/oidc", "s3cret-s3cret-s3cret\n", 0o600),
+        ("/run/secrets/wiki", SECRET, 0o600),
         ("/run/secrets/admin", "s3cret-s3cret-s3cret-s3cret-s3cret", 0o600),
         ("/run/credentials/group", SECRET, 0o440),
         ("/run/credentials/open", SECRET, 0o444),
@@ -143,7 +144,7 @@ fn the_least_file_has_safe_defaults() {
     let settings = accepted(&[]);
     assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8080");
     assert!(!settings.server.dev && settings.server.trusted_proxies.is_empty());
-    assert!(matches!(&settings.session.keys, KeySource::Given(keys) if keys.len() == 1));
+    assert!(matches!(&settings.session.keys, KeySource::MadeUp(_)));
     assert_eq!(settings.session.limits.idle, Duration::from_secs(1800));
     assert_eq!(settings.identity.roles.len(), 3);
     assert_eq!(settings.routes.iter().count(), 1);

@@ -105,9 +105,15 @@ pub struct IdentityRule {
     pub shown: Vec<String>,
     /// Paths that identity headers read; the session keeps the top-level claims that they lead into.
     pub read_by_headers: Vec<ClaimPath>,
+    /// Whether a route hands on every claim (`identity_headers = "oidc-claim"`): then the session keeps all but
+    /// [`OF_THE_LOGIN`].
+    pub keeps_all: bool,
     /// Paths that rules of access read; the session keeps these claims too, so that no rule misses one for want of it.
     pub read_by_rules: Vec<ClaimPath>,
 }
+
+/// Claims that are about the login and not about the person; no session keeps them for an app.
+const OF_THE_LOGIN: [&str; 5] = ["nonce", "at_hash", "c_hash", "s_hash", "jti"];
 
 /// Why claims do not make an identity.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -153,7 +159,8 @@ impl IdentityRule {
         let email_counts = vouched != Some(false) || self.trust_unverified_email;
         let text = |path: &ClaimPath| path.find(claims).and_then(ClaimValue::as_text).map(str::to_owned);
         let is_kept = |name: &str| {
-            self.shown.iter().any(|shown| shown == name)
+            (self.keeps_all && !OF_THE_LOGIN.contains(&name))
+                || self.shown.iter().any(|shown| shown == name)
                 || self.read_by_headers.iter().chain(&self.read_by_rules).any(|path| path.leads_into(name))
         };
         Ok(Identity {
@@ -205,6 +212,7 @@ mod tests {
             groups: vec![path("groups")],
             shown: vec!["department".into()],
             read_by_headers: vec![path("realm_access.level")],
+            keeps_all: false,
             read_by_rules: vec![path("org.unit")],
         }
     }
@@ -257,6 +265,17 @@ mod tests {
         let identity = identify(claims).unwrap();
         assert_eq!(identity.claims.keys().collect::<Vec<_>>(), ["department", "org", "realm_access"]);
         assert_eq!(rule().shown(&identity).map(|(name, _)| name).collect::<Vec<_>>(), ["department"]);
+    }
+
+    #[test]
+    fn r59_a_rule_that_keeps_all_shows_no_more_and_keeps_nothing_of_the_login() {
+        let text = |value: &str| ClaimValue::Text(value.into());
+        let claims: Claims =
+            ["sub", "salary", "nonce", "at_hash"].map(|name| (name.into(), text("x"))).into();
+        let rule = IdentityRule { keeps_all: true, ..rule() };
+        let identity = rule.identify(Issuer::new("i"), Subject::parse("x").unwrap(), &claims).unwrap();
+        assert_eq!(identity.claims.keys().collect::<Vec<_>>(), ["salary", "sub"]);
+        assert_eq!(rule.shown(&identity).count(), 0);
     }
 
     #[test]

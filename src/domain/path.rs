@@ -44,6 +44,20 @@ impl CanonicalPath {
     /// # Errors
     /// When the path is not unambiguous; see [`PathRefusal`].
     pub fn parse(raw: &str) -> Result<Self, PathRefusal> {
+        Self::read(raw, false)
+    }
+
+    /// The same for the routes that ask for `%2F` (`allow_encoded_slash`): it stays as it is, inside of a segment, for
+    /// the app to make sense of. Whoever takes it for a slash finds no dot segment either (`..%2f`), and no other
+    /// beginning or end of a segment. Only [`super::route::RouteTable::canonical`] knows whether it is asked for.
+    ///
+    /// # Errors
+    /// See [`PathRefusal`].
+    pub(super) fn parse_with_encoded_slashes(raw: &str) -> Result<Self, PathRefusal> {
+        Self::read(raw, true)
+    }
+
+    fn read(raw: &str, slashes: bool) -> Result<Self, PathRefusal> {
         if !raw.starts_with('/') {
             return Err(PathRefusal::NotAbsolute);
         }
@@ -54,7 +68,7 @@ impl CanonicalPath {
             match byte {
                 b'%' => {
                     let octet = triplet(bytes, at).ok_or(PathRefusal::BadEncoding)?;
-                    if is_delimiter(octet) {
+                    if is_delimiter(octet) && !(slashes && octet == b'/') {
                         return Err(PathRefusal::EncodedDelimiter);
                     }
                     if is_unreserved(octet) {
@@ -92,13 +106,42 @@ impl CanonicalPath {
         if hides_delimiter(decoded) {
             return Err(PathRefusal::EncodedDelimiter);
         }
-        if canonical.contains("//") {
+        if ["//", "/%2F", "%2F/"].iter().any(|empty| canonical.contains(empty)) || canonical.ends_with("%2F")
+        {
             return Err(PathRefusal::EmptySegment);
         }
         if dotted {
             return Err(PathRefusal::DotSegment);
         }
         Ok(Self(canonical))
+    }
+
+    /// The path as the most lenient reader sees it: encoded slashes decoded, runs of them merged.
+    pub(super) fn with_plain_slashes(&self) -> Self {
+        let mut plain = self.0.replace("%2F", "/");
+        while plain.contains("//") {
+            plain = plain.replace("//", "/");
+        }
+        Self(plain)
+    }
+
+    /// The path with `from` at its beginning replaced by `to`: what is forwarded where a route strips or replaces its
+    /// prefix (R70). Made of canonical parts, it is canonical. A path that is not under `from` stays as it is.
+    #[must_use]
+    pub fn moved(&self, from: &Self, to: &Self) -> Self {
+        if !self.is_under(from.as_str()) {
+            return self.clone();
+        }
+        match self.0.strip_prefix(from.stem()) {
+            Some("") => to.clone(),
+            Some(rest) => Self(format!("{}{rest}", to.stem())),
+            None => self.clone(),
+        }
+    }
+
+    /// The path without a slash at its end: empty for `/`.
+    pub fn stem(&self) -> &str {
+        self.0.strip_suffix('/').unwrap_or(&self.0)
     }
 
     /// `/`.
@@ -264,7 +307,89 @@ mod tests {
         }
     }
 
+    #[test]
+    fn r70_a_prefix_is_stripped_and_replaced_by_whole_segments() {
+        for (path, from, to, expected) in [
+            ("/app/x", "/app/", "/", "/x"),
+            ("/app/", "/app/", "/", "/"),
+            ("/app", "/app/", "/", "/"),
+            ("/app/x/", "/app", "/", "/x/"),
+            ("/apple", "/app", "/", "/apple"),
+            ("/app/x", "/app/", "/base/", "/base/x"),
+            ("/app", "/app", "/base/", "/base/"),
+            ("/app", "/app", "/base", "/base"),
+            ("/app/x", "/app", "/base", "/base/x"),
+            ("/x", "/", "/base", "/base/x"),
+            ("/", "/", "/base/", "/base/"),
+            ("/app/app/x", "/app/", "/", "/app/x"),
+            ("/app/a%20b%C3%A9", "/app/", "/", "/a%20b%C3%A9"),
+        ] {
+            let parse = |text: &str| CanonicalPath::parse(text).unwrap();
+            let moved = parse(path).moved(&parse(from), &parse(to));
+            assert_eq!(moved.as_str(), expected, "{path}: {from} -> {to}");
+            assert_eq!(CanonicalPath::parse(moved.as_str()), Ok(moved), "{path} stays canonical");
+        }
+    }
+
+    #[test]
+    fn a29_an_encoded_slash_never_traverses() {
+        use PathRefusal::*;
+        let lenient = |raw: &str| CanonicalPath::parse_with_encoded_slashes(raw).map(|path| path.0);
+        for (raw, refusal) in [
+            ("/app/..%2fadmin", DotSegment),
+            ("/app/x%2f..%2fadmin", DotSegment),
+            ("/app/x%2F..", DotSegment),
+            ("/app/x%2F.%2Fy", DotSegment),
+            ("/app/%2e%2e%2fadmin", EncodedDelimiter),
+            ("/app/x%2f%2e%2e", EncodedDelimiter),
+            ("/app/x%252fy", EncodedDelimiter),
+            ("/app/x%25252fy", EncodedDelimiter),
+            ("/app/x%2fy%5cz", EncodedDelimiter),
+            ("/app/x%2fy%00", EncodedDelimiter),
+            ("/app/%2fevil.test", EmptySegment),
+            ("/app/x%2f/y", EmptySegment),
+            ("/app/x%2f", EmptySegment),
+            ("/%2fevil.test", EmptySegment),
+            ("/app/x%2fy;z", Delimiter),
+            ("%2fapp", NotAbsolute),
+        ] {
+            assert_eq!(lenient(raw), Err(refusal), "{raw}");
+        }
+        for (raw, expected, plain) in [
+            ("/api/group%2fproject", "/api/group%2Fproject", "/api/group/project"),
+            ("/get/https%3a%2f%2Fx.test%2fy", "/get/https%3A%2F%2Fx%2Etest%2Fy", ""),
+            ("/a/x%2F%2Fy", "/a/x%2F%2Fy", "/a/x/y"),
+        ] {
+            let expected = expected.replace("%2E", ".");
+            assert_eq!(lenient(raw).as_ref(), Ok(&expected), "{raw}");
+            let path = CanonicalPath(expected);
+            assert!(plain.is_empty() || path.with_plain_slashes().as_str() == plain, "{raw}");
+        }
+        assert_eq!(
+            canonical("/api/group%2fproject"),
+            Err(EncodedDelimiter),
+            "and only where it is asked for"
+        );
+    }
+
     proptest::proptest! {
+        #[test]
+        fn r70_what_is_moved_is_canonical_and_what_lenient_readers_see_too(
+            raw in "/(a|b|%2F|%2f|/|\\.|%25){0,12}",
+            from in "/(a|b)?/?", to in "/(c|d)?/?",
+        ) {
+            let parse = |text: &str| CanonicalPath::parse(text);
+            if let (Ok(path), Ok(from), Ok(to)) =
+                (CanonicalPath::parse_with_encoded_slashes(&raw), parse(&from), parse(&to))
+            {
+                let moved = path.moved(&from, &to);
+                proptest::prop_assert_eq!(
+                    CanonicalPath::parse_with_encoded_slashes(moved.as_str()), Ok(moved.clone()));
+                let plain = path.with_plain_slashes();
+                proptest::prop_assert_eq!(parse(plain.as_str()), Ok(plain.clone()));
+            }
+        }
+
         #[test]
         fn r70_canonical_paths_are_fixed_points(raw in "/([ -~]|%25|%32|%65|%66|2|e|f){0,30}") {
             if let Ok(once) = CanonicalPath::parse(&raw) {

@@ -1,19 +1,21 @@
 //! Routes: what lies where, and who may go there.
 //!
-//! I own: [`Route`], [`Access`], [`RouteTable`]. I may call: `access`, `claim`, `cors`, `csrf`, `files`, `identity`,
+//! I own: [`Route`], [`Access`], [`RouteTable`]. I may call: `access`, `cors`, `csrf`, `files`, `identity`,
+//! `identity_header`, `keep`, `legacy`,
 //! `origin`, `path`, `websocket`.
 //! I never open a connection: an upstream is an address here.
 
 use super::access::Conditions;
-use super::claim::ClaimPath;
 use super::cors::Cors;
 use super::csrf::CsrfMode;
 use super::files::FileSite;
-use super::identity::{Identity, ProviderId};
+use super::identity::ProviderId;
+use super::identity_header::IdentityHeader;
+use super::keep::Keep;
+use super::legacy::Legacy;
 use super::origin::Origin;
-use super::path::CanonicalPath;
+use super::path::{CanonicalPath, PathRefusal};
 use super::websocket::WebSocketRules;
-use http::HeaderName;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,8 +49,12 @@ pub struct Route {
     pub websocket: WebSocketRules,
     /// The pages of other origins that may call the route; `None` for none.
     pub cors: Option<Cors>,
+    /// What is kept of a request while somebody signs in.
+    pub keep: Keep,
     /// Time-outs and sizes.
     pub limits: RouteLimits,
+    /// What an app needs that was not written for a gateway.
+    pub legacy: Legacy,
 }
 
 /// Time-outs and sizes of one route.
@@ -111,56 +117,6 @@ impl UpstreamAddress {
     }
 }
 
-/// One header that tells an upstream who is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdentityHeader {
-    /// The header's name.
-    pub name: HeaderName,
-    /// Where its value comes from.
-    pub source: IdentitySource,
-}
-
-/// A part of an [`Identity`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IdentitySource {
-    /// [`Identity::user_id`].
-    UserId,
-    /// [`Identity::name`].
-    Name,
-    /// [`Identity::email`].
-    Email,
-    /// [`Identity::roles`], joined by commas.
-    Roles,
-    /// A kept claim; a list is joined by commas.
-    Claim(ClaimPath),
-}
-
-impl IdentitySource {
-    /// The text for the header; `None` when the person has no such thing, or when it holds a control character or
-    /// white space at an end, which would arrive as another text; then the header is absent (R72).
-    pub fn value(&self, identity: &Identity) -> Option<String> {
-        let text = match self {
-            Self::UserId => Some(identity.user_id.clone()),
-            Self::Name => identity.name.clone(),
-            Self::Email => identity.email.clone(),
-            Self::Roles => Some(joined(identity.roles.iter().cloned())),
-            Self::Claim(path) => path.find(&identity.claims).map(|value| joined(value.to_texts())),
-        };
-        text.filter(|text| {
-            let whole = text.trim() == text.as_str();
-            !text.is_empty() && whole && !text.chars().any(char::is_control)
-        })
-    }
-}
-
-/// A list in one header. An item with a comma would reach the app as two, the second of anybody's choosing; it is
-/// left out.
-fn joined(items: impl IntoIterator<Item = String>) -> String {
-    let whole: Vec<String> =
-        items.into_iter().filter(|item| !item.is_empty() && !item.contains(',')).collect();
-    whole.join(",")
-}
-
 /// All routes; for each request the longest matching prefix wins, and a route of one origin before one of all.
 #[derive(Clone, Debug, Default)]
 pub struct RouteTable(Vec<Arc<Route>>);
@@ -188,6 +144,25 @@ impl RouteTable {
         self.0.iter().find(|route| {
             route.origin.as_ref().is_none_or(|own| own == origin) && path.is_under(route.prefix.as_str())
         })
+    }
+
+    /// The canonical form of a raw path. An encoded slash is let through where the route asks for it, and only beyond
+    /// the route's prefix: whoever decodes it must end at the same route, or `/app/admin%2Fx` would be judged as
+    /// `/app/` and served as `/app/admin/` (A29).
+    ///
+    /// # Errors
+    /// See [`PathRefusal`].
+    pub fn canonical(&self, origin: &Origin, raw: &str) -> Result<CanonicalPath, PathRefusal> {
+        let refusal = match CanonicalPath::parse(raw) {
+            Err(refusal @ PathRefusal::EncodedDelimiter) => refusal,
+            judged => return judged,
+        };
+        let path = CanonicalPath::parse_with_encoded_slashes(raw)?;
+        let (judged, decoded) = (self.find(origin, &path), self.find(origin, &path.with_plain_slashes()));
+        match (judged, decoded) {
+            (Some(one), Some(other)) if one.legacy.allow_encoded_slash && Arc::ptr_eq(one, other) => Ok(path),
+            _ => Err(refusal),
+        }
     }
 
     /// All routes, longest prefix first.
@@ -220,11 +195,45 @@ pub(crate) mod tests {
             csrf: CsrfMode::FetchMetadata,
             websocket: WebSocketRules::default(),
             cors: None,
+            keep: Keep::default(),
             limits: RouteLimits {
                 response_timeout: Duration::from_secs(30),
                 stall_timeout: Duration::from_secs(60),
                 max_body: None,
             },
+            legacy: Legacy::default(),
+        }
+    }
+
+    #[test]
+    fn a29_encoded_slashes_pass_where_they_are_asked_for_and_never_to_another_route() {
+        let lenient = |prefix: &str| Route {
+            legacy: Legacy { allow_encoded_slash: true, ..Legacy::default() },
+            ..route(prefix, Access::SignedIn)
+        };
+        let table = RouteTable::new(vec![
+            route("/", Access::SignedIn),
+            lenient("/app/"),
+            route("/app/admin/", Access::SignedIn),
+        ])
+        .unwrap();
+        let origin = Origin::parse("https://apps.example.com").unwrap();
+        for (raw, expected) in [
+            ("/app/group%2fproject", Some("/app/group%2Fproject")),
+            ("/app/x/a%2Fb", Some("/app/x/a%2Fb")),
+            ("/app/plain", Some("/app/plain")),
+            ("/other/a%2Fb", None),
+            ("/app%2Fx", None),
+            ("/app/admin%2Fsecret", None),
+            ("/app/admin%2F%2Fsecret", None),
+            ("/app/admin/a%2Fb", None),
+            ("/app/x%2f..%2fadmin", None),
+            ("/app/..%2fadmin/x", None),
+            ("/app/a%5cb", None),
+            ("/app/a%252fb", None),
+        ] {
+            let path = table.canonical(&origin, raw);
+            assert_eq!(path.as_ref().ok().map(CanonicalPath::as_str), expected, "{raw}");
         }
     }
 
@@ -258,11 +267,6 @@ pub(crate) mod tests {
         assert!(
             RouteTable::default().find(&Origin::parse("http://a").unwrap(), &CanonicalPath::root()).is_none()
         );
-    }
-
-    #[test]
-    fn r72_an_item_with_a_comma_does_not_become_two() {
-        assert_eq!(joined(["staff".into(), "dept,admin".into(), String::new(), "x".into()]), "staff,x");
     }
 
     #[test]

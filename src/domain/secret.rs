@@ -52,6 +52,10 @@ secret!(
     ClientSecret
 );
 secret!(
+    /// The password that an app asks of us (RFC 7617).
+    AppPassword
+);
+secret!(
     /// The PKCE code verifier of one login (RFC 7636 section 4.1).
     PkceVerifier
 );

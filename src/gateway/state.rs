@@ -40,13 +40,14 @@ fn is_zero(number: &u8) -> bool {
     *number == 0
 }
 
-/// Seals a login into a `state`. A return path that makes it too long loses its query, then becomes `/`; the login
-/// that comes back says which.
+/// Seals a login into a `state`. A return path that makes it too long loses its fragment, then its query, then becomes
+/// `/`; the login that comes back says which.
 ///
 /// # Errors
 /// Without random numbers.
 pub(super) fn seal(keys: &KeyRing, login: &PendingLogin) -> Result<String, NoRandomness> {
-    for return_to in [login.return_to.clone(), login.return_to.without_query()] {
+    let back = &login.return_to;
+    for return_to in [back.clone(), back.without_fragment(), back.without_query()] {
         let state = seal_exactly(keys, &PendingLogin { return_to, ..login.clone() })?;
         if state.len() <= MAX_LENGTH {
             return Ok(state);
@@ -151,7 +152,9 @@ mod tests {
             assert!(state.len() <= MAX_LENGTH, "{}", state.len());
             open(&keys, &state).unwrap().1.return_to.to_location()
         };
-        assert_eq!(back(format!("/page?{}", "q".repeat(1000))), "/page");
+        assert_eq!(back("/page?q#/a/b".to_owned()), "/page?q#/a/b");
+        assert_eq!(back(format!("/page?q#{}", "f".repeat(1000))), "/page?q");
+        assert_eq!(back(format!("/page?{}#f", "q".repeat(1000))), "/page");
         assert_eq!(back(format!("/{}?q", "p".repeat(1000))), "/");
     }
 

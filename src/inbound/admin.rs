@@ -5,6 +5,7 @@
 //! store, and leave one audit line for each act.
 
 use super::answer::{Fault, json};
+use super::current::Current;
 use super::language::Language;
 use super::user::rfc3339;
 use super::{error, facts};
@@ -31,21 +32,31 @@ const MAX_LIMIT: usize = 1000;
 
 /// The operators' counter.
 pub struct Counter {
-    gateway: Arc<Gateway>,
-    /// The digest of the token: of equal length whatever is presented, so that a comparison tells nothing.
-    token: [u8; 32],
+    current: Arc<Current>,
 }
 
 impl Counter {
-    /// Opens it to whoever has `token`.
-    pub fn new(gateway: Arc<Gateway>, token: &SecretString) -> Self {
-        Self { gateway, token: sha256(token.expose_secret().as_bytes()) }
+    /// Opens it to whoever has the token that is in force.
+    pub fn new(current: Arc<Current>) -> Self {
+        Self { current }
+    }
+}
+
+/// What an operator has to show: the digest of the token, of equal length whatever is presented, so that a comparison
+/// tells nothing.
+#[derive(Clone)]
+pub struct AdminToken([u8; 32]);
+
+impl AdminToken {
+    /// Keeps the digest alone.
+    pub fn new(token: &SecretString) -> Self {
+        Self(sha256(token.expose_secret().as_bytes()))
     }
 
     fn admits(&self, request: &HttpRequest) -> bool {
         let header = facts::one(request.headers(), "authorization").unwrap_or_default();
         let (scheme, token) = header.split_once(' ').unwrap_or_default();
-        let same = sha256(token.trim_start_matches(' ').as_bytes()).ct_eq(&self.token);
+        let same = sha256(token.trim_start_matches(' ').as_bytes()).ct_eq(&self.0);
         scheme.eq_ignore_ascii_case("Bearer") & bool::from(same)
     }
 }
@@ -68,7 +79,8 @@ pub fn application(
 async fn dispatch(request: HttpRequest, counter: web::Data<Counter>) -> HttpResponse {
     let mut act = Act::new(&request);
     // Before anything else: a stranger does not learn what there is.
-    if !counter.admits(&request) {
+    let desk = counter.current.desk();
+    if !desk.admin_token.as_ref().is_some_and(|token| token.admits(&request)) {
         return act.refuse(error::no_admin_token());
     }
     if request.path() != "/admin/sessions" {
@@ -79,8 +91,8 @@ async fn dispatch(request: HttpRequest, counter: web::Data<Counter>) -> HttpResp
     };
     act.selection = asked.selection().map_or("none", Selection::code);
     match *request.method() {
-        Method::GET => list(act, &asked, &counter.gateway).await,
-        Method::DELETE => end(act, &asked, &counter.gateway).await,
+        Method::GET => list(act, &asked, &desk.gateway).await,
+        Method::DELETE => end(act, &asked, &desk.gateway).await,
         _ => {
             let mut response = act.refuse(error::method("GET, DELETE"));
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, DELETE"));

@@ -12,9 +12,11 @@ use super::tunnel::BadHandshake;
 use super::words::{self, Wording};
 use crate::domain::access::{Denial, Missing};
 use crate::domain::csrf::CsrfRefusal;
+use crate::domain::keep::NotKept;
 use crate::domain::login::LoginRefusal;
 use crate::domain::policy::WhySignIn;
 use crate::gateway::GatewayError;
+use crate::gateway::keep::Lost;
 use crate::ports::ProviderError;
 use crate::upstream::UpstreamError;
 use actix_web::http::StatusCode;
@@ -170,6 +172,24 @@ pub fn csrf(refusal: &CsrfRefusal) -> Fault {
         CsrfRefusal::NoHeader => words::CSRF_NO_HEADER,
     };
     Fault { cause: refusal.to_string(), ..fault(StatusCode::FORBIDDEN, "csrf", wording) }
+}
+
+/// A form that was sent without a session, on a route that keeps forms, and that cannot be kept. The browser still has
+/// it: going back shows it.
+pub fn form_not_kept(why: NotKept) -> Fault {
+    let (status, wording) = match why {
+        NotKept::Multipart => (StatusCode::UNSUPPORTED_MEDIA_TYPE, words::FORM_WITH_FILES),
+        NotKept::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, words::FORM_TOO_LARGE),
+        NotKept::Inexact => (StatusCode::UNPROCESSABLE_ENTITY, words::FORM_INEXACT),
+    };
+    Fault { cause: why.to_string(), ..fault(status, "form-not-kept", wording) }
+}
+
+/// A kept form that is not handed out.
+pub fn form_lost(why: Lost) -> Fault {
+    // What was shown may have been sent: nobody is told that it was not.
+    let wording = if why == Lost::Used { words::FORM_USED } else { words::FORM_LOST };
+    Fault { cause: why.to_string(), ..fault(StatusCode::BAD_REQUEST, "form-lost", wording) }
 }
 
 /// Something that cannot happen did.

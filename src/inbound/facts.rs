@@ -6,8 +6,9 @@
 
 use crate::domain::cors::{CorsRequest, Preflight};
 use crate::domain::origin::{Origin, Origins};
-use crate::domain::path::{CanonicalPath, PathRefusal};
+use crate::domain::path::PathRefusal;
 use crate::domain::request::{FetchSite, OriginHeader, RequestFacts, RequestKind};
+use crate::domain::route::RouteTable;
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{self, HeaderMap};
 use ipnet::IpNet;
@@ -35,25 +36,31 @@ pub enum BadRequest {
     Query,
 }
 
-/// Reads the facts of a request. `peer` is the address at the other end of the connection. Where apps may be `framed`,
-/// a frame is a place for a page like a tab.
+/// What the facts of a request are seen against.
+pub struct View<'v> {
+    /// Our origins.
+    pub origins: &'v Origins,
+    /// Whose forwarding headers count.
+    pub trusted: &'v [IpNet],
+    /// They say where a path may have an encoded slash.
+    pub routes: &'v RouteTable,
+    /// Whether apps may be framed: then a frame is a place for a page like a tab.
+    pub framed: bool,
+}
+
+/// Reads the facts of a request. `peer` is the address at the other end of the connection.
 ///
 /// # Errors
 /// See [`BadRequest`].
-pub fn read(
-    head: &RequestHead,
-    peer: IpAddr,
-    origins: &Origins,
-    trusted: &[IpNet],
-    framed: bool,
-) -> Result<RequestFacts, BadRequest> {
+pub fn read(head: &RequestHead, peer: IpAddr, view: &View<'_>) -> Result<RequestFacts, BadRequest> {
+    let &View { origins, trusted, routes, framed } = view;
     let method = http::Method::from_bytes(head.method.as_str().as_bytes()).map_err(|_| BadRequest::Method)?;
     // R77: neither is ever forwarded.
     if method == http::Method::TRACE || method == http::Method::CONNECT {
         return Err(BadRequest::Method);
     }
     let origin = origin(head, origins)?;
-    let path = CanonicalPath::parse(head.uri.path())?;
+    let path = routes.canonical(&origin, head.uri.path())?;
     let query = match head.uri.query() {
         Some(query) if query.bytes().any(|b| b <= 0x20 || b == 0x7f) => return Err(BadRequest::Query),
         query => query.map(str::to_owned),
@@ -216,7 +223,16 @@ mod tests {
     fn facts(request: TestRequest) -> Result<RequestFacts, BadRequest> {
         let origins = Origins::new(vec![Origin::parse("https://apps.example.com").unwrap()]).unwrap();
         let request = request.to_http_request();
-        read(request.head(), [192, 0, 2, 9].into(), &origins, &["10.0.0.0/8".parse().unwrap()], false)
+        read(
+            request.head(),
+            [192, 0, 2, 9].into(),
+            &View {
+                origins: &origins,
+                trusted: &["10.0.0.0/8".parse().unwrap()],
+                routes: &RouteTable::default(),
+                framed: false,
+            },
+        )
     }
 
     fn get() -> TestRequest {

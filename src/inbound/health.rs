@@ -1,11 +1,11 @@
 //! The door for probes: `/livez`, `/readyz`, `/metrics`, on an address of its own.
 //!
-//! I own: [`Watch`] and the answers to probes. I may call: `gateway` (for its store, providers, ledger and clock).
+//! I own: [`Watch`] and the answers to probes. I may call: `current`, `gateway` (for its store, providers, ledger and clock).
 //! I never show anything secret, never ask a provider, and never let probes reach the store more than once a second.
 
 use super::answer::json;
+use super::current::Current;
 use crate::domain::time::Timestamp;
-use crate::gateway::Gateway;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, header};
@@ -28,28 +28,29 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 
 /// What probes are told about.
 pub struct Watch {
-    gateway: Arc<Gateway>,
+    current: Arc<Current>,
     draining: Arc<AtomicBool>,
     /// The store's last answer and its time. Whoever holds the lock asks for all who wait.
     store: Mutex<Option<(Timestamp, bool)>>,
 }
 
 impl Watch {
-    /// Over `gateway`; `draining` is set from outside once no new requests are wanted.
-    pub fn new(gateway: Arc<Gateway>, draining: Arc<AtomicBool>) -> Self {
-        Self { gateway, draining, store: Mutex::new(None) }
+    /// Over what is in force; `draining` is set from outside once no new requests are wanted.
+    pub fn new(current: Arc<Current>, draining: Arc<AtomicBool>) -> Self {
+        Self { current, draining, store: Mutex::new(None) }
     }
 
     async fn store_answers(&self) -> bool {
         let mut last = self.store.lock().await;
-        let now = self.gateway.clock.now();
+        let desk = self.current.desk();
+        let now = desk.gateway.clock.now();
         if let Some((at, answer)) = *last
             && at <= now
             && now < at.plus(STANDS_FOR)
         {
             return answer;
         }
-        let answer = tokio::time::timeout(PATIENCE, self.gateway.store.ping()).await;
+        let answer = tokio::time::timeout(PATIENCE, desk.gateway.store.ping()).await;
         let answers = matches!(answer, Ok(Ok(())));
         *last = Some((now, answers));
         answers
@@ -58,9 +59,10 @@ impl Watch {
     async fn readiness(&self) -> Readiness {
         let draining = self.draining.load(Ordering::SeqCst);
         let store = self.store_answers().await;
-        let feed = self.gateway.store.feed();
         let word = |known: bool| if known { "known" } else { "not-yet" };
-        let providers = self.gateway.providers.iter();
+        let desk = self.current.desk();
+        let feed = desk.gateway.store.feed();
+        let providers = desk.gateway.providers.iter();
         Readiness {
             ready: store && !draining,
             draining,
@@ -114,7 +116,7 @@ async fn dispatch(request: HttpRequest, watch: web::Data<Watch>) -> HttpResponse
             let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             json(status, "application/json", &readiness)
         }
-        "/metrics" => text(OPENMETRICS, watch.gateway.ledger.read()),
+        "/metrics" => text(OPENMETRICS, watch.current.desk().gateway.ledger.read()),
         _ => HttpResponse::NotFound().finish(),
     }
 }

@@ -1,16 +1,17 @@
 //! The page between a link from elsewhere and the app, where the session cookie is `SameSite=Strict` (R51).
 //!
 //! I own: `GET landing`, and who is sent there. I may call: `domain`, `pages`. I never lead anywhere but to a path of
-//! our own, and never run a script: the browser is told to go on by a header.
+//! our own, and never run a script of mine: the browser is told to go on by a header, or by `keep` where a fragment is
+//! to come along.
 //!
 //! A Strict cookie stays at home when somebody else's page, or the provider, leads the browser here, redirects
 //! included. What this page leads to is asked for by our own origin, and then the cookie comes along.
 
-use super::Desk;
 use super::answer::{noted, redirect};
 use super::pages::{Kind, Link, Page};
 use super::visit::{Note, Visit};
 use super::words;
+use super::{Desk, keep};
 use crate::domain::cookie_reach::CookieReach;
 use crate::domain::request::{FetchSite, RequestKind};
 use crate::domain::return_to::ReturnTo;
@@ -54,7 +55,11 @@ pub fn show(visit: &Visit, desk: &Desk) -> HttpResponse {
     let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "return_to");
     let target = named.and_then(|(_, text)| ReturnTo::parse(&text)).unwrap_or_else(ReturnTo::root);
     let note = Note { route: "landing".into(), outcome: "shown", ..Note::default() };
-    noted(page(&target, visit, desk), note)
+    let response = match keep::keeps_fragment(target.path(), visit, desk) {
+        true => keep::land(&target, visit, desk),
+        false => page(&target, visit, desk),
+    };
+    noted(response, note)
 }
 
 /// The page that leads on to a path of ours. The link is for browsers that do not go by themselves.

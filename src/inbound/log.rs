@@ -1,11 +1,12 @@
 //! One access line for each request, and one entry in the ledger.
 //!
-//! I own: the request id, the access line and the count of open requests. I may call: `visit`, `facts`, `ports` (the
+//! I own: the request id, the access line and the count of open requests. I may call: `current`, `visit`, `facts`, `ports` (the
 //! ledger), `language`, `keyring` (for an id).
 //! I never write a path, a query, a cookie, a token, a code or a name: the route, the outcome and the id lead to
 //! whatever else is needed (R60, R43).
 
 use super::Desk;
+use super::current::Current;
 use super::facts;
 use super::language::Language;
 use super::visit::{Note, Voice};
@@ -32,9 +33,13 @@ pub async fn access_line(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let desk = request.app_data::<web::Data<Desk>>().cloned();
+    // The whole request goes by what is in force now, whatever is reloaded meanwhile.
+    let desk = request.app_data::<web::Data<Current>>().map(|current| current.desk());
+    if let Some(desk) = &desk {
+        request.extensions_mut().insert(Arc::clone(desk));
+    }
     let open = desk.as_ref().map(|desk| Open::new(Arc::clone(&desk.gateway.ledger)));
-    let request_id = request_id(&request, desk.as_ref().map(|desk| desk.get_ref()));
+    let request_id = request_id(&request, desk.as_deref());
     let voice = Voice {
         wants_page: facts::wants_page(request.headers()),
         language: Language::of(request.headers()),

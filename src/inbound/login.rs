@@ -5,7 +5,7 @@
 
 use super::answer::{Fault, Way, noted, redirect};
 use super::visit::{Note, Visit};
-use super::{Desk, envelope, error, landing};
+use super::{Desk, envelope, error, keep, landing};
 use crate::domain::identity::ProviderId;
 use crate::domain::login::{CallbackParams, LoginRefusal, Requested};
 use crate::domain::request::{FetchSite, RequestFacts, RequestKind};
@@ -50,13 +50,20 @@ pub async fn begin(ticket: Option<Ticket>, visit: &Visit, desk: &Desk) -> HttpRe
 
 /// A target that no page load of this client may find, whoever signs in, is as good as none (R12).
 fn within_reach(return_to: ReturnTo, visit: &Visit, desk: &Desk) -> ReturnTo {
+    if keep::is_replay(return_to.path(), desk) {
+        return return_to;
+    }
     let page = RequestFacts {
         method: Method::GET,
         path: return_to.path().clone(),
         query: None,
         ..visit.facts.clone()
     };
-    if desk.gateway.may_be_visited(&page) { return_to } else { ReturnTo::root() }
+    match desk.gateway.may_be_visited(&page) {
+        true if keep::keeps_fragment(return_to.path(), visit, desk) => return_to,
+        true => return_to.without_fragment(),
+        false => ReturnTo::root(),
+    }
 }
 
 /// Reads the wish; `None` when a parameter occurs twice or is not what it should be.
@@ -136,7 +143,7 @@ pub async fn complete(
     };
     match desk.gateway.complete_login(callback).await {
         Ok(LoginEnd::SignedIn(ticket, return_to)) => match envelope::put(session, &ticket) {
-            Ok(()) => there(&return_to, "signed-in"),
+            Ok(()) => there(&keep::vouched(return_to, &ticket, desk), "signed-in"),
             Err(_) => error::internal("the envelope refused a ticket").respond(
                 &desk.pages,
                 &visit.voice,

@@ -6,7 +6,7 @@
 use super::answer::{json, noted, redirect};
 use super::pages::{Kind, Link, Page};
 use super::visit::{Note, Visit};
-use super::{Desk, envelope, error, words};
+use super::{Desk, app_logout, envelope, error, words};
 use crate::domain::csrf::{self, CsrfMode};
 use crate::domain::session::{Standing, Ticket};
 use crate::gateway::GatewayError;
@@ -24,7 +24,7 @@ pub async fn by_get(ticket: Option<Ticket>, session: &Session, visit: &Visit, de
     let now = desk.gateway.clock.now();
     let sid = match desk.gateway.standing(ticket.as_ref(), now).await {
         Ok(Standing::Live(live)) => Some(live.session.sid.clone()),
-        Ok(Standing::Anonymous | Standing::Over(_)) => return to_signed_out(session, desk),
+        Ok(Standing::Anonymous | Standing::Over(_)) => return to_signed_out(session, visit, desk),
         // A session that cannot be read can still be ended, by the button.
         Err(GatewayError::Store(StoreError::Unreadable(_))) => None,
         Err(error) => return error::gateway(&error).respond(&desk.pages, &visit.voice, "logout", None),
@@ -63,10 +63,23 @@ struct SignedOut {
     end_session_url: Option<String>,
 }
 
-async fn sign_out(ticket: Option<Ticket>, session: &Session, visit: &Visit, desk: &Desk) -> HttpResponse {
+/// Ends the session and says so.
+pub async fn sign_out(ticket: Option<Ticket>, session: &Session, visit: &Visit, desk: &Desk) -> HttpResponse {
+    match end(ticket, visit, desk).await {
+        Ok(farewell) => gone(&farewell, session, visit, desk),
+        // Not signed out: the cookie stays, and the person is told (R82).
+        Err(error) => error::gateway(&error).respond(&desk.pages, &visit.voice, "logout", None),
+    }
+}
+
+/// Ends the session itself, and asks the provider where the browser shall go.
+///
+/// # Errors
+/// When the store did not confirm it: then nobody is signed out.
+pub async fn end(ticket: Option<Ticket>, visit: &Visit, desk: &Desk) -> Result<Farewell, GatewayError> {
     let now = desk.gateway.clock.now();
     let hint = if visit.voice.wants_page { Hint::InRedirect } else { Hint::Withheld };
-    let farewell = match ticket {
+    match ticket {
         Some(ticket) => {
             let (gateway, origin) = (Arc::clone(&desk.gateway), Arc::clone(&visit.facts.origin));
             // Once begun it is finished, with its line in the log, even if the browser is gone.
@@ -74,12 +87,11 @@ async fn sign_out(ticket: Option<Ticket>, session: &Session, visit: &Visit, desk
             actix_web::rt::spawn(signing_out).await.unwrap_or(Err(GatewayError::TaskLost))
         }
         None => Ok(Farewell { end_session: None }),
-    };
-    let farewell = match farewell {
-        Ok(farewell) => farewell,
-        // Not signed out: the cookie stays, and the person is told (R82).
-        Err(error) => return error::gateway(&error).respond(&desk.pages, &visit.voice, "logout", None),
-    };
+    }
+}
+
+/// The answer to a sign-out that is done: the cookies go, and the browser goes to the provider.
+pub fn gone(farewell: &Farewell, session: &Session, visit: &Visit, desk: &Desk) -> HttpResponse {
     envelope::clear(session);
     let response = match (&farewell.end_session, visit.voice.wants_page) {
         (Some(url), true) => redirect(StatusCode::SEE_OTHER, url.as_str()),
@@ -89,13 +101,16 @@ async fn sign_out(ticket: Option<Ticket>, session: &Session, visit: &Visit, desk
             json(StatusCode::OK, "application/json", &body)
         }
     };
-    noted(response, Note { route: "logout".into(), outcome: "signed-out", ..Note::default() })
+    let response = noted(response, Note { route: "logout".into(), outcome: "signed-out", ..Note::default() });
+    app_logout::forget_apps(response, visit, desk)
 }
 
-fn to_signed_out(session: &Session, desk: &Desk) -> HttpResponse {
+/// Where whoever has no session any more is led.
+pub fn to_signed_out(session: &Session, visit: &Visit, desk: &Desk) -> HttpResponse {
     envelope::clear(session);
     let note = Note { route: "logout".into(), outcome: "nobody", ..Note::default() };
-    noted(redirect(StatusCode::SEE_OTHER, &signed_out_path(desk)), note)
+    let response = noted(redirect(StatusCode::SEE_OTHER, &signed_out_path(desk)), note);
+    app_logout::forget_apps(response, visit, desk)
 }
 
 fn signed_out_path(desk: &Desk) -> String {

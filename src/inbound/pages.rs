@@ -2,7 +2,9 @@
 //!
 //! I own: the built-in templates, those of the operator that take their place, the look, and the headers that come with
 //! a page. I may call: `words`, `language`, `colour`, `keyring` (for the hash of the style). I never let a page run a
-//! script, and never show what is not escaped.
+//! script but the one in `extra`, and never show what is not escaped.
+
+pub mod extra;
 
 use super::answer::harden;
 use super::colour::Colour;
@@ -14,6 +16,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use extra::{Extra, Form, Step};
 use minijinja::{Environment, Value, context};
 
 /// The template of every page that has none of its own.
@@ -59,11 +62,15 @@ pub enum Kind {
     SignedOut,
     /// On the way to an app.
     Landing,
+    /// Something is kept while somebody signs in.
+    Keep,
+    /// The question before a kept form is sent.
+    Replay,
 }
 
 impl Kind {
     /// All of them.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Error,
         Self::Unavailable,
         Self::Forbidden,
@@ -71,6 +78,8 @@ impl Kind {
         Self::SignOut,
         Self::SignedOut,
         Self::Landing,
+        Self::Keep,
+        Self::Replay,
     ];
 
     fn name(self) -> &'static str {
@@ -82,6 +91,8 @@ impl Kind {
             Self::SignOut => "sign-out",
             Self::SignedOut => "signed-out",
             Self::Landing => "landing",
+            Self::Keep => "keep",
+            Self::Replay => "replay",
         }
     }
 
@@ -218,8 +229,11 @@ impl Pages {
             };
             let little = Page { button: None, link: None, account: None, correlation_id: None, ..everything };
             for language in Language::ALL {
-                for page in [&everything, &little] {
-                    self.render(&self.templates, page, language).map_err(|error| BrokenPage::of(&error))?;
+                let step = Extra::Step(Step::Put { id: "id", sealed: "form", to: "/" });
+                let form = Extra::Form(Form { action: "/", path: "/", body: "a=1" });
+                for (page, extra) in [(&everything, None), (&little, Some(&step)), (&little, Some(&form))] {
+                    self.render(&self.templates, page, extra, language)
+                        .map_err(|error| BrokenPage::of(&error))?;
                 }
             }
         }
@@ -230,6 +244,7 @@ impl Pages {
         &self,
         templates: &Environment<'static>,
         page: &Page<'_>,
+        extra: Option<&Extra<'_>>,
         language: Language,
     ) -> Result<String, minijinja::Error> {
         let own = templates.get_template(&page.kind.template());
@@ -237,17 +252,41 @@ impl Pages {
         template.render(context! {
             lang => language.tag(),
             page => page.to_context(language),
+            extra => extra.map_or_else(|| context! {}, |extra| extra.to_context(language)),
             brand => self.brand.clone(),
             style => &self.style,
         })
     }
 
+    fn policy_for(&self, extra: Option<&Extra<'_>>) -> HeaderValue {
+        let more = extra.and_then(Extra::policy).unwrap_or_default();
+        let policy = [self.policy.as_bytes(), more.as_bytes()].concat();
+        HeaderValue::from_bytes(&policy).unwrap_or_else(|_| self.policy.clone())
+    }
+
     /// A page, in this language.
     pub fn page(&self, status: StatusCode, page: &Page<'_>, language: Language) -> HttpResponse {
-        let rendered = self.render(&self.templates, page, language).or_else(|error| {
-            tracing::error!(%error, "a page template failed; the built-in page is shown instead");
-            self.render(&self.built_in, page, language)
-        });
+        self.page_with(status, page, None, language)
+    }
+
+    /// A page that holds something beside its words.
+    pub fn page_with(
+        &self,
+        status: StatusCode,
+        page: &Page<'_>,
+        extra: Option<&Extra<'_>>,
+        language: Language,
+    ) -> HttpResponse {
+        let complete = |html: &String| extra.is_none_or(|extra| extra.is_in(html));
+        let rendered = match self.render(&self.templates, page, extra, language) {
+            Ok(html) if complete(&html) => Ok(html),
+            // A template that knows nothing of it: the page would lead nowhere.
+            Ok(_) => self.render(&self.built_in, page, extra, language),
+            Err(error) => {
+                tracing::error!(%error, "a page template failed; the built-in page is shown instead");
+                self.render(&self.built_in, page, extra, language)
+            }
+        };
         let mut response = match rendered {
             Ok(html) => HttpResponse::build(status).content_type("text/html; charset=utf-8").body(html),
             Err(error) => {
@@ -259,7 +298,7 @@ impl Pages {
         };
         harden(&mut response);
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
+        headers.insert(header::CONTENT_SECURITY_POLICY, self.policy_for(extra));
         if self.ancestors.is_some() {
             // It knows no list; `frame-ancestors` does.
             headers.remove(header::X_FRAME_OPTIONS);

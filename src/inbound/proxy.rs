@@ -1,48 +1,38 @@
 //! The catch-all: every request that is for an app.
 //!
-//! I own: the bridge between the two HTTP libraries (headers cross as bytes, bodies through a bounded channel) and the
-//! rendering of every [`Outcome`]. I may call: `domain`, `gateway`, `upstream`. I never forward without a permit, never
-//! buffer a body whole, and never end a broken body as if it were complete.
+//! I own: the rendering of every [`Outcome`]. I may call: `domain`, `gateway`, `call`, `app_logout`, `logout`. I never
+//! forward without a permit.
 
 use super::answer::{Fault, Way, noted, redirect};
-use super::tunnel::{self, Handshake, Opened, read_handshake};
+use super::call::Call;
 use super::visit::{Note, Visit};
-use super::watched::{Watched, watch};
-use super::{Desk, cors, error, facts, landing, sentry, unread};
+use super::{Desk, app_logout, cors, envelope, error, keep, landing, logout, unread};
 use crate::domain::access::Denial;
-use crate::domain::policy::{Permit, Refusal, WhySignIn};
+use crate::domain::legacy::AppLogout;
+use crate::domain::policy::{Refusal, WhySignIn};
 use crate::domain::return_to::ReturnTo;
 use crate::domain::route::{Access, Route};
-use crate::domain::session::{Session, Ticket, WhyOver};
+use crate::domain::session::Session;
 use crate::gateway::Outcome;
 use crate::gateway::live::Vigil;
-use crate::ports::Entry;
-use crate::upstream::body::{BodySender, UpstreamBody};
-use crate::upstream::headers::{ForwardedFacts, PeerTrust, UpstreamHead};
-use crate::upstream::reply::UpstreamReply;
-use crate::upstream::{UpstreamError, Upstreams};
-use actix_web::body::BodySize;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::http::{ConnectionType, StatusCode, Version};
+use crate::upstream::Upstreams;
+use actix_session::Session as CookieSession;
+use actix_web::http::StatusCode;
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
-use futures_util::StreamExt as _;
-use std::convert::Infallible;
-use std::pin::pin;
-use std::rc::Rc;
 use std::sync::Arc;
-use tokio::sync::{Notify, oneshot};
-use tokio::time::Instant;
 use url::form_urlencoded;
 
 /// Asks the gateway what shall happen, and lets it happen.
 pub async fn forward(
     request: &HttpRequest,
-    ticket: Option<Ticket>,
-    body: web::Payload,
+    cookie: &CookieSession,
+    mut body: web::Payload,
     visit: &Visit,
     desk: &Desk,
     upstreams: &Upstreams,
 ) -> HttpResponse {
+    let ticket = envelope::ticket(cookie);
     let mut verdict = match desk.gateway.admit(&visit.facts, ticket.as_ref()).await {
         Ok(verdict) => verdict,
         Err(error) => {
@@ -60,24 +50,67 @@ pub async fn forward(
             landing::send(verdict.route.as_deref(), visit, desk)
         }
         Outcome::Forward(permit) => {
-            let vigil = match (verdict.subscription.take(), permit.live(), ticket) {
-                (Some(place), Some(live), Some(ticket)) => {
-                    Some(Vigil::new(Arc::clone(&desk.gateway), place, ticket, live.clone()))
+            let session = verdict.session.as_deref();
+            let told = permit.session().map(|_| app_logout::judge(request, permit.route(), visit));
+            let who_is_clear = session.is_some() == told.is_some();
+            let mut call = Call { request, permit, payload: body, who_is_clear, vigil: None };
+            let response = match told {
+                Some(AppLogout::Proven) => match logout::end(ticket, visit, desk).await {
+                    Ok(farewell) => {
+                        let farewell = logout::gone(&farewell, cookie, visit, desk);
+                        // Without a vigil: the session is over already, and the app shall hear of it.
+                        let app = call.make(visit, desk, upstreams);
+                        app_logout::answer(farewell, app, cookie, visit, desk).await
+                    }
+                    // Not signed out, and the app is not told so either (R82).
+                    Err(error) => {
+                        let fault = error::gateway(&error);
+                        let response = fault.respond(&desk.pages, &visit.voice, route, None);
+                        unread::hold(response, call.payload.into_inner())
+                    }
+                },
+                Some(AppLogout::Unproven) => {
+                    unread::hold(app_logout::ask(route, desk), call.payload.into_inner())
                 }
-                _ => None,
+                Some(AppLogout::No) | None => {
+                    call.vigil = match (verdict.subscription.take(), call.permit.live(), ticket) {
+                        (Some(place), Some(live), Some(ticket)) => {
+                            Some(Vigil::new(Arc::clone(&desk.gateway), place, ticket, live.clone()))
+                        }
+                        _ => None,
+                    };
+                    call.make(visit, desk, upstreams).await
+                }
             };
-            let call = Call { request, permit, payload: body, vigil };
-            let mut response = if visit.facts.websocket {
-                call.switch(visit, desk, upstreams).await
-            } else {
-                call.pass(visit, desk, upstreams).await
-            };
+            let mut response = response;
             cors::mark(&mut response, verdict.route.as_deref(), &visit.facts);
             frame(&mut response, verdict.route.as_deref(), desk);
-            return signed(response, verdict.session.as_deref(), desk);
+            return signed(response, session, desk);
         }
-        Outcome::Login(return_to, why) => to_login(&return_to, why, verdict.route.as_deref(), desk),
-        Outcome::Challenge(why) => challenge(why, route, visit, desk),
+        Outcome::Login(return_to, why) => {
+            let found = verdict.route.as_deref();
+            let told = found.map_or(AppLogout::No, |found| app_logout::judge(request, found, visit));
+            match (told, &verdict.session) {
+                (AppLogout::No, _) => {
+                    let login = login_url(&return_to, why, found, desk);
+                    let kept = keep::fragment(&login, found, visit, desk);
+                    let response = kept.unwrap_or_else(|| to_login(&login, why, route));
+                    app_logout::forgetting(response, why, found, visit, desk)
+                }
+                // Nobody signs in to sign out.
+                (_, None) => logout::to_signed_out(cookie, visit, desk),
+                (AppLogout::Unproven, Some(_)) => app_logout::ask(route, desk),
+                (AppLogout::Proven, Some(_)) => logout::sign_out(ticket, cookie, visit, desk).await,
+            }
+        }
+        Outcome::Challenge(why) => {
+            let (found, session) = (verdict.route.as_deref(), verdict.session.as_deref());
+            let login = |back: &ReturnTo| login_url(back, why, found, desk);
+            let unsent = keep::Unsent { request, route: found, session, login: &login };
+            let kept = keep::form(&unsent, &mut body, visit, desk).await;
+            let response = kept.unwrap_or_else(|| challenge(why, route, visit, desk));
+            app_logout::forgetting(response, why, found, visit, desk)
+        }
         Outcome::Preflight => cors::preflight(verdict.route.as_deref(), &visit.facts),
         Outcome::Refused(Refusal::Csrf(refusal)) => refused(error::csrf(&refusal)),
         Outcome::Refused(Refusal::NotAllowed(denial)) => {
@@ -95,7 +128,7 @@ pub async fn forward(
 }
 
 /// Where another account could help, says which one is not enough, and how to take another.
-fn not_allowed(denial: &Denial, session: Option<&Session>, desk: &Desk) -> Fault {
+pub fn not_allowed(denial: &Denial, session: Option<&Session>, desk: &Desk) -> Fault {
     let fault = error::not_allowed(denial);
     let Some(session) = session.filter(|_| denial.missing.is_personal()) else { return fault };
     let identity = &session.identity;
@@ -124,7 +157,8 @@ pub fn challenge(why: WhySignIn, route: &str, visit: &Visit, desk: &Desk) -> Htt
     error::sign_in_required(why).respond(&desk.pages, &visit.voice, route, Some(&login_url))
 }
 
-fn to_login(return_to: &ReturnTo, why: WhySignIn, route: Option<&Route>, desk: &Desk) -> HttpResponse {
+/// Our sign-in, on the way back to a target.
+fn login_url(return_to: &ReturnTo, why: WhySignIn, route: Option<&Route>, desk: &Desk) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("return_to", &return_to.to_location());
     if let Some(provider) = route.and_then(|route| route.providers.first()) {
@@ -134,11 +168,12 @@ fn to_login(return_to: &ReturnTo, why: WhySignIn, route: Option<&Route>, desk: &
         // The same account once more would be of no use, unless it was given something meanwhile.
         query.append_pair("prompt", "select_account");
     }
-    let query = query.finish();
-    let route = route.map_or("none", |route| route.name.as_str());
-    let location = format!("{}/login?{query}", desk.gateway.prefix.as_str());
+    format!("{}/login?{}", desk.gateway.prefix.as_str(), query.finish())
+}
+
+fn to_login(login: &str, why: WhySignIn, route: &str) -> HttpResponse {
     let note = Note { route: route.to_owned(), outcome: "to-login", cause: why.code().into(), user: None };
-    noted(redirect(StatusCode::FOUND, &location), note)
+    noted(redirect(StatusCode::FOUND, login), note)
 }
 
 /// Where apps may be framed, a guarded page says by whom: the cookie comes along in frames, and with it the person
@@ -149,174 +184,4 @@ fn frame(response: &mut HttpResponse, route: Option<&Route>, desk: &Desk) {
     {
         response.headers_mut().append(header::CONTENT_SECURITY_POLICY, ancestors.clone());
     }
-}
-
-/// A permitted request on its way to an app.
-struct Call<'r> {
-    request: &'r HttpRequest,
-    permit: Permit,
-    payload: web::Payload,
-    /// Over the session that it acts with.
-    vigil: Option<Vigil>,
-}
-
-impl Call<'_> {
-    async fn pass(self, visit: &Visit, desk: &Desk, upstreams: &Upstreams) -> HttpResponse {
-        let Self { request, permit, payload, mut vigil } = self;
-        let route = permit.route().name.clone();
-        let head = head(request, visit, desk);
-        let (body, being_answered) = bridge(request, payload);
-        let began = Instant::now();
-        let answer = {
-            let sending = pin!(upstreams.send(permit, head, body));
-            tokio::select! {
-                biased;
-                answer = sending => Ok(answer),
-                _ = over(&mut vigil) => Err(WhyOver::Unknown),
-            }
-        };
-        let response = match answer {
-            // Long polls and uploads end with their session; what the app makes of half an upload is cut off.
-            Err(over) => challenge(WhySignIn::Over(over), &route, visit, desk),
-            Ok(Ok(reply)) => {
-                desk.gateway.ledger.enter(Entry::Upstream { route: &route, took: began.elapsed() });
-                let response = respond(reply, request.version(), vigil, desk);
-                noted(response, Note { route, outcome: "forwarded", ..Note::default() })
-            }
-            Ok(Err(error)) => {
-                let cut = sentry::fault(request).filter(|_| matches!(error, UpstreamError::ClientAborted));
-                let fault = cut.map_or_else(|| error::upstream(&error), error::broken_body);
-                fault.respond(&desk.pages, &visit.voice, &route, None)
-            }
-        };
-        unread::hold(response, being_answered)
-    }
-
-    async fn switch(self, visit: &Visit, desk: &Desk, upstreams: &Upstreams) -> HttpResponse {
-        let Self { request, permit, payload, vigil } = self;
-        let route = permit.route().name.clone();
-        let accept = match read_handshake(request) {
-            Ok(accept) => accept,
-            Err(bad) => {
-                let response = error::bad_handshake(bad).respond(&desk.pages, &visit.voice, &route, None);
-                return unread::hold(response, payload.into_inner());
-            }
-        };
-        let handshake = Handshake { permit, head: head(request, visit, desk), accept };
-        match tunnel::open(handshake, payload, vigil, desk, upstreams).await {
-            Ok(Opened::Tunnel(response)) => {
-                noted(response, Note { route, outcome: "tunnel", ..Note::default() })
-            }
-            Ok(Opened::Declined(reply)) => {
-                let response = respond(reply, request.version(), None, desk);
-                noted(response, Note { route, outcome: "forwarded", ..Note::default() })
-            }
-            Err(error) => error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None),
-        }
-    }
-}
-
-/// Completes when the session is over; never, where there is none.
-async fn over(vigil: &mut Option<Vigil>) -> &'static str {
-    match vigil {
-        Some(vigil) => vigil.over().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The request head in the upstream's types; names and values cross as bytes.
-fn head(request: &HttpRequest, visit: &Visit, desk: &Desk) -> UpstreamHead {
-    let mut headers = http::HeaderMap::with_capacity(request.headers().len());
-    for (name, value) in request.headers() {
-        let name = http::HeaderName::from_bytes(name.as_str().as_bytes());
-        if let (Ok(name), Ok(value)) = (name, http::HeaderValue::from_bytes(value.as_bytes())) {
-            headers.append(name, value);
-        }
-    }
-    let peer = request.peer_addr().map_or(visit.facts.client, |address| address.ip());
-    let trust = if facts::is_trusted(peer, &desk.trusted_proxies) {
-        let lists: Vec<&str> =
-            request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
-        PeerTrust::Proxy { chain: (!lists.is_empty()).then(|| lists.join(", ")) }
-    } else {
-        PeerTrust::Stranger
-    };
-    let cookies = &visit.foreign_cookies;
-    UpstreamHead {
-        headers,
-        cookies: (!cookies.is_empty()).then(|| http::HeaderValue::from_bytes(cookies).ok()).flatten(),
-        forwarded: ForwardedFacts { peer, trust, request_id: visit.voice.request_id.to_string() },
-    }
-}
-
-/// The request's body, through a bounded channel: the framework's payload cannot leave its thread, and a full channel
-/// is the back-pressure. What comes with it is to be kept until the answer is written.
-fn bridge(
-    request: &HttpRequest,
-    payload: web::Payload,
-) -> (UpstreamBody, Option<oneshot::Sender<Infallible>>) {
-    let headers = request.headers();
-    let declared = facts::one(headers, "content-length").and_then(|length| length.parse().ok());
-    if declared.is_none() && !headers.contains_key(header::TRANSFER_ENCODING) {
-        return (UpstreamBody::empty(), None);
-    }
-    let (sender, body) = UpstreamBody::channel(declared);
-    let (being_answered, answered) = oneshot::channel();
-    actix_web::rt::spawn(pump(payload, sender, answered));
-    (body, Some(being_answered))
-}
-
-/// Ends early when the upstream wants no more, and cuts the body off when the client is gone: the sender is dropped
-/// without `finish`.
-async fn pump(mut payload: web::Payload, mut sender: BodySender, answered: oneshot::Receiver<Infallible>) {
-    while let Some(chunk) = payload.next().await {
-        let Ok(chunk) = chunk else { return };
-        if sender.send(chunk).await.is_err() {
-            // What the upstream does not want is held and not read, see `unread`.
-            drop(sender);
-            let Err(_over) = answered.await;
-            return;
-        }
-    }
-    // A length that was not kept is the upload's fault, and `send` has it already.
-    let _ = sender.finish();
-}
-
-fn respond(reply: UpstreamReply, version: Version, vigil: Option<Vigil>, desk: &Desk) -> HttpResponse {
-    let UpstreamReply { status, headers, body } = reply;
-    let status = StatusCode::from_u16(status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
-    let size = match (body.is_bodiless(), body.declared_length()) {
-        (true, None) => BodySize::None,
-        // What a GET would have had; no byte of it follows (RFC 9110 section 9.3.2).
-        (_, Some(length)) if status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED => {
-            BodySize::Sized(length)
-        }
-        (true, Some(_)) => BodySize::None,
-        (false, _) => BodySize::Stream,
-    };
-    let events = headers.get(http::header::CONTENT_TYPE).is_some_and(is_event_stream);
-    // Only what can be asked for again ends when the gateway stops.
-    let live = events.then(|| Arc::clone(&desk.gateway.live));
-    let watch = Box::pin(watch(vigil, live, Rc::new(Notify::new())));
-    // Not `streaming()`: it invents a Content-Type.
-    let mut response = HttpResponse::build(status)
-        .message_body(Watched::new(body, size, events, watch))
-        .map_or_else(|_| HttpResponse::InternalServerError().finish(), HttpResponse::map_into_boxed_body);
-    if size == BodySize::Stream && version < Version::HTTP_11 {
-        // RFC 9112 section 6.1: an older client does not know chunks; the end of the connection is the end of the body.
-        response.head_mut().no_chunking(true);
-        response.head_mut().set_connection_type(ConnectionType::Close);
-    }
-    for (name, value) in &headers {
-        let name = HeaderName::from_bytes(name.as_str().as_bytes());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
-            response.headers_mut().append(name, value);
-        }
-    }
-    response
-}
-
-fn is_event_stream(content_type: &http::HeaderValue) -> bool {
-    let kind = content_type.to_str().ok().and_then(|text| text.split(';').next());
-    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
 }

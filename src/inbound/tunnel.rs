@@ -15,7 +15,6 @@ use crate::upstream::tunnel::walker::{Walker, close_frame};
 use crate::upstream::tunnel::{Switched, Tunnel, TunnelReader, TunnelWriter};
 use crate::upstream::{UpstreamError, Upstreams};
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine as _;
@@ -74,8 +73,8 @@ pub fn read_handshake(request: &HttpRequest) -> Result<String, BadHandshake> {
 
 /// What became of a handshake with an app.
 pub enum Opened {
-    /// The tunnel is the body of this response.
-    Tunnel(HttpResponse),
+    /// The tunnel is the body of this response; the app's headers have yet to be put into it.
+    Tunnel(HttpResponse, http::HeaderMap),
     /// The app answered something else. The connection ends with it: nobody can tell any more what the client's next
     /// bytes are.
     Declined(UpstreamReply),
@@ -121,21 +120,11 @@ pub async fn open(
         timer: Box::pin(sleep(quiet)),
         stage: Stage::Open,
     };
-    let mut response = HttpResponse::build(StatusCode::SWITCHING_PROTOCOLS)
+    let response = HttpResponse::build(StatusCode::SWITCHING_PROTOCOLS)
         .upgrade("websocket")
         .message_body(tube)
         .map_or_else(|_| HttpResponse::InternalServerError().finish(), HttpResponse::map_into_boxed_body);
-    append(response.headers_mut(), &headers);
-    Ok(Opened::Tunnel(response))
-}
-
-fn append(to: &mut HeaderMap, from: &http::HeaderMap) {
-    for (name, value) in from {
-        let name = HeaderName::from_bytes(name.as_str().as_bytes());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
-            to.append(name, value);
-        }
-    }
+    Ok(Opened::Tunnel(response, headers))
 }
 
 /// What the two directions know of each other.

@@ -75,6 +75,9 @@ const OTHER_ACCOUNT_EN: &str =
     "If you have another account, sign out and use that one. Otherwise ask the people who run this service.";
 const OTHER_ACCOUNT_DE: &str = "Wenn du noch ein anderes Konto hast, melde dich ab und nimm jenes. Sonst frag die Betreiber dieses Dienstes.";
 
+const FORM_ADVICE_EN: &str = "Go back, sign in in another tab, and send it again.";
+const FORM_ADVICE_DE: &str = "Geh zurück, melde dich in einem anderen Tab an und schick es noch einmal ab.";
+
 labels! {
     /// Leads to `/`.
     FRONT_PAGE en "Go to the front page"; de "Zur Startseite";
@@ -82,6 +85,16 @@ labels! {
     RETRY en "Try again"; de "Noch einmal versuchen";
     /// Leads on, where the browser does not go by itself.
     GO_ON en "Go on"; de "Weiter";
+    /// Begins a sign-in, where a form could not be kept.
+    SIGN_IN_WITHOUT_FORM en "Sign in without the form"; de "Ohne das Formular anmelden";
+    /// Sends a form that waited.
+    SEND_FORM en "Send it now"; de "Jetzt abschicken";
+    /// Lets a form that waited be.
+    DO_NOT_SEND en "Do not send it"; de "Nicht abschicken";
+    /// Stands before where a form goes.
+    FORM_GOES_TO en "It goes to"; de "Es geht an";
+    /// Stands before the names of the fields of a form.
+    FORM_FIELDS en "Its fields:"; de "Seine Felder:";
     /// Begins a sign-in.
     SIGN_IN_AGAIN en "Sign in again"; de "Neu anmelden";
     /// Ends the session.
@@ -105,6 +118,52 @@ pages! {
     LANDING
         en "One moment", "Your page is being opened.", "";
         de "Einen Moment", "Deine Seite wird geöffnet.", "";
+    /// A form is put aside.
+    KEEPING_FORM
+        en "One moment", "You have to sign in first. Your form is being kept in this browser meanwhile.",
+            "If this page stays, your browser runs no scripts here or has no room, and the form could not be kept: go back, sign in in another tab, and send it again.";
+        de "Einen Moment", "Du musst dich zuerst anmelden. Dein Formular wird solange in diesem Browser aufbewahrt.",
+            "Wenn diese Seite stehen bleibt, führt dein Browser hier keine Skripte aus oder hat keinen Platz, und das Formular ließ sich nicht aufbewahren: Geh zurück, melde dich in einem anderen Tab an und schick es noch einmal ab.";
+    /// A form is fetched.
+    FETCHING_FORM
+        en "One moment", "You are signed in. Your form is being fetched.",
+            "If this page stays, your form could not be fetched, and nothing has been sent.";
+        de "Einen Moment", "Du bist angemeldet. Dein Formular wird geholt.",
+            "Wenn diese Seite stehen bleibt, ließ sich dein Formular nicht holen, und nichts wurde abgeschickt.";
+    /// A form waits for its button.
+    ASK_TO_SEND
+        en "Send your form?", "You were about to send a form when you had to sign in. It has not been sent yet.", "";
+        de "Formular abschicken?", "Du wolltest gerade ein Formular abschicken, als du dich anmelden musstest. Es ist noch nicht abgeschickt.", "";
+    /// Forms with files.
+    FORM_WITH_FILES
+        en "Your form could not be kept", "You have to sign in first, and a form with files cannot be kept until then. Nothing has been sent.",
+            FORM_ADVICE_EN;
+        de "Dein Formular ließ sich nicht aufbewahren", "Du musst dich zuerst anmelden, und ein Formular mit Dateien lässt sich bis dahin nicht aufbewahren. Nichts wurde abgeschickt.",
+            FORM_ADVICE_DE;
+    /// Large forms.
+    FORM_TOO_LARGE
+        en "Your form could not be kept", "You have to sign in first, and this form is too large to be kept until then. Nothing has been sent.",
+            FORM_ADVICE_EN;
+        de "Dein Formular ließ sich nicht aufbewahren", "Du musst dich zuerst anmelden, und dieses Formular ist zu groß, um es bis dahin aufzubewahren. Nichts wurde abgeschickt.",
+            FORM_ADVICE_DE;
+    /// Forms that would change.
+    FORM_INEXACT
+        en "Your form could not be kept", "You have to sign in first, and this form is written in a way that cannot be kept unchanged until then. Nothing has been sent.",
+            FORM_ADVICE_EN;
+        de "Dein Formular ließ sich nicht aufbewahren", "Du musst dich zuerst anmelden, und dieses Formular ist so geschrieben, dass es sich bis dahin nicht unverändert aufbewahren lässt. Nichts wurde abgeschickt.",
+            FORM_ADVICE_DE;
+    /// A form that is gone.
+    FORM_LOST
+        en "Your form is no longer there", "A form is kept for ten minutes, in one tab of one browser, for one person, and is shown once. Nothing has been sent.",
+            "Open the page of the form once more and fill it in again.";
+        de "Dein Formular ist nicht mehr da", "Ein Formular wird zehn Minuten lang aufbewahrt, in einem Tab eines Browsers, für eine Person, und einmal gezeigt. Nichts wurde abgeschickt.",
+            "Öffne die Seite mit dem Formular noch einmal und fülle es neu aus.";
+    /// A form that was shown before.
+    FORM_USED
+        en "Your form is no longer there", "A kept form is shown once, and this one was shown before.",
+            "If you have not sent it then, open the page of the form once more and fill it in again.";
+        de "Dein Formular ist nicht mehr da", "Ein aufbewahrtes Formular wird einmal gezeigt, und dieses wurde schon gezeigt.",
+            "Wenn du es da nicht abgeschickt hast, öffne die Seite mit dem Formular noch einmal und fülle es neu aus.";
     /// `GET signed-out`.
     SIGNED_OUT
         en "You are signed out", "You can close this window, or sign in again.", "";

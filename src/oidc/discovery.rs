@@ -74,6 +74,17 @@ pub(crate) async fn discover(
     Ok(Fetched { document: Metadata::read(&document, settings)?, keep: KEEP })
 }
 
+/// Whether both settings lead to the same metadata and keys, fetched on the same trust: all that [`discover`] and the
+/// transport read of them.
+pub(crate) fn would_be_the_same(one: &ProviderSettings, other: &ProviderSettings) -> bool {
+    one.issuer == other.issuer
+        && one.endpoint_hosts == other.endpoint_hosts
+        && one.algorithms == other.algorithms
+        && one.userinfo == other.userinfo
+        && one.ca_pem == other.ca_pem
+        && one.http_proxy == other.http_proxy
+}
+
 fn metadata_url(issuer: &Issuer) -> Result<Url, ProviderError> {
     let mut url = parse_issuer(issuer)?;
     let path = format!("{}/.well-known/openid-configuration", url.path().trim_end_matches('/'));

@@ -114,6 +114,7 @@ fn rule() -> IdentityRule {
         groups: vec![path("groups")],
         shown: Vec::new(),
         read_by_headers: Vec::new(),
+        keeps_all: false,
         read_by_rules: Vec::new(),
     }
 }

@@ -49,6 +49,7 @@ impl Embedded {
         let sealed_with = tables::prepare(&database).map_err(|error| unavailable(&error))?;
         let keys = match keys {
             KeySource::Given(keys) => keys,
+            KeySource::MadeUp(key) => vec![key],
             KeySource::BesideStore => vec![folder.key(sealed_with.is_some())?],
         };
         let keys = KeyRing::new(keys).ok_or_else(|| StoreError::Unavailable("there is no key".into()))?;

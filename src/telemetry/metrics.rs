@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 /// Counts and times since the start of the process.
 pub struct Metrics {
@@ -33,6 +34,8 @@ pub struct Metrics {
     near_bytes: Gauge,
     feed_up: Gauge,
     feed_age: Gauge<f64, AtomicU64>,
+    reloads: Family<ReloadLabels, Counter>,
+    configured: Gauge<f64, AtomicU64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -68,6 +71,11 @@ struct CommandLabels {
     command: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReloadLabels {
+    result: &'static str,
+}
+
 impl Metrics {
     /// Everything at zero.
     pub fn new() -> Self {
@@ -90,6 +98,8 @@ impl Metrics {
             near_bytes: Gauge::default(),
             feed_up: Gauge::default(),
             feed_age: Gauge::default(),
+            reloads: Family::default(),
+            configured: Gauge::default(),
         };
         all.register();
         all
@@ -132,6 +142,13 @@ impl Metrics {
         registry.register("feed_up", text, self.feed_up.clone());
         let text = "Age of the last heartbeat that came back on the session store's feed";
         registry.register_with_unit("feed_age", text, seconds(), self.feed_age.clone());
+        for result in ["applied", "refused", "unchanged"] {
+            // There from the start, so that the first refusal is a step that an alarm can see.
+            let _ = self.reloads.get_or_create(&ReloadLabels { result });
+        }
+        registry.register("config_reloads", "Reloads of the configuration by result", self.reloads.clone());
+        let text = "When the configuration that is in force was read, or last found unchanged (Unix time)";
+        registry.register("config_success_timestamp_seconds", text, self.configured.clone());
     }
 }
 
@@ -195,6 +212,15 @@ impl Ledger for Metrics {
                     self.feed_age.set(age.as_secs_f64());
                 }
             }
+            Entry::Configured(at) => {
+                self.configured.set(seconds(at.unix_millis()));
+            }
+            Entry::Reloaded { result, at } => {
+                self.reloads.get_or_create(&ReloadLabels { result }).inc();
+                if result != "refused" {
+                    self.configured.set(seconds(at.unix_millis()));
+                }
+            }
         }
     }
 
@@ -219,6 +245,10 @@ fn near_word(event: Near) -> &'static str {
         Near::AllInvalidated => "all-invalidated",
         Near::Evicted => "evicted",
     }
+}
+
+fn seconds(millis: u64) -> f64 {
+    Duration::from_millis(millis).as_secs_f64()
 }
 
 fn status_class(status: u16) -> &'static str {
@@ -246,7 +276,7 @@ fn long_times() -> Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use crate::domain::time::Timestamp;
 
     #[test]
     fn the_text_is_openmetrics_and_has_every_name() {
@@ -266,6 +296,9 @@ mod tests {
             Entry::Near(Near::Hit),
             Entry::Near(Near::Doubtful),
             Entry::Held { sessions: 3, bytes: 6000, feed: FeedState::Up(Duration::from_millis(250)) },
+            Entry::Configured(Timestamp::from_unix_millis(1_000)),
+            Entry::Reloaded { result: "applied", at: Timestamp::from_unix_millis(2_500) },
+            Entry::Reloaded { result: "refused", at: Timestamp::from_unix_millis(9_000) },
         ] {
             metrics.enter(entry);
         }
@@ -287,6 +320,9 @@ mod tests {
             "keycard_near_cache_bytes 6000",
             "keycard_feed_up 1",
             "keycard_feed_age_seconds 0.25",
+            "keycard_config_reloads_total{result=\"applied\"} 1",
+            "keycard_config_reloads_total{result=\"refused\"} 1",
+            "keycard_config_success_timestamp_seconds 2.5",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

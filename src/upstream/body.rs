@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 /// Chunks that wait between the door and the upstream; the sender waits when there are more.
 const CHUNKS_IN_FLIGHT: usize = 8;
@@ -119,6 +119,18 @@ impl UpstreamBody {
 }
 
 impl BodySender {
+    /// Waits until the connection to the upstream asks for the first of it; whether it does.
+    pub async fn asked(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            _ = &mut self.wanted => {
+                self.chunks = None;
+                false
+            }
+            () = self.account.asked.notified() => true,
+        }
+    }
+
     /// Hands over the next chunk, and waits while the upstream is slower than the client.
     ///
     /// # Errors
@@ -165,6 +177,8 @@ impl BodySender {
 struct Account {
     complete: AtomicBool,
     fault: OnceLock<UploadError>,
+    /// The connection has asked for some of it.
+    asked: Notify,
 }
 
 impl Account {
@@ -246,6 +260,7 @@ impl Streamed {
         }
         match self.chunks.poll_recv(cx) {
             Poll::Pending => {
+                self.account.asked.notify_one();
                 self.enter(Stage::Asking);
                 Poll::Pending
             }

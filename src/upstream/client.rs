@@ -4,7 +4,7 @@
 //! `body`. I never follow a redirect, speak through a proxy of the environment, or rewrite a path (R70).
 
 use crate::domain::request::RequestFacts;
-use crate::domain::route::UpstreamAddress;
+use crate::domain::route::{Route, UpstreamAddress};
 use crate::upstream::UpstreamError;
 use crate::upstream::body::UpstreamBody;
 use http::Uri;
@@ -15,6 +15,7 @@ use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
+use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
@@ -72,14 +73,23 @@ pub(super) fn client(trust: ClientConfig) -> HttpClient {
         .build(connector)
 }
 
-/// The URI of a request at one upstream: the judged path and the received query, byte for byte (R70).
+/// The URI of a request at one upstream: the judged path, with what the route has in place of its prefix, and the
+/// received query, byte for byte (R70).
 ///
 /// # Errors
 /// [`UpstreamError::Unforwardable`] when these bytes cannot stand in a request line as they are.
-pub(super) fn target(facts: &RequestFacts, address: &UpstreamAddress) -> Result<Uri, UpstreamError> {
+pub(super) fn target(
+    route: &Route,
+    facts: &RequestFacts,
+    address: &UpstreamAddress,
+) -> Result<Uri, UpstreamError> {
+    let path = match &route.legacy.base {
+        Some(base) => Cow::Owned(facts.path.moved(&route.prefix, base)),
+        None => Cow::Borrowed(&facts.path),
+    };
     let text = match &facts.query {
-        Some(query) => format!("{}?{query}", facts.path.as_str()),
-        None => facts.path.as_str().to_owned(),
+        Some(query) => format!("{}?{query}", path.as_str()),
+        None => path.as_str().to_owned(),
     };
     let path = PathAndQuery::try_from(text.as_str())
         .ok()

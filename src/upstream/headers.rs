@@ -1,15 +1,20 @@
 //! What becomes of headers on the way in and on the way out.
 //!
-//! I own: [`request_headers`] and [`response_headers`], pure functions on header maps. I may call: `domain`, `rules`.
+//! I own: [`request_headers`] and [`response_headers`], pure functions on header maps. I may call: `domain`, `rules`,
+//! `forwarded`, `identity`, `rewrite`.
 //! I never add anything before everything that could pass for it is gone, and I never let a `Connection` header
 //! decide about a header of ours (R71, R72, A20).
 
+use crate::domain::legacy::{ClientAuthorization, HostPolicy};
 use crate::domain::policy::Permit;
-use crate::domain::route::{Access, Relay};
+use crate::domain::route::{Access, Relay, Route};
 use crate::domain::secret::AccessToken;
+use crate::upstream::rewrite::Rewriter;
 use crate::upstream::rules::{self, HeaderRules, MappedName};
+use crate::upstream::{forwarded, identity};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// What the door hands over of a request, besides its permit and its body.
 pub struct UpstreamHead {
@@ -19,6 +24,8 @@ pub struct UpstreamHead {
     pub cookies: Option<HeaderValue>,
     /// Where the request came from.
     pub forwarded: ForwardedFacts,
+    /// Which names are ours: those of the routes that the request was judged by.
+    pub rules: Arc<HeaderRules>,
 }
 
 /// Where a request came from (R73).
@@ -45,9 +52,6 @@ pub enum PeerTrust {
 /// More room than this is not made in advance: the map refuses capacities that are too large by a panic.
 const MANY: usize = 256;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The headers for the upstream: the client's without what is not theirs to send, then ours.
@@ -77,6 +81,7 @@ pub fn response_headers(upstream: &HeaderMap, permit: &Permit, rules: &HeaderRul
     let mut headers = HeaderMap::with_capacity(upstream.len().min(MANY) + 1);
     let listed = connection_list(upstream);
     let clears = clears_too_much(upstream);
+    let rewriter = Rewriter::new(permit.route(), &permit.facts().origin);
     let mut mapped = MappedName::default();
     for (name, value) in upstream {
         let dropped = match mapped.map(name.as_str()) {
@@ -86,7 +91,7 @@ pub fn response_headers(upstream: &HeaderMap, permit: &Permit, rules: &HeaderRul
             other => rules::is_connection_bound(other),
         };
         if !dropped && !is_listed(&listed, name) {
-            headers.append(name, value.clone());
+            headers.append(name, rewritten(name, value, &rewriter).unwrap_or_else(|| value.clone()));
         }
     }
     if permit.route().access != Access::Public && !varies_by_cookie(&headers) {
@@ -95,34 +100,51 @@ pub fn response_headers(upstream: &HeaderMap, permit: &Permit, rules: &HeaderRul
     headers
 }
 
+/// What browsers hear of an address of the upstream's own; `None` where nothing changes.
+fn rewritten(name: &HeaderName, value: &HeaderValue, rewriter: &Rewriter<'_>) -> Option<HeaderValue> {
+    let text = || std::str::from_utf8(value.as_bytes()).ok();
+    let new = match name.as_str() {
+        "location" | "content-location" => rewriter.location(text()?),
+        "refresh" => rewriter.refresh(text()?),
+        "set-cookie" => rewriter.set_cookie(text()?),
+        _ => None,
+    };
+    HeaderValue::from_bytes(new?.as_bytes()).ok()
+}
+
 /// Whether a client's header goes on under this mapped name.
 fn may_pass(mapped: &str, head: &UpstreamHead, permit: &Permit, rules: &HeaderRules) -> bool {
     match mapped {
         // Set anew, or decided by the body, or answered by the door.
         "host" | "cookie" | "content-length" | "expect" => false,
         // R81: where a session or a token of ours may act, the client's own credentials never do.
-        "authorization" => permit.route().access == Access::Public && permit.route().relay == Relay::None,
+        "authorization" => own_credentials_pass(permit.route()),
         "traceparent" | "tracestate" | "baggage" => matches!(head.forwarded.trust, PeerTrust::Proxy { .. }),
         other => !rules::is_connection_bound(other) && !rules.is_managed(other),
     }
 }
 
-/// Who speaks, for whom, and from where.
-fn add_transport(headers: &mut HeaderMap, head: &UpstreamHead, permit: &Permit) {
-    let origin = &permit.facts().origin;
-    // Legacy apps build absolute links from it, so it is the public name and not the upstream's.
-    set(headers, header::HOST, origin.authority());
-    set(headers, X_FORWARDED_HOST, origin.authority());
-    set(headers, X_FORWARDED_PROTO, origin.scheme());
-    set(headers, X_REQUEST_ID, &head.forwarded.request_id);
-    let peer = head.forwarded.peer.to_string();
-    let chain = match &head.forwarded.trust {
-        PeerTrust::Proxy { chain: Some(chain) } if HeaderValue::from_str(chain).is_ok() => {
-            format!("{chain}, {peer}")
-        }
-        PeerTrust::Proxy { .. } | PeerTrust::Stranger => peer,
+/// The client's own `Authorization` passes where nothing of ours fills it, and where the route says so, or is public.
+fn own_credentials_pass(route: &Route) -> bool {
+    let ours = route.relay != Relay::None || route.legacy.basic_auth.is_some();
+    let wanted = match route.legacy.client_authorization {
+        Some(ClientAuthorization::Pass) => true,
+        Some(ClientAuthorization::Strip) => false,
+        None => route.access == Access::Public,
     };
-    set(headers, X_FORWARDED_FOR, &chain);
+    wanted && !ours
+}
+
+/// Who speaks, for whom, and from where. An app that is to see its own address as `Host` gets it with the address.
+fn add_transport(headers: &mut HeaderMap, head: &UpstreamHead, permit: &Permit) {
+    match &permit.route().legacy.host {
+        // Legacy apps build absolute links from it, so it is the public name unless they cannot bear it.
+        HostPolicy::Public => set(headers, header::HOST, permit.facts().origin.authority()),
+        HostPolicy::Literal(name) => set(headers, header::HOST, name),
+        HostPolicy::Upstream => {}
+    }
+    forwarded::add(headers, &head.forwarded, permit);
+    set(headers, X_REQUEST_ID, &head.forwarded.request_id);
     headers.append(header::VIA, HeaderValue::from_static("1.1 keycard"));
     if let Some(cookies) = &head.cookies {
         headers.insert(header::COOKIE, cookies.clone());
@@ -131,17 +153,7 @@ fn add_transport(headers: &mut HeaderMap, head: &UpstreamHead, permit: &Permit) 
 
 /// Who it is, and their token where the route relays one.
 fn add_person(headers: &mut HeaderMap, permit: &Permit) {
-    let mut mapped = MappedName::default();
-    for header in &permit.route().identity_headers {
-        // A configuration that names a framing header gets no header rather than a broken message.
-        let mapped = mapped.map(header.name.as_str());
-        if rules::is_connection_bound(mapped) || matches!(mapped, "content-length" | "host") {
-            continue;
-        }
-        if let Some(value) = permit.identity().and_then(|identity| header.source.value(identity)) {
-            set(headers, header.name.clone(), &value);
-        }
-    }
+    identity::add(headers, permit);
     if let Some(bearer) = permit.relayed_token().and_then(bearer) {
         headers.insert(header::AUTHORIZATION, bearer);
     }
@@ -154,7 +166,7 @@ fn bearer(token: &AccessToken) -> Option<HeaderValue> {
 }
 
 /// Sets a header, or leaves it out where the text cannot be one: absent is safe, half is not.
-fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+pub(super) fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_bytes(text.as_bytes()) {
         headers.insert(name, value);
     }

@@ -52,6 +52,7 @@ const MANAGED: &[&str] = &[
     "x-real-ip",
     "x-request-id",
     "x-rewrite-url",
+    "x-script-name",
 ];
 
 /// Every name that begins like this is managed, mapped: what gateways of all makes tell their upstreams.

@@ -22,6 +22,7 @@ use crate::upstream::headers::{ForwardedFacts, PeerTrust};
 use crate::upstream::reply::ReplyError;
 use bytes::Bytes;
 use futures_util::StreamExt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -119,7 +120,7 @@ impl Line {
 }
 
 fn upstreams() -> Upstreams {
-    Upstreams::new(Arc::new(HeaderRules::new(&RouteTable::default(), &["__Host-keycard".into()]))).unwrap()
+    Upstreams::new().unwrap()
 }
 
 fn head() -> UpstreamHead {
@@ -131,6 +132,7 @@ fn head() -> UpstreamHead {
             trust: PeerTrust::Stranger,
             request_id: "rid".into(),
         },
+        rules: Arc::new(HeaderRules::new(&RouteTable::default(), &["__Host-keycard".into()])),
     }
 }
 

@@ -10,8 +10,9 @@ pub mod walker;
 use crate::domain::policy::Permit;
 use crate::upstream::body::UpstreamBody;
 use crate::upstream::headers::{self, UpstreamHead};
-use crate::upstream::reply::{Framing, ReplyBody, UpstreamReply};
-use crate::upstream::{UpstreamError, Upstreams, client};
+use crate::upstream::reply::{Framing, UpstreamReply};
+use crate::upstream::rules::HeaderRules;
+use crate::upstream::{UpstreamError, Upstreams, aim, client, reply_of};
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
@@ -99,13 +100,12 @@ impl Upstreams {
         head: UpstreamHead,
         accept: &str,
     ) -> Result<Switched, UpstreamError> {
-        let (route, facts) = (permit.route(), permit.facts());
+        let route = permit.route();
         let mut request = Request::new(UpstreamBody::empty());
-        *request.headers_mut() = headers::request_headers(&head, &permit, &self.rules);
+        *request.headers_mut() = headers::request_headers(&head, &permit, &head.rules);
         let address = route.upstreams.get(self.turn(route));
         let address = address.ok_or(UpstreamError::Unreachable("the route has no upstream"))?;
-        *request.uri_mut() = client::target(facts, address)?;
-        request.method_mut().clone_from(&facts.method);
+        aim(&mut request, &permit, address)?;
         request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         request.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         let asked_for =
@@ -115,29 +115,26 @@ impl Upstreams {
         let mut response =
             answered.map_err(|_| UpstreamError::TimedOut)?.map_err(|error| client::reading(&error))?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return self.decline(response, &permit).map(Switched::Declined);
+            return decline(response, &permit, &head.rules).map(Switched::Declined);
         }
         judge(response.headers(), accept, &asked_for)?;
-        let headers = headers::response_headers(response.headers(), &permit, &self.rules);
+        let headers = headers::response_headers(response.headers(), &permit, &head.rules);
         let upgraded = hyper::upgrade::on(&mut response)
             .await
             .map_err(|_| UpstreamError::BadResponse("it switched protocols and closed the connection"))?;
         let (reader, writer) = tokio::io::split(TokioIo::new(upgraded));
         Ok(Switched::Tunnel(Tunnel { headers, reader: TunnelReader(reader), writer: TunnelWriter(writer) }))
     }
+}
 
-    fn decline(&self, response: Response<Incoming>, permit: &Permit) -> Result<UpstreamReply, UpstreamError> {
-        let framing = Framing::judge(
-            &permit.facts().method,
-            response.status(),
-            response.version(),
-            response.headers(),
-        )?;
-        let (head, incoming) = response.into_parts();
-        let headers = headers::response_headers(&head.headers, permit, &self.rules);
-        let body = ReplyBody::new(incoming, framing, permit.route().limits.stall_timeout, None);
-        Ok(UpstreamReply { status: head.status, headers, body })
-    }
+fn decline(
+    response: Response<Incoming>,
+    permit: &Permit,
+    rules: &HeaderRules,
+) -> Result<UpstreamReply, UpstreamError> {
+    let method = &permit.facts().method;
+    let framing = Framing::judge(method, response.status(), response.version(), response.headers())?;
+    Ok(reply_of(response, framing, (permit, rules), None))
 }
 
 /// Whether a 101 is the answer to what was asked (RFC 6455 section 4.1, client requirements 2 to 6; the extensions are

@@ -65,11 +65,11 @@ export function freePort() {
 /** A child process with its output, line by line, in `lines`. It leads a group of its own, since PHP's workers outlive
  *  a signal to their parent alone. */
 export class Child {
-  constructor(name, command, args, env = {}) {
+  constructor(name, command, args, env = {}, options = {}) {
     this.name = name;
     this.lines = [];
     this.process = spawn(command, args, {
-      env: { ...process.env, ...env }, cwd: scratch, stdio: ['ignore', 'pipe', 'pipe'], detached: true,
+      env: { ...process.env, ...env }, cwd: scratch, stdio: ['ignore', 'pipe', 'pipe'], detached: true, ...options,
     });
     running.add(this);
     this.ended = new Promise((resolve) => {
@@ -123,10 +123,12 @@ export class Child {
   }
 }
 
-const status = async (url) => (await fetch(url, { redirect: 'manual' })).status;
+/** The status of an answer; redirects are not followed. */
+export const status = async (url) => (await fetch(url, { redirect: 'manual' })).status;
 
-/** Redis, provider, app and gateway, all answering. `more` gives further lines of the gateway's configuration. */
-export async function open(more = () => '') {
+/** Redis, provider, app and gateway, all answering. `more` gives further lines of the gateway's configuration, `variables`
+ *  what it finds in its environment. */
+export async function open(more = () => '', variables = () => ({})) {
   for (const [what, file] of [['the gateway (cargo build)', KEYCARD], ['Chromium', CHROMIUM]]) {
     if (!existsSync(file)) throw new Error(`${what} is not there: ${file}`);
   }
@@ -143,6 +145,7 @@ export async function open(more = () => '') {
   };
   writeFileSync(house.record, '');
   writeFileSync(house.config, configuration(house) + more(house), { mode: 0o600 });
+  house.variables = variables(house);
 
   try {
     await openAll(house);
@@ -173,7 +176,7 @@ async function openAll(house) {
 export async function openGateway(house) {
   house.children = house.children.filter((child) => child !== house.gateway);
   house.gatewayLog = [...(house.gatewayLog ?? []), ...(house.gateway?.lines ?? [])];
-  house.gateway = start(house, 'the gateway', KEYCARD, ['serve', '--config', house.config]);
+  house.gateway = start(house, 'the gateway', KEYCARD, ['serve', '--config', house.config], house.variables);
   await house.gateway.ready(() => status(`http://127.0.0.1:${house.port.gateway}/`).then(() => true));
 }
 
@@ -195,8 +198,9 @@ export async function close(house) {
   for (const child of house?.children ?? []) await child.stop();
 }
 
-function start(house, name, command, args, env) {
-  const child = new Child(name, command, args.map(String), env);
+/** Starts a process that ends with the house, before all that were started earlier. `options` are those of `spawn`. */
+export function start(house, name, command, args, env, options) {
+  const child = new Child(name, command, args.map(String), env, options);
   house.children.unshift(child);
   return child;
 }

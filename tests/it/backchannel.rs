@@ -24,10 +24,10 @@ use std::time::Duration;
 type Row = (&'static str, fn(&mut Forge) -> String);
 
 const PATH: &str = "/bff/backchannel-logout";
-const FORM: &str = "application/x-www-form-urlencoded";
+pub const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A POST as a provider makes it: no cookie, no origin, no fetch metadata.
-fn post(address: SocketAddr, host: &str, path: &str, kind: &str, body: &[u8]) -> Answer {
+pub fn post(address: SocketAddr, host: &str, path: &str, kind: &str, body: &[u8]) -> Answer {
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
         body.len()
@@ -35,7 +35,8 @@ fn post(address: SocketAddr, host: &str, path: &str, kind: &str, body: &[u8]) ->
     send(address, &[head.as_bytes(), body].concat()).expect("an answer")
 }
 
-fn form(token: &str) -> String {
+/// The form around a token.
+pub fn form(token: &str) -> String {
     url::form_urlencoded::Serializer::new(String::new())
         .append_pair("ignored_parameter", "x")
         .append_pair("logout_token", token)

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A process; it ends with its test at the latest.
-struct Run {
+pub(super) struct Run {
     child: Child,
     lines: Receiver<String>,
     complaints: String,
@@ -26,14 +26,14 @@ struct Run {
 }
 
 /// How a process ended, and what it said.
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
+pub(super) struct Ended {
+    pub(super) code: Option<i32>,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
 }
 
 impl Run {
-    fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+    pub(super) fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_keycard"))
             .args(arguments)
             .env_clear()
@@ -57,7 +57,7 @@ impl Run {
     }
 
     /// Waits for a line on standard error.
-    fn wait_for(&mut self, words: &str) {
+    pub(super) fn wait_for(&mut self, words: &str) {
         let end = Instant::now() + PATIENCE;
         while let Ok(line) = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
             self.complaints.push_str(&format!("{line}\n"));
@@ -69,13 +69,13 @@ impl Run {
     }
 
     /// Asks this very process to stop.
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
     }
 
     /// Waits for its end: standard error is closed then.
-    fn end(mut self) -> Ended {
+    pub(super) fn end(mut self) -> Ended {
         let end = Instant::now() + PATIENCE;
         loop {
             match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
@@ -98,12 +98,12 @@ impl Drop for Run {
 }
 
 /// Runs to the end.
-fn keycard(arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+pub(super) fn keycard(arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
     Run::start(arguments, variables).end()
 }
 
 /// A file of this content, readable by its owner alone.
-fn file(folder: &TempDir, name: &str, content: &str) -> PathBuf {
+pub(super) fn file(folder: &TempDir, name: &str, content: &str) -> PathBuf {
     let path = folder.path().join(name);
     let mut options = fs::OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(&path).unwrap();
@@ -116,7 +116,7 @@ fn check(path: &Path, variables: &[(&str, &str)]) -> Ended {
 }
 
 /// A configuration that is right, for a gateway that listens there.
-fn sound(listen: &str) -> String {
+pub(super) fn sound(listen: &str) -> String {
     format!(
         "[server]\nlisten = \"{listen}\"\npublic_url = \"http://localhost:8080\"\nworkers = 1\n\
          [session]\nstore = \"memory\"\n\
@@ -191,7 +191,7 @@ fn the_example_is_right_once_its_secrets_are_there() {
     let store = ("KEYCARD_STORE", "rediss://desk:hunter2-hunter2@redis.example.com:6379/0");
     let ended = check(&path, &[store]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    for told in ["/wiki/", "http://dokuwiki", "30m"] {
+    for told in ["/wiki/", "https://dokuwiki", "30m"] {
         assert!(ended.stdout.contains(told), "no {told} in:\n{}", ended.stdout);
     }
     let said = format!("{}{}", ended.stdout, ended.stderr);

@@ -2,6 +2,7 @@
 //!
 //! I own: the scenes that lead to each answer. I never look into a body: the description does.
 
+use super::backchannel::{self, FORM};
 use super::house::browser::{Browser, EVIL};
 use super::house::clock::ManualClock;
 use super::house::contract::Contract;
@@ -11,6 +12,7 @@ use super::house::provider::script::{Canned, Place};
 use super::house::raw::{Answer, Connection, send};
 use super::house::setting::{Setting, usual_plan};
 use super::house::upstream::Upstream;
+use super::keeping::{keep, routes, sign_in};
 use super::stores::Redis;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -78,6 +80,42 @@ fn callbacks(seen: &mut Inspector, path: &str, gateway: &TestGateway, provider: 
     provider.behave();
 }
 
+/// Tells the gateway of a setting that its person is gone.
+fn tell(setting: &Setting, target: &str, token: &str) -> Answer {
+    let gateway = &setting.gateway;
+    backchannel::post(gateway.address, gateway.host(), target, FORM, backchannel::form(token).as_bytes())
+}
+
+/// The paths for notices, and what they are in a setting.
+const NOTICES: [(&str, &str); 2] = [
+    ("/bff/backchannel-logout", "/bff/backchannel-logout"),
+    ("/bff/backchannel-logout/{provider}", "/bff/backchannel-logout/corp"),
+];
+
+/// Every end that a kept form can come to, but for a store that fails: its browser, and what that would post then.
+fn kept_forms(seen: &mut Inspector, setting: &Setting) -> (Browser, String) {
+    let path = "/bff/replay";
+    let off = Setting::new();
+    seen.hold("GET", path, 404, &off.browser().open(path));
+    seen.hold("POST", path, 404, &off.browser().post_form(path, ""));
+    let mut browser = setting.browser();
+    seen.hold("GET", path, 400, &browser.open(path));
+    seen.hold("POST", path, 400, &browser.post_form(path, "form=x&pass=x"));
+    seen.hold("POST", path, 400, &browser.fetch("POST", path, &[], b""));
+    seen.hold("POST", path, 403, &browser.foreign(EVIL, "POST", path, "navigate", "document"));
+    let take = || {
+        let mut browser = setting.browser();
+        let kept = keep(&mut browser, "/keep/x", "a=1");
+        let pass = sign_in(&mut browser, &kept);
+        (browser, format!("form={}&pass={pass}", kept.sealed))
+    };
+    let (mut browser, brought) = take();
+    let pass = brought.rsplit('=').next().unwrap();
+    seen.hold("GET", path, 200, &browser.open(&format!("{path}?form={pass}&pass={pass}")));
+    seen.hold("POST", path, 200, &browser.post_form(path, &brought));
+    take()
+}
+
 #[test]
 fn every_described_answer_is_given_as_described() {
     let mut seen = Inspector::new();
@@ -86,6 +124,7 @@ fn every_described_answer_is_given_as_described() {
     let setting = Setting::with(|plan| {
         plan.operating = true;
         plan.store_redis_asked(&url);
+        routes(plan);
     });
     let fetch = |browser: &mut Browser, method: &str, target: &str| browser.fetch(method, target, &[], b"");
 
@@ -124,7 +163,17 @@ fn every_described_answer_is_given_as_described() {
     let mut browser = setting.signed_in();
     let link = logout_url(&mut browser);
     seen.hold("GET", "/bff/logout", 200, &fetch(&mut browser, "GET", &link));
+    seen.hold("GET", "/bff/landing", 200, &setting.browser().open("/bff/landing?return_to=/inside"));
     seen.hold("GET", "/bff/signed-out", 200, &setting.browser().open("/bff/signed-out"));
+
+    for (path, target) in NOTICES {
+        let token = setting.provider.logout_forge().sign();
+        seen.hold("POST", path, 200, &tell(&setting, target, &token));
+        seen.hold("POST", path, 400, &tell(&setting, target, &token));
+        seen.hold("POST", path, 400, &tell(&setting, target, "nonsense"));
+    }
+    // Who signs in at the very moment of a notice is meant by it.
+    setting.clock.advance(Duration::from_secs(1));
 
     let (health, admin) = (setting.gateway.health, setting.gateway.admin);
     for path in ["/livez", "/readyz", "/metrics"] {
@@ -144,10 +193,12 @@ fn every_described_answer_is_given_as_described() {
     }
     seen.hold("DELETE", sessions, 200, &ask(admin, "DELETE", "/admin/sessions?user=nobody", ADMIN_TOKEN));
 
+    let (mut sender, brought) = kept_forms(&mut seen, &setting);
     let mut late = setting.browser();
     let callback = late.up_to_callback("/");
     drop(redis);
     setting.clock.advance(Duration::from_secs(1));
+    seen.hold("POST", "/bff/replay", 503, &sender.post_form("/bff/replay", &brought));
     seen.hold("GET", "/bff/user", 503, &fetch(&mut browser, "GET", "/bff/user"));
     seen.hold("GET", "/bff/events", 503, &fetch(&mut browser, "GET", "/bff/events"));
     seen.hold("GET", "/bff/logout", 503, &browser.open("/bff/logout"));
@@ -157,6 +208,19 @@ fn every_described_answer_is_given_as_described() {
     for method in ["GET", "DELETE"] {
         seen.hold(method, sessions, 503, &ask(admin, method, "/admin/sessions?all=true", ADMIN_TOKEN));
     }
+
+    for (path, target) in NOTICES {
+        let token = setting.provider.logout_forge().sign();
+        seen.hold("POST", path, 503, &tell(&setting, target, &token));
+    }
+
+    let rare = Setting::with(|plan| plan.server_extra("login_rate = \"1/1m\""));
+    assert_eq!(rare.browser().open("/bff/login").status, 302);
+    seen.hold("GET", "/bff/login", 429, &rare.browser().open("/bff/login"));
+    assert_eq!(rare.browser().open("/bff/callback?state=x").status, 400);
+    seen.hold("GET", "/bff/callback", 429, &rare.browser().open("/bff/callback?state=x"));
+    let of_provider = rare.browser().open("/bff/callback/corp?state=x");
+    seen.hold("GET", "/bff/callback/{provider}", 429, &of_provider);
 
     let deaf = Setting::bent(|provider| provider.can(Place::Discovery, Canned::HangUp), |_| {});
     seen.hold("GET", "/bff/login", 503, &deaf.browser().open("/bff/login"));

@@ -3,6 +3,7 @@
 //! I own: the order of the events, and who may hear them. Time is moved by hand.
 
 use super::house::browser::{Browser, EVIL, SIBLING};
+use super::house::contract::Contract;
 use super::house::raw::{self, Connection};
 use super::house::setting::Setting;
 use std::time::Duration;
@@ -34,7 +35,9 @@ fn event(connection: &mut Connection) -> Option<(String, serde_json::Value)> {
         let text = String::from_utf8(connection.chunk()?).unwrap();
         let line = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
         if let (Some(name), Some(data)) = (line("event: "), line("data: ")) {
-            return Some((name, serde_json::from_str(&data).unwrap()));
+            let data = serde_json::from_str(&data).unwrap();
+            Contract::read().tells(&name, &data).unwrap();
+            return Some((name, data));
         }
     }
 }

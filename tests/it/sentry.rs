@@ -268,6 +268,41 @@ fn a_request_byte_by_byte_is_the_same_request() {
 }
 
 #[test]
+fn r77_who_waits_is_asked_only_when_the_body_is_wanted() {
+    let setting = Setting::with(|plan| plan.guarded_routes_extra("max_body = 10"));
+    let cookie = setting.session_cookie(&setting.signed_in());
+    let ask = |path: &str, lines: &str| {
+        let host = setting.gateway.host();
+        let mut connection = Connection::open(setting.gateway.address);
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Site: same-origin\r\nExpect: 100-continue\r\n{lines}\r\n"
+        );
+        connection.write(head.as_bytes());
+        connection
+    };
+    let with = |length: usize| format!("Cookie: __Host-keycard={cookie}\r\nContent-Length: {length}\r\n");
+    setting.upstream.forget();
+    // Nobody is signed in; it is too long; it may be forged; there is no such method: no body was invited.
+    for (path, lines, status) in [
+        ("/inside", "Content-Length: 3\r\n".to_owned(), 401),
+        ("/inside", with(11), 413),
+        ("/strict/inside", with(3), 403),
+        ("/bff/user", with(3), 405),
+    ] {
+        let answer = ask(path, &lines).answer(false).unwrap();
+        assert_eq!((answer.status, answer.interim.as_slice()), (status, &[][..]), "{path}");
+    }
+    assert_eq!(setting.upstream.count(), 0);
+    // And here it is wanted: the invitation comes before a byte of the body was sent.
+    let mut connection = ask("/inside", &with(3));
+    assert_eq!(connection.bytes(25), b"HTTP/1.1 100 Continue\r\n\r\n");
+    connection.write(b"abc");
+    assert_eq!(connection.answer(false).unwrap().status, 200);
+    let arrived = setting.upstream.last();
+    assert_eq!((arrived.body.as_slice(), arrived.head.header("expect")), (&b"abc"[..], None));
+}
+
+#[test]
 fn r77_expect_is_answered_or_refused() {
     let setting = Setting::new();
     let mut connection = Connection::open(setting.gateway.address);

@@ -30,6 +30,16 @@ impl Problems {
         Painted(self)
     }
 
+    /// Each mistake as `Display` shows it, for a log.
+    pub fn texts(&self) -> impl Iterator<Item = String> {
+        self.list.iter().map(|problem| {
+            let mut text = String::new();
+            // Writing into a string does not fail.
+            let _ = self.write_one(problem, Paint { on: false }, &mut text);
+            text.trim_end().to_owned()
+        })
+    }
+
     fn write(&self, paint: Paint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for problem in &self.list {
             self.write_one(problem, paint, f)?;
@@ -38,7 +48,7 @@ impl Problems {
         write!(f, "{}", paint.with(Paint::BOLD, &self.summary()))
     }
 
-    fn write_one(&self, problem: &Problem, paint: Paint, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_one(&self, problem: &Problem, paint: Paint, f: &mut dyn fmt::Write) -> fmt::Result {
         let Problem { message, remedy, place, variable, excerpt, .. } = problem;
         let number = place.map(|place| place.line.to_string()).unwrap_or_default();
         let gutter = " ".repeat(number.len().max(1));
@@ -66,7 +76,7 @@ impl Problems {
     }
 
     /// How many mistakes there are, and where to look for them.
-    fn summary(&self) -> String {
+    pub fn summary(&self) -> String {
         let outside = self.list.iter().filter(|problem| problem.variable.is_some()).count();
         let count = |place: &str, count: usize| match count {
             0 => None,

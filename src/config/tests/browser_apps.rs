@@ -2,6 +2,7 @@
 
 use super::{accepted, base_with, read, refused};
 use crate::domain::cookie_reach::CookieReach;
+use crate::domain::keep::Keep;
 
 #[test]
 fn a_folder_is_an_upstream_alone() {
@@ -92,5 +93,32 @@ fn r51_same_site_and_embed() {
     for bad in ["*", "null", "http://portal.example.com", "https://*.example.com", "https://a/b"] {
         let line = format!("embed = {{ parents = ['{bad}'] }}");
         refused(&[("session", &line)], "session.embed.parents[0]", "not an https origin");
+    }
+}
+
+#[test]
+fn what_a_sign_in_takes_is_kept_only_where_a_route_asks() {
+    let keep = |edits: &[(&str, &str)]| accepted(edits).routes.iter().next().unwrap().keep;
+    assert_eq!(keep(&[]), Keep::default());
+    let edits = [("route", "keep_fragment = true"), ("route", "keep_post = '64KiB'")];
+    assert_eq!(keep(&edits), Keep { fragment: true, form: Some(65_536) });
+    assert_eq!(keep(&[("route", "keep_post = '1MiB'")]).form, Some(1_048_576));
+    for (line, key, words) in [
+        ("keep_fragment = 'yes'", "keep_fragment", "true or false"),
+        ("keep_post = '64 apples'", "keep_post", "not a size"),
+        ("keep_post = 0", "keep_post", "would refuse every body"),
+        ("keep_post = '1025KiB'", "keep_post", "more than 1MiB"),
+    ] {
+        refused(&[("route", line)], &format!("route[0].{key}"), words);
+    }
+    for (other, key, words) in [
+        ("access = 'public'", "keep_fragment = true", "public route"),
+        ("access = 'public'", "keep_post = '1KiB'", "public route"),
+        ("csrf = 'strict'", "keep_post = '1KiB'", "X-CSRF"),
+        ("upstream = 'file:///srv'", "keep_post = '1KiB'", "only read"),
+        ("max_body = '1KiB'", "keep_post = '2KiB'", "more than `max_body`"),
+    ] {
+        let name = key.split(' ').next().unwrap();
+        refused(&[("route", other), ("route", key)], &format!("route[0].{name}"), words);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{BASE, SECRET, accepted, base_with, read, refused};
 use crate::config::{KeySource, StoreSettings, describe};
-use crate::domain::route::IdentitySource;
+use crate::domain::identity_header::IdentitySource;
 use std::path::Path;
 use std::time::Duration;
 
@@ -461,4 +461,109 @@ fn a_broken_template_is_a_mistake_with_file_and_line() {
     assert_eq!(messages.len(), 2, "{messages:?}");
     assert!(messages[0].contains("\"/broken/page.html\", which is broken in line 2: "), "{messages:?}");
     assert!(messages[1].contains("\"/broken/style.css\", which holds `</style` in line 2"), "{messages:?}");
+}
+
+#[test]
+fn r72_presets_tables_and_templates_name_the_person() {
+    let headers = |value: &str| {
+        let settings = accepted(&[("route", &format!("identity_headers = {value}"))]);
+        let route = settings.routes.iter().next().unwrap().clone();
+        let names: Vec<String> = route.identity_headers.iter().map(|h| h.name.as_str().to_owned()).collect();
+        let read: Vec<String> =
+            settings.identity.read_by_headers.iter().map(|path| path.as_str().to_owned()).collect();
+        (names.join(" "), read.join(" "), route.legacy.claim_headers && settings.identity.keeps_all)
+    };
+    for (value, names, read, all) in [
+        (
+            "'x-forwarded'",
+            "x-forwarded-user x-forwarded-email x-forwarded-groups x-forwarded-preferred-username",
+            "preferred_username",
+            false,
+        ),
+        (
+            "['x-auth-request']",
+            "x-auth-request-user x-auth-request-email x-auth-request-groups x-auth-request-preferred-username",
+            "preferred_username",
+            false,
+        ),
+        ("'oidc-claim'", "", "", true),
+        ("['oidc-claim', 'remote-user']", "remote-user remote-name remote-email remote-groups", "", true),
+        (r"{ X-A = 'CORP\{claim:a.b}/{name}', X-B = '{email}' }", "x-a x-b", "a.b", false),
+    ] {
+        assert_eq!(headers(value), (names.into(), read.into(), all), "{value}");
+    }
+    for (value, words) in [
+        ("{ X-A = '{mail}' }", "`{mail}`, which is no source"),
+        ("{ X-A = '{email' }", "brace without its partner"),
+        ("{ X-A = ' {email}' }", "white space at an end"),
+    ] {
+        refused(&[("route", &format!("identity_headers = {value}"))], "route[0].identity_headers.X-A", words);
+    }
+    refused(
+        &[("route", "identity_headers = ['remote-user', 'all']")],
+        "route[0].identity_headers[1]",
+        "no set",
+    );
+}
+
+#[test]
+fn r70_r81_what_legacy_apps_need_is_judged_as_a_whole() {
+    let signed_in = |lines: &str| accepted(&[("route", lines)]).routes.iter().next().unwrap().legacy.clone();
+    assert_eq!(signed_in("strip_prefix = true").base.unwrap().as_str(), "/");
+    assert_eq!(signed_in("replace_prefix = '/app/'").base.unwrap().as_str(), "/app/");
+    assert_eq!(signed_in("replace_prefix = '/wiki'").base, None, "replaced by itself");
+    for (line, key, words) in [
+        ("replace_prefix = '/a/../b'", "replace_prefix", "no canonical path"),
+        ("replace_prefix = '/a'\nstrip_prefix = true", "replace_prefix", "both"),
+        ("host = 'a/b'", "host", "no host"),
+        ("host = 'user@a'", "host", "no host"),
+        ("forwarded = ['via']", "forwarded[0]", "must be one of"),
+        ("header_separator = ''", "header_separator", "no separator"),
+        ("header_separator = \"a\\nb\"", "header_separator", "no separator"),
+        ("header_encoding = 'latin1'", "header_encoding", "must be one of"),
+        ("basic_auth = { user = '{user_id}', password = 'p' }", "basic_auth", "over plain http"),
+        ("basic_auth = { user = 'a:b', password = 'p' }", "basic_auth.user", "colon"),
+        ("basic_auth = { user = '{usr}', password = 'p' }", "basic_auth.user", "no source"),
+        ("basic_auth = { user = '{user_id}' }", "basic_auth.password", "is missing"),
+        ("basic_auth = 'x'", "basic_auth", "must be a table"),
+        ("app_cookies = ['*']", "app_cookies[0]", "no name of a cookie"),
+        ("app_cookies = ['a=b']", "app_cookies[0]", "no name of a cookie"),
+        ("app_cookies = ['keycard']", "app_cookies[0]", "Keycard's own"),
+        ("app_cookies = ['__Host-*']", "app_cookies[0]", "Keycard's own"),
+        ("logout_paths = ['/other']", "logout_paths", "not under `path`"),
+        ("logout_paths = ['logout']", "logout_paths[0]", "no canonical path"),
+        ("clear_site_data = ['all']", "clear_site_data[0]", "must be one of"),
+    ] {
+        refused(&[("route", line)], &format!("route[0].{key}"), words);
+    }
+    let cleartext = ("route", "allow_cleartext_token = true");
+    let basic = ("route", "basic_auth = { user = '{user_id}', password = { env = 'K' } }");
+    accepted(&[cleartext, basic]);
+    refused(&[cleartext, basic, ("route", "token = 'access'")], "route[0].basic_auth", "both fill");
+    let pass = ("route", "client_authorization = 'pass'");
+    accepted(&[pass]);
+    refused(&[cleartext, basic, pass], "route[0].client_authorization", "cannot be");
+    refused(&[cleartext, pass, ("route", "token = 'access'")], "route[0].client_authorization", "cannot be");
+    for line in ["app_cookies = ['a']", "logout_paths = ['/wiki/x']", "clear_site_data = ['cookies']"] {
+        let key = line.split(' ').next().unwrap();
+        refused(
+            &[("route", "access = 'public'"), ("route", line)],
+            &format!("route[0].{key}"),
+            "public route",
+        );
+    }
+}
+
+#[test]
+fn a45_the_password_for_an_app_is_shown_nowhere() {
+    let line = "basic_auth = { user = '{usr}', password = 'hunter2-hunter2' }";
+    let Err(problems) = read(&base_with(&[("route", line)])) else { panic!("accepted") };
+    assert!(!problems.to_string().contains("hunter2"), "{problems}");
+    let line =
+        "allow_cleartext_token = true\nbasic_auth = { user = '{user_id}', password = 'hunter2-hunter2' }";
+    let settings = accepted(&[("route", line)]);
+    assert!(
+        !format!("{:?}", settings.routes).contains("hunter2")
+            && !describe(&settings, &[]).contains("hunter2")
+    );
 }

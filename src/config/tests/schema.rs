@@ -165,13 +165,14 @@ fn the_words_of_a_choice_are_those_that_its_reader_knows() {
                 assert!(words.iter().all(|word| SigningAlgorithm::parse(word).is_some()));
                 continue;
             }
-            let line = format!("{} = 'zzz'", key.name);
+            let value = if matches!(key.kind, Kind::List(_)) { "['zzz']" } else { "'zzz'" };
+            let line = format!("{} = {value}", key.name);
             let edit = match table {
                 "access" => ("route", format!("access = {{ {line} }}")),
                 table => (table, line),
             };
             let Err(problems) = read(&base_with(&[(edit.0, &edit.1)])) else {
-                panic!("{} = 'zzz' is accepted", key.name)
+                panic!("{} = {value} is accepted", key.name)
             };
             let listed: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
             let message = &problems.iter().next().unwrap().message;

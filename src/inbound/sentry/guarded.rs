@@ -28,6 +28,9 @@ const PIECE: usize = 32 * 1024;
 /// What is read at once of anything else: an idle connection costs little.
 const HEAD_PIECE: usize = 4 * 1024;
 
+/// What a client that waits with its body is told (RFC 9110 section 15.2.1).
+const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// How long a client that is being sent away may take to hear it.
 pub const LINGER: Duration = Duration::from_secs(1);
 
@@ -48,6 +51,8 @@ pub struct Guarded<Io> {
     /// Nothing more will come.
     ended: bool,
     reply: ReplyWatch,
+    /// What is left to say of [`GO_ON`].
+    go_on: &'static [u8],
     reading: Deadline,
     writing: Deadline,
     parked: Option<Waker>,
@@ -86,6 +91,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Guarded<Io> {
             replied: false,
             ended: false,
             reply: ReplyWatch::default(),
+            go_on: &[],
             reading,
             writing: Deadline::default(),
             parked: None,
@@ -117,6 +123,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Guarded<Io> {
             (At::Start | At::Head, At::Body | At::End | At::Tunnel) => {
                 self.busy = true;
                 self.turn.begin();
+                // Who has sent some of it does not wait.
+                self.turn.wait(at == At::Body && self.reader.waits() && self.came.is_empty());
                 self.reading.clear();
             }
             _ => {}
@@ -190,6 +198,18 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Guarded<Io> {
         self.came.clear();
     }
 
+    /// Asks for the body where the client waits for that, unless the answer has begun.
+    fn poll_ask(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.turn.has_to_ask() && self.reader.at() == At::Body && self.reply.is_untouched() {
+            self.go_on = GO_ON;
+        }
+        while !self.go_on.is_empty() {
+            let count = ready!(Pin::new(&mut self.io).poll_write(cx, self.go_on))?;
+            self.go_on = self.go_on.get(count.max(1)..).unwrap_or_default();
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Reads some more, or finds out that it was waited for long enough.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.came.reserve(if self.reader.at() == At::Body { PIECE } else { HEAD_PIECE });
@@ -200,13 +220,16 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Guarded<Io> {
             }
             Poll::Ready(Ok(_)) => {
                 if self.reader.at() == At::Body {
+                    self.turn.wait(false);
                     self.reading.clear();
                 }
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => {
-                if self.reader.at() == At::Body {
+                if self.turn.is_waiting() {
+                    self.turn.wake_when_wanted(cx.waker());
+                } else if self.reader.at() == At::Body {
                     self.reading.start(self.post.body_stall);
                 }
                 if !self.reading.has_passed(cx) {
@@ -301,6 +324,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<Io> {
                 this.parked = Some(cx.waker().clone());
                 return Poll::Pending;
             }
+            if let Poll::Ready(Err(error)) = this.poll_ask(cx) {
+                return Poll::Ready(Err(error));
+            }
             match this.poll_more(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -316,6 +342,10 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<Io> {
 impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<Io> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        // Half an invitation would be the beginning of this answer.
+        if !this.go_on.is_empty() {
+            ready!(this.poll_ask(cx))?;
+        }
         match Pin::new(&mut this.io).poll_write(cx, bytes) {
             Poll::Ready(Ok(count)) => {
                 this.writing.clear();

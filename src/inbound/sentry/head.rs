@@ -25,6 +25,8 @@ pub struct Head {
     pub bytes: Vec<u8>,
     /// Where the body ends.
     pub framing: Framing,
+    /// Whether the client waits to be asked for the body (RFC 9110 section 10.1.1).
+    pub waits: bool,
 }
 
 /// How long a request is (RFC 9112 section 6.3).
@@ -70,6 +72,7 @@ struct Facts {
     to_websocket: bool,
     /// What an expectation is worth depends on the version, and that is known.
     strange_expectation: bool,
+    waits: bool,
 }
 
 impl HeadReader {
@@ -218,7 +221,8 @@ impl HeadReader {
             bytes.extend_from_slice(b"\r\n");
         }
         bytes.extend_from_slice(b"\r\n");
-        Ok(Head { bytes, framing })
+        let has_body = matches!(framing, Framing::Chunked | Framing::Length(1..));
+        Ok(Head { bytes, framing, waits: facts.waits && has_body })
     }
 }
 
@@ -241,7 +245,10 @@ impl Facts {
             self.chunked = true;
         } else if is("expect") {
             // RFC 9110 section 10.1.1: HTTP/1.0 has no expectations.
+            self.waits |= request.is_1_1;
             self.strange_expectation |= request.is_1_1 && !value.eq_ignore_ascii_case(b"100-continue");
+            // The invitation is the sentry's: the framework would send it before anybody has decided.
+            return Ok(false);
         } else if is("connection") {
             for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
                 self.wants_close |= option.eq_ignore_ascii_case(b"close");

@@ -16,6 +16,7 @@ pub struct Reader {
     limits: HeadLimits,
     state: State,
     method: &'static str,
+    waits: bool,
 }
 
 #[derive(Debug)]
@@ -47,7 +48,12 @@ pub enum At {
 impl Reader {
     /// At the beginning of a connection.
     pub fn new(limits: HeadLimits) -> Self {
-        Self { limits, state: State::Head(Box::new(HeadReader::new(limits))), method: OTHER_METHOD }
+        Self {
+            limits,
+            state: State::Head(Box::new(HeadReader::new(limits))),
+            method: OTHER_METHOD,
+            waits: false,
+        }
     }
 
     /// Where it is.
@@ -68,6 +74,11 @@ impl Reader {
             State::Head(head) => head.method(),
             _ => self.method,
         }
+    }
+
+    /// Whether the client of this request waits to be asked for the body.
+    pub fn waits(&self) -> bool {
+        self.waits
     }
 
     /// Goes on to the next request.
@@ -103,6 +114,7 @@ impl Reader {
             let Some(found) = found else { return Ok(()) };
             judged.extend_from_slice(&found.bytes);
             self.method = head.method();
+            self.waits = found.waits;
             self.state = match found.framing {
                 Framing::Length(0) => State::End,
                 Framing::Length(length) => State::Body(BodyReader::Length(length)),

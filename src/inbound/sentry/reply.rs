@@ -43,6 +43,11 @@ impl ReplyWatch {
         self.head = Vec::new();
     }
 
+    /// Whether not a byte of the answer was written.
+    pub fn is_untouched(&self) -> bool {
+        self.seen.is_none() && self.head.is_empty()
+    }
+
     /// The head of the answer, once it was written whole.
     pub fn seen(&self) -> Option<Seen> {
         self.seen

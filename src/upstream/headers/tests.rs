@@ -3,7 +3,8 @@
 //! I own: the unit tests of `upstream::headers`. I may call: `domain`'s test helpers. I never open a socket.
 
 use super::*;
-use crate::domain::route::{IdentityHeader, IdentitySource, Route, RouteTable, tests::route};
+use crate::domain::identity_header::{HeaderStyle, IdentityHeader, IdentitySource};
+use crate::domain::route::{RouteTable, tests::route};
 use crate::domain::session::Session;
 use crate::domain::session::tests::session;
 use crate::upstream::tests::{facts, permit};
@@ -11,7 +12,11 @@ use crate::upstream::tests::{facts, permit};
 const COOKIES: &[&str] = &["__Host-keycard", "__Host-keycard-login"];
 
 fn named(access: Access) -> Route {
-    let header = |name: &'static str, source| IdentityHeader { name: HeaderName::from_static(name), source };
+    let header = |name: &'static str, source| IdentityHeader {
+        name: HeaderName::from_static(name),
+        source,
+        style: HeaderStyle::default(),
+    };
     Route {
         identity_headers: vec![
             header("x-user", IdentitySource::UserId),
@@ -42,7 +47,8 @@ fn map(lines: &[(&str, &str)]) -> HeaderMap {
 
 fn head(lines: &[(&str, &str)], trust: PeerTrust) -> UpstreamHead {
     let forwarded = ForwardedFacts { peer: [192, 0, 2, 7].into(), trust, request_id: "rid-1".into() };
-    UpstreamHead { headers: map(lines), cookies: Some(HeaderValue::from_static("theme=dark")), forwarded }
+    let cookies = Some(HeaderValue::from_static("theme=dark"));
+    UpstreamHead { headers: map(lines), cookies, forwarded, rules: Arc::new(rules()) }
 }
 
 fn sent(route: Route, person: Option<Session>, lines: &[(&str, &str)]) -> HeaderMap {
@@ -292,6 +298,7 @@ fn a_header_that_frames_messages_is_no_identity_header() {
     let header = |name: &'static str| IdentityHeader {
         name: HeaderName::from_static(name),
         source: IdentitySource::UserId,
+        style: HeaderStyle::default(),
     };
     let names = ["content-length", "transfer-encoding", "connection", "host"];
     let odd = Route { identity_headers: names.map(header).to_vec(), ..route("/", Access::SignedIn) };

@@ -75,6 +75,18 @@ const PROOFS: &[(&str, Proof)] = &[
         "docker compose -f config/compose.yaml up demo",
         Elsewhere(&[("config/compose.yaml", "profiles: [demo]")]),
     ),
+    // These need a registry; a page that uses what they make is tried in a browser.
+    (
+        "npm ci --prefix client",
+        Elsewhere(&[("tests/install", "client tests/browser"), ("tests/install", "npm ci")]),
+    ),
+    (
+        "npm run build --prefix client",
+        Elsewhere(&[
+            ("tests/all", "npm run build --prefix client"),
+            ("client/package.json", "\"build\": \"tsc\""),
+        ]),
+    ),
     ("keycard check", Runs),
     ("keycard check --connect", Runs),
     ("keycard serve", Serves),

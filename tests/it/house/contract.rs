@@ -123,6 +123,16 @@ impl Contract {
         }
     }
 
+    /// Holds the data of an event against what the file says of `GET events`.
+    ///
+    /// # Errors
+    /// The difference, or that there is no such event.
+    pub fn tells(&self, event: &str, data: &Value) -> Result<(), String> {
+        let stream =
+            &self.0["paths"]["/bff/events"]["get"]["responses"]["200"]["content"]["text/event-stream"];
+        self.fits(&stream["x-events"][event], data).map_err(|why| format!("{event}: {why}"))
+    }
+
     fn follow<'v>(&'v self, value: &'v Value) -> Result<&'v Value, String> {
         match value.get("$ref").and_then(Value::as_str) {
             None => Ok(value),

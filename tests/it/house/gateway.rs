@@ -8,10 +8,12 @@ use super::clock::ManualClock;
 use super::evidence;
 use super::provider::{CLIENT_ID, CLIENT_SECRET, Provider};
 use keycard::app::Doors;
+use keycard::app::reload::{Outcome, Reloader, Trigger};
+use keycard::config::sources::{Reading, noting};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -153,14 +155,16 @@ impl Plan {
         evidence::secret("client_secret", ADMIN_TOKEN);
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let (ready, is_ready) = mpsc::channel();
-        let (text, clock) = (config.clone(), clock.clone());
-        let thread = thread::spawn(move || run(&text, clock, doors, stopped, &ready));
-        match is_ready.recv() {
-            Ok(Ok(())) => {}
+        let text = Arc::new(Mutex::new(config.clone()));
+        let (told, clock) = (Arc::clone(&text), clock.clone());
+        let thread = thread::spawn(move || run(told, clock, doors, stopped, &ready));
+        let reloader = match is_ready.recv() {
+            Ok(Ok(reloader)) => reloader,
             Ok(Err(why)) => return Err(format!("{why}\n{config}")),
             Err(_) => return Err(format!("its thread ended before it was ready\n{config}")),
-        }
-        Ok(TestGateway { address, health, admin, origin, config, stop: Some(stop), thread: Some(thread) })
+        };
+        let (stop, thread) = (Some(stop), Some(thread));
+        Ok(TestGateway { address, health, admin, origin, config, text, reloader, stop, thread })
     }
 }
 
@@ -173,6 +177,9 @@ pub struct TestGateway {
     pub admin: Option<SocketAddr>,
     pub origin: String,
     config: String,
+    /// What a reload reads.
+    text: Arc<Mutex<String>>,
+    reloader: Arc<Reloader>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -186,6 +193,12 @@ impl TestGateway {
     /// The configuration that it runs on.
     pub fn config_text(&self) -> &str {
         &self.config
+    }
+
+    /// Lets it read this configuration instead, as at SIGHUP.
+    pub fn reload(&self, config: &str) -> Outcome {
+        config.clone_into(&mut self.text.lock().unwrap());
+        self.reloader.reload(Trigger::Signal)
     }
 
     /// The host that a browser names.
@@ -253,13 +266,18 @@ impl keycard::config::environment::Environment for NoEnvironment {
 
 /// Runs the app on this thread until `stopped` says so or its sender is gone; says on `ready` how the start went.
 fn run(
-    config: &str,
+    text: Arc<Mutex<String>>,
     clock: ManualClock,
     doors: Doors,
     stopped: tokio::sync::oneshot::Receiver<()>,
-    ready: &mpsc::Sender<Result<(), String>>,
+    ready: &mpsc::Sender<Result<Arc<Reloader>, String>>,
 ) {
-    let settings = match keycard::config::parse("keycard.toml", config, &NoEnvironment) {
+    let read = move || {
+        let text = text.lock().unwrap().clone();
+        noting(&NoEnvironment, text.as_bytes(), |all| keycard::config::parse("keycard.toml", &text, all))
+    };
+    let Reading { settings, sources } = read();
+    let settings = match settings {
         Ok(settings) => settings,
         Err(problems) => return ready.send(Err(problems.to_string())).unwrap(),
     };
@@ -267,7 +285,7 @@ fn run(
         match keycard::app::App::build(settings, Arc::new(clock)).await {
             Ok(app) => {
                 // The listener is open already: whoever connects from now on waits in its queue.
-                ready.send(Ok(())).unwrap();
+                ready.send(Ok(app.reloader(sources, read))).unwrap();
                 app.serve(doors, async move { drop(stopped.await) }).await.unwrap();
             }
             Err(why) => ready.send(Err(why.to_string())).unwrap(),
