@@ -1,19 +1,22 @@
 //! The composition root: settings become a running gateway.
 //!
 //! I own: the choice of adapters, the one clock, the listener and the drain; `connect` tries what the gateway depends
-//! on, `bounds` lists the time limits of the rooms, `furnish` makes the desk and `reload` another one. I may call: every room; nobody calls me but `main` and the tests. I
+//! on, `bounds` lists the time limits of the rooms, `furnish` makes the desk and `reload` another one, `stopwatch` is what
+//! sleep does not stop. I may call: every room; nobody calls me but `main` and the tests. I
 //! never decide anything about a request.
 
 pub mod bounds;
 pub mod connect;
 mod furnish;
 pub mod reload;
+pub mod stopwatch;
 
 use crate::app::furnish::{Furniture, House};
 use crate::app::reload::{Changing, Reloader};
-use crate::config::Settings;
+use crate::app::stopwatch::BootClock;
 use crate::config::fixed::Fixed;
 use crate::config::sources::{Reading, Sources};
+use crate::config::{NearSettings, Settings};
 use crate::domain::time::Timestamp;
 use crate::gateway::live::Live;
 use crate::inbound::admin::{self, AdminToken, Counter};
@@ -21,8 +24,8 @@ use crate::inbound::health::{self, Watch};
 use crate::inbound::sentry::Sentry;
 use crate::inbound::throttle::Throttle;
 use crate::inbound::{self, BrokenPage, CookieNames, Current, EnvelopeKeys};
-use crate::ports::{Clock, Entry, Ledger, ProviderError, StoreError};
-use crate::store::{self, Keeper, Measured, Opened};
+use crate::ports::{Clock, Entry, Ledger, News, ProviderError, SessionStore, StoreError};
+use crate::store::{self, Keeper, Measured, Near, NearBounds, NearParts, Opened};
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::{TrustError, Upstreams};
 use actix_web::dev::{Server, ServerHandle};
@@ -120,7 +123,23 @@ impl App {
         let Settings { server, session, providers, identity, routes, pages, log: _, from_environment: _ } =
             settings;
         let ledger: Arc<dyn Ledger> = Arc::new(Metrics::new());
-        let Opened { store, keys, keeper } = store::open(&session.store, session.keys).await?;
+        let Opened { store, feed, keys, keeper } = store::open(&session.store, session.keys).await?;
+        let live = Arc::<Live>::default();
+        // Measured within the near cache: what the store itself is asked.
+        let store: Arc<dyn SessionStore> = Arc::new(Measured::new(store, Arc::clone(&ledger)));
+        let store = match (feed, near_bounds(&session.near)) {
+            (Some(feed), Some(bounds)) => {
+                let parts = NearParts {
+                    bounds,
+                    limits: session.limits,
+                    stopwatch: Arc::new(BootClock),
+                    ledger: Arc::clone(&ledger),
+                    news: Arc::clone(&live) as Arc<dyn News>,
+                };
+                Arc::new(Near::new(store, feed, parts))
+            }
+            _ => store,
+        };
         let sentry = Sentry::new(
             &server.limits,
             server.header_timeout,
@@ -131,11 +150,11 @@ impl App {
         let secure = server.origins.iter().all(|origin| origin.is_secure());
         let house = House {
             clock,
-            store: Arc::new(Measured::new(store, Arc::clone(&ledger))),
+            store,
             envelope: EnvelopeKeys::new(&keys).ok_or(StartError::Missing("session keys"))?,
             keys,
             ledger,
-            live: Arc::default(),
+            live,
             limits: session.limits,
             prefix: server.prefix,
             throttle: Arc::new(Throttle::new(server.limits.login_rate)),
@@ -255,6 +274,12 @@ impl App {
         drop(keeper);
         served
     }
+}
+
+/// What the near cache may hold; `None` where it is switched off.
+fn near_bounds(settings: &NearSettings) -> Option<NearBounds> {
+    let NearSettings { sessions, bytes, outage_grace } = *settings;
+    (sessions > 0).then_some(NearBounds { sessions, bytes, outage_grace })
 }
 
 /// Lets a server run beside the public one.

@@ -137,8 +137,21 @@ pub struct SessionSettings {
     pub keys: KeySource,
     /// `idle_timeout` and `lifetime`.
     pub limits: Limits,
+    /// `cache_sessions`, `cache_bytes` and `outage_grace`.
+    pub near: NearSettings,
     /// `same_site` and `embed`.
     pub reach: CookieReach,
+}
+
+/// What is kept in memory of a store that others write to as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NearSettings {
+    /// `cache_sessions`; 0 for nothing.
+    pub sessions: usize,
+    /// `cache_bytes`.
+    pub bytes: usize,
+    /// `outage_grace`; zero for none.
+    pub outage_grace: Duration,
 }
 
 /// Where the keys come from.

@@ -1,6 +1,6 @@
 //! Every socket in the wall: what the house asks of the world outside.
 //!
-//! I own: the traits [`Clock`], [`SessionStore`], [`IdentityProvider`], [`Ledger`] and their errors. I may call: `domain`.
+//! I own: the traits [`Clock`], [`Stopwatch`], [`SessionStore`], [`News`], [`IdentityProvider`], [`Ledger`] and their errors. I may call: `domain`.
 //! I never say how: adapters hang on from outside, and no one here knows their names.
 
 use crate::domain::identity::{Identity, Issuer, Subject};
@@ -20,6 +20,13 @@ pub trait Clock: Send + Sync {
 
     /// Completes when it is `moment`, or a little before: whoever waits looks at [`Self::now`] again.
     fn until(&self, moment: Timestamp) -> BoxFuture<'static, ()>;
+}
+
+/// How much time has passed. Unlike [`Clock`], nobody sets it, and it runs while the machine sleeps: for promises such
+/// as "believed for one second".
+pub trait Stopwatch: Send + Sync {
+    /// Time since a moment that stays the same as long as the process lives.
+    fn elapsed(&self) -> Duration;
 }
 
 /// Why the store did not answer. An error is never a miss: callers must not take it for "no such session" (R82).
@@ -66,6 +73,19 @@ pub trait SessionStore: Send + Sync {
         ticket: &'a Ticket,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Option<LiveSession>, StoreError>>;
+
+    /// As [`Self::load`], but past any memory of this process: what is in the store once this is called. For whoever
+    /// has just been given a lease, and must see what its last holder wrote.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn reload<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<LiveSession>, StoreError>> {
+        self.load(ticket, now)
+    }
 
     /// Replaces a record if it still has the version `expected`. Never creates.
     ///
@@ -180,6 +200,55 @@ pub trait SessionStore: Send + Sync {
     /// # Errors
     /// See [`StoreError`].
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// What is known of the store's feed. Asks nobody.
+    fn feed(&self) -> FeedState {
+        FeedState::NotUsed
+    }
+}
+
+/// How a store tells what others write to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedState {
+    /// Not at all: nobody else writes to it, or nothing is kept in memory.
+    NotUsed,
+    /// It is heard, and was proved this long ago.
+    Up(Duration),
+    /// It is not heard, and is tried again; the last proof, if there ever was one, is this old. Every request asks the
+    /// store.
+    Down(Option<Duration>),
+    /// The store refuses it. Every request asks the store.
+    Refused,
+}
+
+impl FeedState {
+    /// The word for probes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NotUsed => "not-used",
+            Self::Up(_) => "up",
+            Self::Down(_) => "down",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// How old the last proof is.
+    pub fn age(self) -> Option<Duration> {
+        match self {
+            Self::Up(age) => Some(age),
+            Self::Down(age) => age,
+            Self::NotUsed | Self::Refused => None,
+        }
+    }
+}
+
+/// Who wants to know that records were changed, by anybody.
+pub trait News: Send + Sync {
+    /// The record of this session was written, removed or has expired. Never waits.
+    fn changed(&self, key: &SessionKey);
+
+    /// Any record may have been. Never waits.
+    fn anything_changed(&self);
 }
 
 /// Where a listing goes on. Only the store that made it can read it, so it may travel.
@@ -363,6 +432,17 @@ pub enum Entry<'e> {
         /// Whether it answered.
         answered: bool,
     },
+    /// The near cache was asked for a session, or told of one.
+    Near(Near),
+    /// What the near cache holds now, and how its feed does.
+    Held {
+        /// Sessions.
+        sessions: usize,
+        /// About as many bytes.
+        bytes: usize,
+        /// The feed.
+        feed: FeedState,
+    },
     /// The configuration was read for the first time, and is in force.
     Configured(Timestamp),
     /// The configuration was read again.
@@ -372,4 +452,25 @@ pub enum Entry<'e> {
         /// When.
         at: Timestamp,
     },
+}
+
+/// What happened in the near cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Near {
+    /// A session was answered from memory.
+    Hit,
+    /// It was not there: the store was asked.
+    Miss,
+    /// It was there, but nobody could say whether it still holds: the store was asked.
+    Doubtful,
+    /// The store did not answer either, and memory did, within `outage_grace`.
+    FellBack,
+    /// What the store answered was not kept: something was changed meanwhile.
+    FillRefused,
+    /// The store told of a change.
+    Invalidated,
+    /// The store told that everything may have changed, or the feed began anew.
+    AllInvalidated,
+    /// A session made room for another one.
+    Evicted,
 }

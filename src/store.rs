@@ -4,10 +4,13 @@
 //! I never let a backend see a session, a ticket or a name: it gets digests, keyed names and sealed bytes (R44).
 //!
 //! Two layers: `sealed` is the port, and seals and opens records; below it `memory`, `embedded`
-//! or `redis` keeps the bytes. Around them, `measured` enters every command into the ledger.
+//! or `redis` keeps the bytes. Around them, `measured` enters every command into the ledger, and where others write to the store
+//! as well, `near` answers from memory what its feed proves unchanged.
 //! One contract suite (`contract`) runs on all of them.
 
 pub use self::measured::Measured;
+pub use self::near::{Near, NearBounds, NearParts};
+pub use self::redis::feed::Feed;
 
 use self::embedded::Embedded;
 use self::memory::Memory;
@@ -28,6 +31,7 @@ pub mod contract;
 mod embedded;
 mod measured;
 mod memory;
+mod near;
 mod record;
 mod redis;
 mod sealed;
@@ -36,6 +40,8 @@ mod sealed;
 pub struct Opened {
     /// The port.
     pub store: Arc<dyn SessionStore>,
+    /// What tells of changes that others make; `None` where there are no others.
+    pub feed: Option<Feed>,
     /// The keys that seal what is in it.
     pub keys: Arc<KeyRing>,
     /// To be dropped when no request is served any more.
@@ -61,17 +67,21 @@ impl Drop for Keeper {
 /// [`StoreError::Unavailable`] when the settings can never work (a malformed URL, certificates that are none), and when
 /// the file of the embedded store or its key cannot be used.
 pub async fn open(settings: &StoreSettings, keys: KeySource) -> Result<Opened, StoreError> {
-    let (backend, keys, keeper): (Arc<dyn Backend>, _, _) = match settings {
-        StoreSettings::Memory => (Arc::new(Memory::new()), given(keys)?, None),
-        StoreSettings::Redis(settings) => (Arc::new(Redis::open(settings)?), given(keys)?, None),
+    let (backend, keys, keeper, feed): (Arc<dyn Backend>, _, _, _) = match settings {
+        StoreSettings::Memory => (Arc::new(Memory::new()), given(keys)?, None, None),
+        StoreSettings::Redis(settings) => {
+            let redis = Redis::open(settings)?;
+            let feed = redis.feed(settings)?;
+            (Arc::new(redis), given(keys)?, None, Some(feed))
+        }
         StoreSettings::Embedded(settings) => {
             let (embedded, keys) = Embedded::open(settings, keys)?;
             let embedded = Arc::new(embedded);
-            (Arc::clone(&embedded) as Arc<dyn Backend>, keys, Some(embedded))
+            (Arc::clone(&embedded) as Arc<dyn Backend>, keys, Some(embedded), None)
         }
     };
     let store = Arc::new(Sealed::new(backend, Arc::clone(&keys)));
-    Ok(Opened { store, keys, keeper: Keeper(keeper) })
+    Ok(Opened { store, feed, keys, keeper: Keeper(keeper) })
 }
 
 /// The keys where there is no place beside the store.

@@ -51,6 +51,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("prometheus_client", &["telemetry/metrics"]),
     ("redis::", &["store/redis"]),
     ("redb", &["store/embedded"]),
+    ("rustix", &["app/stopwatch"]),
     ("notify::", &["app/reload/files"]),
     ("arc_swap", &["inbound/current"]),
     ("cel::", &["rules"]),

@@ -41,6 +41,7 @@ mod it {
     mod lifetime;
     mod login;
     mod misuse;
+    mod near;
     mod open_redirects;
     mod operating;
     mod provider_tls;

@@ -107,7 +107,7 @@ impl Fixed {
     }
 
     fn session(&mut self, session: &SessionSettings) {
-        let SessionSettings { store, keys, limits, reach } = session;
+        let SessionSettings { store, keys, limits, near, reach } = session;
         match store {
             StoreSettings::Memory => self.note("session.store", &"memory"),
             StoreSettings::Embedded(EmbeddedSettings { path, dev: _ }) => {
@@ -132,6 +132,9 @@ impl Fixed {
         }
         self.note("session.idle_timeout", &limits.idle);
         self.note("session.lifetime", &limits.lifetime);
+        self.note("session.cache_sessions", &near.sessions);
+        self.note("session.cache_bytes", &near.bytes);
+        self.note("session.outage_grace", &near.outage_grace);
         self.note("session.same_site", &matches!(reach, CookieReach::Strict));
         self.note("session.embed", &reach.parents());
     }
@@ -205,6 +208,7 @@ mod tests {
             (("", "store = \"memory\""), ("", ""), vec!["session.keys", "session.store"]),
             (("", ""), ("", "store_path = \"elsewhere\""), vec!["session.store_path"]),
             (("", ""), ("", "idle_timeout = \"5m\""), vec!["session.idle_timeout"]),
+            (("", ""), ("", "outage_grace = \"5m\""), vec!["session.outage_grace"]),
             (("", &redis), ("", &redis.replace("a:1", "b:1")), vec!["session.store"]),
             (("", &redis), ("", &redis.replace(KEY, OTHER_KEY)), vec!["session.keys"]),
         ] {

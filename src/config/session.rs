@@ -3,6 +3,7 @@
 //! I own: the keys of that section. I may call: `cursor`, `secret`, `certificate`, `keyring` (the form of a key). I
 //! never open a store.
 
+mod near;
 mod reach;
 
 use crate::config::amount::show_duration;
@@ -58,6 +59,9 @@ pub(super) const KEYS: &[Key] = &[
         "The longest silence before a session ends; it may end up to a twentieth later, never earlier.",
     ),
     Key::with_default("lifetime", Kind::Duration, r#""10h""#, "The longest life of a session, however busy."),
+    near::CACHE_SESSIONS,
+    near::CACHE_BYTES,
+    near::OUTAGE_GRACE,
     reach::SAME_SITE,
     reach::EMBED,
 ];
@@ -94,6 +98,7 @@ pub(super) fn read(mut section: Section<'_>, premises: &Premises) -> Result<Sess
     });
     let idle = section.or("idle_timeout", DEFAULT_IDLE, Entry::time_limit);
     let lifetime = section.or("lifetime", DEFAULT_LIFETIME, Entry::time_limit);
+    let near = near::read(&mut section);
     let reach = reach::read(&mut section, premises);
     section.finish();
 
@@ -122,7 +127,7 @@ pub(super) fn read(mut section: Section<'_>, premises: &Premises) -> Result<Sess
         Store::Memory => StoreSettings::Memory,
         Store::Redis { url, .. } => StoreSettings::Redis(RedisSettings { url, prefix, timeout, ca_pem }),
     };
-    Ok(SessionSettings { store, keys: keys?, limits: limits?, reach: reach? })
+    Ok(SessionSettings { store, keys: keys?, limits: limits?, near: near?, reach: reach? })
 }
 
 fn store(entry: &Entry<'_>, dev: bool) -> Result<Store, Reported> {

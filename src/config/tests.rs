@@ -5,6 +5,7 @@
 mod access;
 mod browser_apps;
 mod example;
+mod near;
 mod overlay;
 mod rules;
 mod schema;

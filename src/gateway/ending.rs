@@ -9,7 +9,7 @@ use crate::domain::origin::Origin;
 use crate::domain::session::{Session, SessionKey, Summary, Ticket};
 use crate::domain::time::Timestamp;
 use crate::keyring::{new_text, session_key};
-use crate::ports::{Entry, Listed, StoreError, Updated};
+use crate::ports::{Entry, Listed, News as _, StoreError, Updated};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -133,9 +133,11 @@ impl Gateway {
         reason: &'static str,
     ) -> Result<bool, StoreError> {
         if let Some(predecessor) = about.and_then(|about| about.supersedes) {
+            self.live.ending(predecessor, reason);
             self.store.remove(predecessor).await?;
             self.live.ended(predecessor, reason);
         }
+        self.live.ending(key, reason);
         let was_there = self.store.remove(key).await?;
         // Also where there was none any more: whoever still waits here has not been told.
         self.live.ended(key, reason);

@@ -5,13 +5,15 @@
 //! for a second look. I never end a session, and I never say that one is over because the store did not answer.
 //!
 //! A request subscribes before its record is read ([`Gateway::admit`]), so that no ending can fall between the two. What
-//! ends a session in this process tells the list at once; idle and absolute limits are local timers; and whatever ended
-//! elsewhere is found by a second look every [`RECHECK`].
+//! ends a session in this process tells the list at once; idle and absolute limits are local timers; what is changed
+//! elsewhere is told by the store's feed ([`ports::News`]), and where there is none, found by a second look every
+//! [`RECHECK`].
 
 use super::Gateway;
 use crate::domain::session::{LiveSession, SessionKey, Standing, Ticket};
 use crate::domain::time::Timestamp;
 use crate::keyring::session_key;
+use crate::ports::{self, FeedState};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +23,9 @@ use tokio::sync::watch;
 /// How often a long request looks whether its session is still there: the bound for endings that this process was not
 /// told of.
 pub const RECHECK: Duration = Duration::from_secs(5);
+
+/// The same, while the store's feed is down and nothing is told.
+const RECHECK_UNTOLD: Duration = Duration::from_secs(1);
 
 /// How long there is between two looks at least, unless there is news.
 const LEAST: Duration = Duration::from_millis(10);
@@ -32,6 +37,8 @@ enum News {
     Nothing,
     /// Its record was changed: look again.
     Changed,
+    /// It is about to be ended here, and why: whoever finds it gone knows the reason.
+    Ending(&'static str),
     /// It is over, and why.
     Ended(&'static str),
 }
@@ -66,25 +73,47 @@ impl Live {
         }
     }
 
+    /// A session is about to be removed: the news of that may come in before [`Self::ended`] is called.
+    pub(super) fn ending(&self, key: &SessionKey, reason: &'static str) {
+        self.tell(key, News::Ending(reason));
+    }
+
     /// Tells everybody that a session is over.
     pub(super) fn ended(&self, key: &SessionKey, reason: &'static str) {
         self.tell(key, News::Ended(reason));
     }
 
-    /// Tells everybody that a record was changed.
-    pub(super) fn changed(&self, key: &SessionKey) {
-        self.tell(key, News::Changed);
-    }
-
     fn tell(&self, key: &SessionKey, news: News) {
         if let Some(sender) = self.lock().get(key) {
-            sender.send_replace(news);
+            send(sender, news);
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SessionKey, watch::Sender<News>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl ports::News for Live {
+    fn changed(&self, key: &SessionKey) {
+        self.tell(key, News::Changed);
+    }
+
+    fn anything_changed(&self) {
+        for sender in self.lock().values() {
+            send(sender, News::Changed);
+        }
+    }
+}
+
+/// Wakes everybody, unless there is nothing to see yet; a reason that was told is not forgotten over news that say less.
+fn send(sender: &watch::Sender<News>, news: News) {
+    sender.send_if_modified(|told| {
+        if matches!(news, News::Ended(_)) || !matches!(told, News::Ending(_) | News::Ended(_)) {
+            *told = news;
+        }
+        !matches!(news, News::Ending(_))
+    });
 }
 
 impl Gateway {
@@ -106,6 +135,14 @@ impl Subscription {
     pub fn ended(&self) -> Option<&'static str> {
         match *self.news.borrow() {
             News::Ended(reason) => Some(reason),
+            News::Nothing | News::Changed | News::Ending(_) => None,
+        }
+    }
+
+    /// Why it is over, if it is.
+    fn reason(&self) -> Option<&'static str> {
+        match *self.news.borrow() {
+            News::Ending(reason) | News::Ended(reason) => Some(reason),
             News::Nothing | News::Changed => None,
         }
     }
@@ -183,7 +220,7 @@ impl Vigil {
                 None
             }
             // This process may know better why.
-            Ok(Standing::Over(why)) => Some(self.subscription.ended().unwrap_or(why.code())),
+            Ok(Standing::Over(why)) => Some(self.subscription.reason().unwrap_or(why.code())),
             Ok(Standing::Anonymous) => Some("unknown"),
             // An error is not an ending; but what was known before has its limits, and they need no store.
             Err(error) => {
@@ -211,7 +248,11 @@ impl Vigil {
     /// When to look again.
     fn due(&self, now: Timestamp) -> Timestamp {
         // An error at a limit must not make this spin: it is asked again a little later.
-        self.ends().min(now.plus(RECHECK)).max(now.plus(LEAST))
+        let recheck = match self.gateway.store.feed() {
+            FeedState::Down(_) => RECHECK_UNTOLD,
+            FeedState::Up(_) | FeedState::Refused | FeedState::NotUsed => RECHECK,
+        };
+        self.ends().min(now.plus(recheck)).max(now.plus(LEAST))
     }
 
     /// When the session ends if nobody uses it.
@@ -228,6 +269,7 @@ impl Vigil {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::News as _;
 
     const KEY: SessionKey = SessionKey::from_digest([7; 32]);
 
@@ -242,6 +284,23 @@ mod tests {
         live.ended(&KEY, "by-user");
         one.changed().await;
         assert_eq!((one.ended(), two.ended(), other.ended()), (Some("by-user"), Some("by-user"), None));
+    }
+
+    #[tokio::test]
+    async fn news_from_the_store_wake_those_who_wait_and_hide_no_reason() {
+        let live = Arc::new(Live::default());
+        let mut one = live.subscribe(KEY);
+        live.anything_changed();
+        one.changed().await;
+        assert_eq!((one.ended(), one.reason()), (None, None));
+        live.ending(&KEY, "by-user");
+        live.changed(&KEY);
+        one.changed().await;
+        assert_eq!((one.ended(), one.reason()), (None, Some("by-user")));
+        live.ended(&KEY, "by-user");
+        live.changed(&KEY);
+        live.anything_changed();
+        assert_eq!(one.ended(), Some("by-user"));
     }
 
     #[test]

@@ -61,11 +61,14 @@ impl Watch {
         let store = self.store_answers().await;
         let word = |known: bool| if known { "known" } else { "not-yet" };
         let desk = self.current.desk();
+        let feed = desk.gateway.store.feed();
         let providers = desk.gateway.providers.iter();
         Readiness {
             ready: store && !draining,
             draining,
             store: if store { "ok" } else { "unavailable" },
+            feed: feed.word(),
+            feed_age_ms: feed.age().map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             providers: providers
                 .map(|(id, provider)| (id.as_str().to_owned(), word(provider.is_known())))
                 .collect(),
@@ -78,6 +81,11 @@ struct Readiness {
     ready: bool,
     draining: bool,
     store: &'static str,
+    /// Whether changes by others are told. None of its states makes us unready: without it, each request asks the store.
+    feed: &'static str,
+    /// How old its last proof is; none where there never was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feed_age_ms: Option<u64>,
     /// Whether metadata of each provider were had. None of them makes us unready: sessions go on without it (R22).
     providers: BTreeMap<String, &'static str>,
 }

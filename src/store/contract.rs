@@ -13,27 +13,27 @@ use crate::keyring::{Purpose, new_ticket, session_key};
 use crate::ports::{Cursor, Listed, Listing, SessionStore, StoreError, Updated};
 use crate::store::contract::house::{House, NOW, ring};
 use crate::store::record::tests::everything;
-use crate::store::sealed::Sealed;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use futures_util::future::join_all;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(in crate::store) mod house;
 mod marks;
 
-async fn signed_in(store: &Sealed, session: &Session) -> (Ticket, SessionKey) {
+async fn signed_in(store: &Arc<dyn SessionStore>, session: &Session) -> (Ticket, SessionKey) {
     let ticket = new_ticket().unwrap();
     store.create(&ticket, session, NOW).await.unwrap();
     let key = session_key(&ticket);
     (ticket, key)
 }
 
-async fn read(store: &Sealed, ticket: &Ticket) -> Option<String> {
+async fn read(store: &Arc<dyn SessionStore>, ticket: &Ticket) -> Option<String> {
     store.load(ticket, NOW).await.unwrap().map(|live| everything(&live.session))
 }
 
-async fn is_unreadable(store: &Sealed, ticket: &Ticket) -> bool {
+async fn is_unreadable(store: &Arc<dyn SessionStore>, ticket: &Ticket) -> bool {
     matches!(store.load(ticket, NOW).await, Err(StoreError::Unreadable(_)))
 }
 
@@ -303,7 +303,7 @@ async fn r44_rotated_keys_open_what_the_old_one_sealed(house: House) {
 }
 
 /// All that a walk in pages of `limit` comes by, each session once.
-async fn walk(store: &Sealed, limit: usize) -> Vec<Listed> {
+async fn walk(store: &Arc<dyn SessionStore>, limit: usize) -> Vec<Listed> {
     let (mut found, mut cursor): (Vec<Listed>, _) = (Vec::new(), None);
     loop {
         let Listing { entries, next } = store.list(cursor.as_ref(), limit, NOW).await.unwrap();
@@ -389,6 +389,13 @@ macro_rules! on_every_store {
             $(#[tokio::test]
             async fn $name() {
                 super::$name(super::House::embedded()).await;
+            })*
+        }
+
+        mod near {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::House::near()).await;
             })*
         }
 

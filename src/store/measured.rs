@@ -8,7 +8,7 @@ use crate::domain::login::LoginId;
 use crate::domain::logout::Mark;
 use crate::domain::session::{LiveSession, Session, SessionKey, Ticket};
 use crate::domain::time::Timestamp;
-use crate::ports::{Cursor, Entry, Ledger, Listed, Listing, SessionStore, StoreError, Updated};
+use crate::ports::{Cursor, Entry, FeedState, Ledger, Listed, Listing, SessionStore, StoreError, Updated};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,5 +144,9 @@ impl SessionStore for Measured {
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.timed("ping", self.store.ping())
+    }
+
+    fn feed(&self) -> FeedState {
+        self.store.feed()
     }
 }

@@ -10,11 +10,12 @@
 //!   does not push the record out of anybody's cache. A touch of a session that is gone leaves such a key behind: it
 //!   makes no session, and expires by itself;
 //! - `i:<index name>`: sorted set of session keys, by the time at which they end;
-//! - `l:<login id>`: a login that was taken.
+//! - `l:<login id>`: a login that was taken;
+//! - `s:beat:<connection>:<number>`: a heartbeat of the `feed`, for five seconds; no session key has a colon in it.
 //!
 //! Each script touches one key. An ACL user needs, on `~<prefix>*`: `+ping +hmget +hget +hset +exists +get +set +del
-//! +scan +pexpire +pttl +zadd +zrem +zremrangebyscore +zrangebyscore +evalsha +script|load`, and `+select` where the URL names
-//! a database other than 0.
+//! +scan +pexpire +pttl +zadd +zscore +zrem +zremrangebyscore +zrangebyscore +evalsha +script|load`, and `+select` where the URL names
+//! a database other than 0; `+client|tracking` for the feed.
 
 use crate::config::RedisSettings;
 use crate::domain::login::LoginId;
@@ -23,15 +24,19 @@ use crate::domain::time::Timestamp;
 use crate::keyring::new_text;
 use crate::ports::{Cursor, StoreError, Updated};
 use crate::store::redis::connection::{Connection, IfBroken, Request};
+use crate::store::redis::feed::Feed;
 use crate::store::redis::scripts::Scripts;
 use crate::store::{Backend, Found, Glance, IndexName, Page, Row};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::{BoxFuture, try_join_all};
 use redis::{cmd, pipe};
+use std::sync::Arc;
 use std::time::Duration;
 
 mod connection;
+pub(in crate::store) mod feed;
+mod link;
 mod scripts;
 #[cfg(test)]
 pub(in crate::store) mod server;
@@ -48,7 +53,7 @@ const NO_CURSOR: StoreError = StoreError::Unreadable("the cursor of a listing is
 /// A backend in Redis.
 pub struct Redis {
     prefix: String,
-    connection: Connection,
+    connection: Arc<Connection>,
     scripts: Scripts,
 }
 
@@ -60,9 +65,17 @@ impl Redis {
     pub fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
         Ok(Self {
             prefix: settings.prefix.clone(),
-            connection: Connection::prepare(settings)?,
+            connection: Arc::new(Connection::prepare(settings)?),
             scripts: Scripts::new(),
         })
+    }
+
+    /// What tells of changes to the records, on a connection of its own.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn feed(&self, settings: &RedisSettings) -> Result<Feed, StoreError> {
+        Feed::prepare(settings, Arc::clone(&self.connection), format!("{}s:", self.prefix))
     }
 
     fn record(&self, key: &SessionKey) -> String {
@@ -134,8 +147,7 @@ impl Redis {
 
     /// The session key in the name of a record.
     fn key_in(&self, name: &[u8]) -> Option<SessionKey> {
-        let name = name.strip_prefix(self.prefix.as_bytes())?.strip_prefix(b"s:")?;
-        Some(SessionKey::from_digest(URL_SAFE_NO_PAD.decode(name).ok()?.try_into().ok()?))
+        key_in(name.strip_prefix(self.prefix.as_bytes())?.strip_prefix(b"s:")?)
     }
 
     async fn note_seen(&self, key: &SessionKey, now: Timestamp, keep: u64) -> Result<(), StoreError> {
@@ -143,6 +155,11 @@ impl Redis {
         command.arg(self.last_seen(key)).arg(now.unix_millis()).arg("PX").arg(keep);
         self.connection.ask(Request::Command(&command), IfBroken::AskAgain).await
     }
+}
+
+/// The session key in what follows the prefix of records.
+fn key_in(name: &[u8]) -> Option<SessionKey> {
+    Some(SessionKey::from_digest(URL_SAFE_NO_PAD.decode(name).ok()?.try_into().ok()?))
 }
 
 /// How long from `now`, in milliseconds, as Redis accepts it: at least one.

@@ -3,7 +3,7 @@
 //! I own: [`Metrics`], every name and label of a metric, and the crate prometheus-client. I may call: `ports`. I never
 //! take a label from a request: the words come from the configuration and from the source, so their number is bounded.
 
-use crate::ports::{Entry, Ledger};
+use crate::ports::{Entry, FeedState, Ledger, Near};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -27,8 +27,20 @@ pub struct Metrics {
     upstream: Family<RouteLabels, Histogram, fn() -> Histogram>,
     store: Family<CommandLabels, Histogram, fn() -> Histogram>,
     store_errors: Family<CommandLabels, Counter>,
+    near: Family<NearLabels, Counter>,
+    /// Apart from the others: it is entered on every request, and costs no look-up here.
+    near_hits: Counter,
+    near_sessions: Gauge,
+    near_bytes: Gauge,
+    feed_up: Gauge,
+    feed_age: Gauge<f64, AtomicU64>,
     reloads: Family<ReloadLabels, Counter>,
     configured: Gauge<f64, AtomicU64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NearLabels {
+    event: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -67,6 +79,8 @@ struct ReloadLabels {
 impl Metrics {
     /// Everything at zero.
     pub fn new() -> Self {
+        let near = Family::<NearLabels, Counter>::default();
+        let near_hits = near.get_or_create(&NearLabels { event: near_word(Near::Hit) }).clone();
         let mut all = Self {
             registry: Registry::with_prefix("keycard"),
             requests: Family::default(),
@@ -78,6 +92,12 @@ impl Metrics {
             upstream: Family::new_with_constructor(long_times),
             store: Family::new_with_constructor(short_times),
             store_errors: Family::default(),
+            near,
+            near_hits,
+            near_sessions: Gauge::default(),
+            near_bytes: Gauge::default(),
+            feed_up: Gauge::default(),
+            feed_age: Gauge::default(),
             reloads: Family::default(),
             configured: Gauge::default(),
         };
@@ -113,6 +133,15 @@ impl Metrics {
         registry.register_with_unit("store", "Time of commands to the session store", seconds(), store);
         let text = "Commands that the session store did not answer, or not with what we write";
         registry.register("store_errors", text, self.store_errors.clone());
+        let text = "What happened in the near cache, by event";
+        registry.register("near_cache_events", text, self.near.clone());
+        registry.register("near_cache_sessions", "Sessions in the near cache", self.near_sessions.clone());
+        let text = "About how much memory the sessions in the near cache take";
+        registry.register_with_unit("near_cache", text, Unit::Bytes, self.near_bytes.clone());
+        let text = "Whether the session store's feed is heard, and proved within the last second";
+        registry.register("feed_up", text, self.feed_up.clone());
+        let text = "Age of the last heartbeat that came back on the session store's feed";
+        registry.register_with_unit("feed_age", text, seconds(), self.feed_age.clone());
         for result in ["applied", "refused", "unchanged"] {
             // There from the start, so that the first refusal is a step that an alarm can see.
             let _ = self.reloads.get_or_create(&ReloadLabels { result });
@@ -168,6 +197,21 @@ impl Ledger for Metrics {
                     self.store_errors.get_or_create(&labels).inc();
                 }
             }
+            Entry::Near(Near::Hit) => {
+                self.near_hits.inc();
+            }
+            Entry::Near(event) => {
+                self.near.get_or_create(&NearLabels { event: near_word(event) }).inc();
+            }
+            Entry::Held { sessions, bytes, feed } => {
+                let gauge = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
+                self.near_sessions.set(gauge(sessions));
+                self.near_bytes.set(gauge(bytes));
+                self.feed_up.set(i64::from(matches!(feed, FeedState::Up(_))));
+                if let Some(age) = feed.age() {
+                    self.feed_age.set(age.as_secs_f64());
+                }
+            }
             Entry::Configured(at) => {
                 self.configured.set(seconds(at.unix_millis()));
             }
@@ -187,6 +231,19 @@ impl Ledger for Metrics {
             Ok(()) => text,
             Err(_) => "# EOF\n".to_owned(),
         }
+    }
+}
+
+fn near_word(event: Near) -> &'static str {
+    match event {
+        Near::Hit => "hit",
+        Near::Miss => "miss",
+        Near::Doubtful => "doubtful",
+        Near::FellBack => "fell-back",
+        Near::FillRefused => "fill-refused",
+        Near::Invalidated => "invalidated",
+        Near::AllInvalidated => "all-invalidated",
+        Near::Evicted => "evicted",
     }
 }
 
@@ -236,6 +293,9 @@ mod tests {
             Entry::Checked(took),
             Entry::Upstream { route: "/wiki/", took },
             Entry::Store { command: "load", took, answered: false },
+            Entry::Near(Near::Hit),
+            Entry::Near(Near::Doubtful),
+            Entry::Held { sessions: 3, bytes: 6000, feed: FeedState::Up(Duration::from_millis(250)) },
             Entry::Configured(Timestamp::from_unix_millis(1_000)),
             Entry::Reloaded { result: "applied", at: Timestamp::from_unix_millis(2_500) },
             Entry::Reloaded { result: "refused", at: Timestamp::from_unix_millis(9_000) },
@@ -254,6 +314,12 @@ mod tests {
             "keycard_upstream_seconds_bucket{le=\"0.005\",route=\"/wiki/\"} 1",
             "keycard_store_seconds_count{command=\"load\"} 1",
             "keycard_store_errors_total{command=\"load\"} 1",
+            "keycard_near_cache_events_total{event=\"hit\"} 1",
+            "keycard_near_cache_events_total{event=\"doubtful\"} 1",
+            "keycard_near_cache_sessions 3",
+            "keycard_near_cache_bytes 6000",
+            "keycard_feed_up 1",
+            "keycard_feed_age_seconds 0.25",
             "keycard_config_reloads_total{result=\"applied\"} 1",
             "keycard_config_reloads_total{result=\"refused\"} 1",
             "keycard_config_success_timestamp_seconds 2.5",

@@ -134,7 +134,7 @@ fn every_described_answer_is_given_as_described() {
     let url = redis.url();
     let setting = Setting::with(|plan| {
         plan.operating = true;
-        plan.store_redis(&url);
+        plan.store_redis_asked(&url);
         routes(plan);
     });
     let fetch = |browser: &mut Browser, method: &str, target: &str| browser.fetch(method, target, &[], b"");

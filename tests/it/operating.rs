@@ -61,12 +61,12 @@ fn r22_readiness_tells_of_the_store_and_of_providers_that_were_never_met() {
     let url = redis.url();
     let setting = Setting::with(|plan| {
         plan.operating = true;
-        plan.store_redis(&url);
+        plan.store_redis_asked(&url);
     });
     let ready = probe(&setting, "/readyz");
     assert_eq!((ready.status, ready.header("content-type")), (200, Some("application/json")));
     let expected = serde_json::json!({
-        "ready": true, "draining": false, "store": "ok", "providers": { "corp": "not-yet" }
+        "ready": true, "draining": false, "store": "ok", "feed": "not-used", "providers": { "corp": "not-yet" }
     });
     assert_eq!(ready.json(), expected);
     setting.signed_in();

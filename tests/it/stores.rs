@@ -21,24 +21,20 @@ impl Redis {
     pub(super) fn start() -> Self {
         // The port is free now, and nobody else takes it within the moment.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        Self { process: Self::start_at(address), address }
+    }
+
+    #[expect(clippy::zombie_processes, reason = "where it does not listen, the test ends with its process")]
+    fn start_at(address: SocketAddr) -> Child {
+        let port = address.port().to_string();
         let process = Command::new("redis-server")
-            .args([
-                "--port",
-                &address.port().to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-            ])
+            .args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .stdout(Stdio::null())
             .spawn()
             .expect("these tests need the program redis-server");
-        let redis = Self { process, address };
         for _ in 0..100_000 {
             if TcpStream::connect(address).is_ok() {
-                return redis;
+                return process;
             }
             std::thread::yield_now();
         }
@@ -47,6 +43,30 @@ impl Redis {
 
     pub(super) fn url(&self) -> String {
         format!("redis://{}/0", self.address)
+    }
+
+    /// Carries out a command.
+    pub(super) fn say(&self, words: &[&str]) {
+        let mut connection = Connection::to_stranger(self.address);
+        let command: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+        connection.write(format!("*{}\r\n{command}*1\r\n$4\r\nQUIT\r\n", words.len()).as_bytes());
+        let answer = connection.rest();
+        assert!(!answer.starts_with(b"-"), "{words:?}: {}", String::from_utf8_lossy(&answer));
+    }
+
+    /// Stops it in the middle of whatever it does, its connections open; or lets it go on.
+    pub(super) fn freeze(&self, frozen: bool) {
+        let signal = if frozen { "-STOP" } else { "-CONT" };
+        let process = self.process.id().to_string();
+        assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
+    }
+
+    /// Kills it, and starts another one at its address, empty.
+    pub(super) fn restart(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let fresh = Self::start_at(self.address);
+        self.process = fresh;
     }
 
     /// Everything that the server would put into a dump, commands as it keeps them.
@@ -108,7 +128,7 @@ impl Drop for Redis {
 
 fn setting(redis: &Redis) -> Setting {
     let url = redis.url();
-    Setting::with(|plan| plan.store_redis(&url))
+    Setting::with(|plan| plan.store_redis_asked(&url))
 }
 
 fn contains(haystack: &[u8], needle: &str) -> bool {

@@ -23,7 +23,7 @@ fn setting() -> Setting {
 }
 
 /// A handshake as a browser sends it, from a page of this origin.
-fn handshake(browser: &Browser, target: &str, origin: Option<&str>) -> Vec<u8> {
+pub(super) fn handshake(browser: &Browser, target: &str, origin: Option<&str>) -> Vec<u8> {
     let url = browser.url(target);
     let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
     let mut head = format!(
@@ -60,7 +60,7 @@ fn accept(exchange: &mut Exchange) {
 }
 
 /// An app that sends back every byte that it gets.
-fn echo(setting: &Setting) {
+pub(super) fn echo(setting: &Setting) {
     setting.upstream.script(|exchange| {
         accept(exchange);
         while let Some(bytes) = exchange.raw() {
@@ -79,7 +79,7 @@ fn tunnel(setting: &Setting, browser: &Browser) -> Connection {
 }
 
 /// A frame as a browser sends it; the mask is no secret here.
-fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [0x11, 0x22, 0x33, 0x44];
     let mut frame = vec![first, 0x80 | u8::try_from(payload.len()).unwrap()];
     frame.extend_from_slice(&mask);
@@ -88,7 +88,7 @@ fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Our Close frame: its code and text.
-fn assert_closed(frame: &[u8], code: u16) {
+pub(super) fn assert_closed(frame: &[u8], code: u16) {
     assert_eq!(frame.first(), Some(&0x88), "no Close frame: {frame:?}");
     assert_eq!(usize::from(frame[1]) + 2, frame.len(), "more than a Close frame: {frame:?}");
     assert_eq!(u16::from_be_bytes([frame[2], frame[3]]), code);

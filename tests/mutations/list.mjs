@@ -47,6 +47,49 @@ export const mutations = [
     replace: '        let _ = key;\n',
     test: it('it::websockets::a40_r65_a_sign_out_closes_the_tunnel_with_4401'),
   },
+  // --- the near cache and its feed
+  {
+    name: 'a-proof-is-believed-for-ever',
+    rules: ['A34'],
+    file: 'src/store/near/trust.rs',
+    find: 'epoch == self.epoch() && nanos(now) < self.deadline.load(Ordering::SeqCst)',
+    replace: 'epoch == self.epoch() && nanos(now).min(1) <= self.deadline.load(Ordering::SeqCst)',
+    test: lib('store::near::tests::a34_without_a_proof_nothing_is_believed_for_longer_than_a_second'),
+  },
+  {
+    name: 'what-was-read-before-stays-believed',
+    rules: ['A34'],
+    file: 'src/store/near/trust.rs',
+    find: 'epoch == self.epoch() && nanos(now)',
+    replace: 'epoch <= self.epoch() && nanos(now)',
+    test: lib(
+      'store::near::tests::a34_a_feed_that_is_lost_or_refused_or_new_or_says_that_everything_changed_is_not_believed',
+    ),
+  },
+  {
+    name: 'a-read-overtakes-the-news',
+    rules: ['A34'],
+    file: 'src/store/near/shard.rs',
+    find: 'if self.generation != mark.generation {',
+    replace: 'if self.generation < mark.generation {',
+    test: lib('store::near::shard::tests::a34_no_order_of_reads_writes_and_news_keeps_what_was_overwritten'),
+  },
+  {
+    name: 'an-outage-revives-what-was-ended',
+    rules: ['A34', 'R82'],
+    file: 'src/store/near/held.rs',
+    find: '        self.strike(key);\n        self.count(Near::Invalidated);',
+    replace: '        self.count(Near::Invalidated);',
+    test: lib('store::near::tests::a34_an_ending_elsewhere_is_in_force_with_its_news'),
+  },
+  {
+    name: 'tunnels-hear-no-news',
+    rules: ['R65', 'A40'],
+    file: 'src/store/near/held.rs',
+    find: '        self.news.changed(key);\n',
+    replace: '',
+    test: it('it::near::a40_r65_an_ending_at_another_gateway_closes_the_tunnel_with_4401'),
+  },
   // --- a login and its callback
   {
     name: 'implicit-flow',

@@ -7,15 +7,17 @@ use crate::domain::session::SessionKey;
 use crate::domain::session::tests::session;
 use crate::domain::time::Timestamp;
 use crate::keyring::{KeyRing, MasterKey, new_text};
+use crate::ports::SessionStore;
 use crate::store::embedded::Embedded;
 use crate::store::memory::Memory;
+use crate::store::near::Near;
 use crate::store::redis::Redis;
 use crate::store::redis::server::Server;
 use crate::store::sealed::Sealed;
 use crate::store::{Backend, Found, Row};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
 /// The moment at which the tests take place.
@@ -40,6 +42,8 @@ pub(in crate::store) fn fresh_prefix() -> String {
 pub(in crate::store) struct House {
     pub(in crate::store) backend: Arc<dyn Backend>,
     shelf: Shelf,
+    /// The near caches around it, where there are any: what goes past them is told to them.
+    near: Option<Mutex<Vec<Arc<Near>>>>,
 }
 
 enum Shelf {
@@ -52,7 +56,7 @@ enum Shelf {
 impl House {
     pub(in crate::store) fn memory() -> Self {
         let memory = Arc::new(Memory::new());
-        Self { backend: memory.clone(), shelf: Shelf::Memory(memory) }
+        Self { backend: memory.clone(), shelf: Shelf::Memory(memory), near: None }
     }
 
     pub(in crate::store) fn embedded() -> Self {
@@ -60,17 +64,26 @@ impl House {
         let settings = EmbeddedSettings { path: directory.path().into(), dev: false };
         let (embedded, _) = Embedded::open(&settings, KeySource::BesideStore).unwrap();
         let embedded = Arc::new(embedded);
-        Self { backend: embedded.clone(), shelf: Shelf::Embedded(embedded, directory) }
+        Self { backend: embedded.clone(), shelf: Shelf::Embedded(embedded, directory), near: None }
+    }
+
+    /// A store in memory, with near caches that answer whatever they can.
+    pub(in crate::store) fn near() -> Self {
+        Self { near: Some(Mutex::default()), ..Self::memory() }
     }
 
     pub(in crate::store) fn redis() -> Self {
         let (server, prefix) = (Server::shared(), fresh_prefix());
         let redis = Redis::open(&server.settings(&prefix)).unwrap();
-        Self { backend: Arc::new(redis), shelf: Shelf::Redis(server, prefix) }
+        Self { backend: Arc::new(redis), shelf: Shelf::Redis(server, prefix), near: None }
     }
 
-    pub(in crate::store) fn store(&self, keys: &[u8]) -> Sealed {
-        Sealed::new(self.backend.clone(), ring(keys))
+    pub(in crate::store) fn store(&self, keys: &[u8]) -> Arc<dyn SessionStore> {
+        let sealed = Arc::new(Sealed::new(self.backend.clone(), ring(keys)));
+        let Some(all) = &self.near else { return sealed };
+        let near = Arc::new(Near::proved(sealed));
+        all.lock().unwrap().push(near.clone());
+        near
     }
 
     pub(in crate::store) async fn found(&self, key: &SessionKey) -> Found {
@@ -88,6 +101,9 @@ impl House {
         self.backend.delete(key).await.unwrap();
         let row = Row { version, private, operator, indexes: Vec::new(), expires: session().ends };
         assert!(self.backend.insert(key, &row, NOW).await.unwrap());
+        for near in self.near.iter().flat_map(|all| all.lock().unwrap().clone()) {
+            near.told(key);
+        }
     }
 
     pub(in crate::store) async fn dump(&self) -> Vec<Vec<u8>> {

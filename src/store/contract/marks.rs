@@ -11,7 +11,7 @@ use crate::domain::session::{Session, SessionKey};
 use crate::domain::time::Timestamp;
 use crate::keyring::{new_ticket, session_key};
 use crate::ports::{SessionStore, Updated};
-use crate::store::sealed::Sealed;
+use std::sync::Arc;
 use std::time::Duration;
 
 const KEEP: Duration = Duration::from_secs(600);
@@ -107,7 +107,7 @@ pub(super) async fn r85_a_login_and_a_logout_at_once_leave_no_session(house: Hou
 }
 
 /// The last step of a login.
-async fn look(store: &Sealed, session: &Session, key: &SessionKey, began: Timestamp) {
+async fn look(store: &Arc<dyn SessionStore>, session: &Session, key: &SessionKey, began: Timestamp) {
     let marks = Mark::not_before(&session.identity, session.provider_sid.as_deref());
     if store.marked(&marks, NOW).await.unwrap().is_some_and(|ended| began <= ended) {
         store.remove(key).await.unwrap();

@@ -14,7 +14,7 @@ use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo,
-    Pipeline, RedisError, RedisResult, ScriptInvocation, ServerErrorKind, TlsCertificates,
+    Pipeline, ProtocolVersion, RedisError, RedisResult, ScriptInvocation, ServerErrorKind, TlsCertificates,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -82,35 +82,7 @@ impl Connection {
     /// [`StoreError::Unavailable`] for a URL or certificates that cannot work.
     pub(super) fn prepare(settings: &RedisSettings) -> Result<Self, StoreError> {
         let unusable = |what: &str| StoreError::Unavailable(what.into());
-        let info = settings
-            .url
-            .expose_secret()
-            .into_connection_info()
-            .map_err(|_| unusable("`session.store` is not the URL of a Redis server"))?;
-        if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
-            return Err(unusable(
-                "`session.store` must not switch off the check of certificates (`#insecure`)",
-            ));
-        }
-        // Without its two CLIENT SETINFO, which most ACL users may not send and which then fill the ACL log.
-        let bare = info.redis_settings().clone().set_skip_set_lib_name();
-        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true)).set_redis_settings(bare);
-        let client = match &settings.ca_pem {
-            None => Client::open(info),
-            // The crate takes a file without any certificate for the wish to trust nobody.
-            Some(pem) if CertificateDer::pem_slice_iter(pem).next().is_none() => {
-                return Err(unusable("`session.store_ca_file` holds no certificate"));
-            }
-            Some(pem) => {
-                let roots = TlsCertificates { client_tls: None, root_cert: Some(pem.clone()) };
-                Client::build_with_tls(info, roots)
-            }
-        }
-        .map_err(|_| {
-            unusable(
-                "`session.store_ca_file` holds a certificate that is damaged, or the URL is not rediss://",
-            )
-        })?;
+        let client = client(settings, ProtocolVersion::RESP2)?;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(settings.timeout))
             .set_response_timeout(Some(settings.timeout))
@@ -185,6 +157,39 @@ impl Connection {
     }
 }
 
+/// Where the settings lead. The protocol is ours to choose: the URL's own wish is passed over.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] for a URL or certificates that cannot work.
+pub(super) fn client(settings: &RedisSettings, protocol: ProtocolVersion) -> Result<Client, StoreError> {
+    let unusable = |what: &str| StoreError::Unavailable(what.into());
+    let info = settings
+        .url
+        .expose_secret()
+        .into_connection_info()
+        .map_err(|_| unusable("`session.store` is not the URL of a Redis server"))?;
+    if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
+        return Err(unusable("`session.store` must not switch off the check of certificates (`#insecure`)"));
+    }
+    // Without its two CLIENT SETINFO, which most ACL users may not send and which then fill the ACL log.
+    let bare = info.redis_settings().clone().set_skip_set_lib_name().set_protocol(protocol);
+    let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true)).set_redis_settings(bare);
+    match &settings.ca_pem {
+        None => Client::open(info),
+        // The crate takes a file without any certificate for the wish to trust nobody.
+        Some(pem) if CertificateDer::pem_slice_iter(pem).next().is_none() => {
+            return Err(unusable("`session.store_ca_file` holds no certificate"));
+        }
+        Some(pem) => {
+            let roots = TlsCertificates { client_tls: None, root_cert: Some(pem.clone()) };
+            Client::build_with_tls(info, roots)
+        }
+    }
+    .map_err(|_| {
+        unusable("`session.store_ca_file` holds a certificate that is damaged, or the URL is not rediss://")
+    })
+}
+
 /// Whether a connection should not be used again. A time-out counts: behind it there may be a peer that vanished
 /// without a word, and the next request should not wait for that one. So does the answer of a server that has become
 /// a replica: the address may lead to its successor by now.
@@ -229,7 +234,7 @@ impl Failure {
 }
 
 /// The first word of what a server answered, such as `OOM`; everything after it may be a secret.
-fn code(error: RedisError) -> String {
+pub(super) fn code(error: RedisError) -> String {
     let errors = error.into_server_errors();
     let code = errors.as_deref().and_then(|errors| errors.first()).map_or("", |(_, error)| error.code());
     if (1..=20).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_uppercase()) {

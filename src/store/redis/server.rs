@@ -114,6 +114,22 @@ impl Server {
         }
     }
 
+    /// Stops it in the middle of whatever it does; its connections stay open, and nobody answers on them.
+    pub(in crate::store) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub(in crate::store) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let running = self.running.lock().unwrap();
+        let process = running.as_ref().unwrap().process.id().to_string();
+        assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
+    }
+
     pub(in crate::store) fn port(&self) -> u16 {
         self.port
     }

@@ -333,7 +333,7 @@ async fn r43_settings_that_can_never_work_are_refused_without_being_quoted() {
 }
 
 /// A CA and a certificate from it for 127.0.0.1.
-fn certificates() -> TempDir {
+pub(super) fn certificates() -> TempDir {
     let directory = TempDir::new().unwrap();
     let openssl = |arguments: &[&str]| {
         let status = Command::new("openssl")

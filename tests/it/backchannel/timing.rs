@@ -49,7 +49,7 @@ fn r85_a_login_that_was_under_way_does_not_outlive_the_notice() {
         a_notice_during_a_login(&Setting::new(), meant);
     }
     let url = redis.url();
-    a_notice_during_a_login(&Setting::with(|plan| plan.store_redis(&url)), &["sub"]);
+    a_notice_during_a_login(&Setting::with(|plan| plan.store_redis_asked(&url)), &["sub"]);
     a_notice_during_a_login(&Setting::with(|plan| plan.store_embedded(directory.path())), &["sid"]);
 }
 
@@ -89,11 +89,11 @@ fn r84_many_notices_and_requests_at_once() {
 fn r84_another_gateway_on_the_same_store_knows_at_once() {
     let redis = Redis::start();
     let url = redis.url();
-    let setting = Setting::with(|plan| plan.store_redis(&url));
+    let setting = Setting::with(|plan| plan.store_redis_asked(&url));
     let mut browser = setting.signed_in();
     let mut plan = crate::it::house::setting::usual_plan(&setting.upstream);
     plan.provider("corp", &setting.provider, "userinfo = true");
-    plan.store_redis(&url);
+    plan.store_redis_asked(&url);
     let other = plan.start(&setting.clock);
     let token = setting.provider.logout_forge().sign();
     let body = super::form(&token);
@@ -107,7 +107,7 @@ fn r84_another_gateway_on_the_same_store_knows_at_once() {
 fn r84_a_store_that_fails_is_a_503_and_the_token_stays_good() {
     let redis = Redis::start();
     let url = redis.url();
-    let setting = Setting::with(|plan| plan.store_redis(&url));
+    let setting = Setting::with(|plan| plan.store_redis_asked(&url));
     for step in ["get", "set", "zrangebyscore", "hmget", "del"] {
         let mut browsers = two(&setting);
         let token = setting.provider.logout_forge().sign();

@@ -225,7 +225,7 @@ fn every_metric_that_is_named_is_there() {
     let url = redis.url();
     let setting = Setting::with(|plan| {
         plan.operating = true;
-        plan.store_redis(&url);
+        plan.store_redis_asked(&url);
     });
     // A number is shown once there is something to count.
     setting.signed_in().post_form("/bff/logout", "");

@@ -61,6 +61,12 @@ impl Plan {
         self.store = url.to_owned();
     }
 
+    /// A Redis that is asked for each request: for tests of what the store itself says.
+    pub fn store_redis_asked(&mut self, url: &str) {
+        self.store_redis(url);
+        self.session_extra("cache_sessions = 0");
+    }
+
     /// One file in a directory in place of memory, with the key that is made beside it.
     pub fn store_embedded(&mut self, directory: &Path) {
         self.store = "embedded".to_owned();
