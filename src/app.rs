@@ -9,6 +9,7 @@ pub mod connect;
 
 use crate::config::{PageSettings, Settings};
 use crate::domain::time::Timestamp;
+use crate::gateway::refresh::Refreshes;
 use crate::gateway::{Gateway, Providers};
 use crate::inbound::admin::{self, Counter};
 use crate::inbound::health::{self, Watch};
@@ -30,6 +31,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::runtime::Handle;
 
 /// The clock of this machine: the only one in the house.
 pub struct SystemClock;
@@ -106,7 +108,7 @@ pub struct App {
 
 impl App {
     /// Puts the gateway together. Opens no port; neither the provider nor a store's server has to be up
-    /// (R22). The embedded store is opened, and made if it is not there yet.
+    /// (R22). Must be called on the runtime that outlives the workers: tokens are renewed there. The embedded store is opened, and made if it is not there yet.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -140,6 +142,7 @@ impl App {
             prefix: server.prefix,
             ledger,
             live: Arc::default(),
+            refreshes: Refreshes::on(Handle::current()),
         };
         let gateway = Arc::new(gateway);
         let draining = Arc::new(AtomicBool::new(false));
@@ -226,6 +229,7 @@ impl App {
         let template = Upstreams::new(rules).map_err(io::Error::other)?;
         let template = Arc::new(template);
         let live = Arc::clone(&desk.gateway.live);
+        let gateway = Arc::clone(&desk.gateway);
         let server = Server::build()
             .shutdown_timeout(drain_timeout.as_secs().max(1))
             .disable_signals()
@@ -244,6 +248,9 @@ impl App {
         for door in side_doors {
             door.stop(false).await;
         }
+        // Tokens that are on their way are used up at the provider: they are waited for, whoever has gone meanwhile.
+        // Each renewal has limits of its own.
+        gateway.refreshes.ended().await;
         // The last request has been answered: what the store has not written yet, it writes now.
         drop(keeper);
         served

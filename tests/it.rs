@@ -43,6 +43,7 @@ mod it {
     mod provider_tls;
     mod proxying;
     mod reach;
+    mod refresh;
     mod sentry;
     mod slow_heads;
     mod stopping;

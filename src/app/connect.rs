@@ -9,6 +9,7 @@ use crate::config::{KeySource, ProviderSettings, RedisSettings, Settings, StoreS
 use crate::domain::claim::Claims;
 use crate::domain::files::FileSite;
 use crate::domain::identity::{Identity, IdentityRule, Issuer, ProviderId, Subject};
+use crate::domain::renewal::Renewal;
 use crate::domain::route::UpstreamAddress;
 use crate::domain::secret::{AccessToken, RawIdToken};
 use crate::domain::session::{Session, SignInPlace, TokenSet};
@@ -235,6 +236,7 @@ async fn rehearsal(store: &dyn SessionStore, clock: &dyn Clock) -> Result<(), St
             refresh: None,
             id_token: RawIdToken::new("none"),
         },
+        renewal: Renewal::begun(now),
         supersedes: None,
         place: SignInPlace { address: String::new(), user_agent: String::new() },
     };

@@ -10,7 +10,8 @@
 //!   does not push the record out of anybody's cache. A touch of a session that is gone leaves such a key behind: it
 //!   makes no session, and expires by itself;
 //! - `i:<index name>`: sorted set of session keys, by the time at which they end;
-//! - `l:<login id>`: a login that was taken.
+//! - `l:<login id>`: a login that was taken;
+//! - `r:<session key>`: who holds the lease on the renewal of its tokens.
 //!
 //! Each script touches one key. An ACL user needs, on `~<prefix>*`: `+ping +hmget +hget +hset +exists +get +set +del
 //! +scan +pexpire +pttl +zadd +zrem +zremrangebyscore +zrangebyscore +evalsha +script|load`, and `+select` where the URL names
@@ -18,6 +19,7 @@
 
 use crate::config::RedisSettings;
 use crate::domain::login::LoginId;
+use crate::domain::renewal::LeaseId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::new_text;
@@ -325,6 +327,28 @@ impl Backend for Redis {
             let marks = marks.into_iter().flatten().map(|text| number(&text));
             let latest = marks.collect::<Result<Vec<u64>, _>>()?.into_iter().max();
             Ok(latest.map(Timestamp::from_unix_millis))
+        })
+    }
+
+    fn lease<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        holder: LeaseId,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut call = self.scripts.lease.key(self.named('r', key.as_bytes()));
+            call.arg(holder.0.as_slice()).arg(millis_until(now.plus(keep), now));
+            self.connection.ask(Request::Script(&call), IfBroken::AskAgain).await
+        })
+    }
+
+    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut call = self.scripts.release.key(self.named('r', key.as_bytes()));
+            call.arg(holder.0.as_slice());
+            self.connection.ask::<()>(Request::Script(&call), IfBroken::AskAgain).await
         })
     }
 

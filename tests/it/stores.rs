@@ -61,6 +61,12 @@ impl Redis {
         self.eval(script)
     }
 
+    /// Stops its clock and its answers, or lets it go on (`STOP`, `CONT`).
+    pub(super) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.process.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
+    }
+
     /// Takes a right away from everybody (`-del`), or gives it back (`+del`).
     pub(super) fn right(&self, right: &str) {
         let mut connection = Connection::to_stranger(self.address);
