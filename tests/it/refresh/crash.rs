@@ -8,6 +8,7 @@ use crate::it::house::browser::Browser;
 use crate::it::house::clock::ManualClock;
 use crate::it::house::provider::Provider;
 use crate::it::house::provider::script::Place;
+use crate::it::house::raw::Connection;
 use crate::it::house::setting::usual_plan;
 use crate::it::house::upstream::Upstream;
 use crate::it::stores::Redis;
@@ -17,7 +18,6 @@ use serde_json::json;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Child, Command, Stdio};
-use std::thread;
 use tempfile::TempDir;
 
 /// A gateway in a process of its own.
@@ -98,6 +98,15 @@ impl Scene {
     }
 }
 
+/// Asks for something that needs a token, and does not wait for the answer.
+fn ask(browser: &Browser, process: &Process) -> Connection {
+    let url = browser.url("/api/x");
+    let bytes = browser.write("GET", &url, &[("Sec-Fetch-Site", "same-origin")], b"", true);
+    let mut connection = Connection::open(process.address);
+    connection.write(&bytes);
+    connection
+}
+
 #[test]
 fn r45_a35_killed_between_the_answer_and_the_writing_the_person_stays_and_the_token_is_lost() {
     let scene = Scene::new();
@@ -105,15 +114,7 @@ fn r45_a35_killed_between_the_answer_and_the_writing_the_person_stays_and_the_to
     let mut browser = Scene::browser(&victim);
     browser.navigate("/");
     let gate = scene.provider.hold(Place::Refresh);
-    let mut waiting = browser.clone();
-    let asks = thread::spawn(move || {
-        let url = waiting.url("/api/x");
-        let bytes = waiting.write("GET", &url, &[("Sec-Fetch-Site", "same-origin")], b"", true);
-        let mut connection = crate::it::house::raw::Connection::open(victim.address);
-        connection.write(&bytes);
-        (victim, connection)
-    });
-    let (victim, connection) = asks.join().unwrap();
+    let connection = ask(&browser, &victim);
     gate.wait_for(1);
     scene.redis.signal("STOP");
     gate.open();
@@ -134,9 +135,12 @@ fn r45_a35_killed_between_the_answer_and_the_writing_the_person_stays_and_the_to
     there.jar = browser.jar.clone();
     assert_eq!(there.fetch("GET", "/x", &[], b"").status, 200);
     assert_eq!(scene.provider.count(Place::Refresh), 1);
-    // 2 times 2 s for the call, 20 s for the writing, 5 s besides; and the lease in Redis ends by its own clock.
-    scene.clock.advance(seconds(30));
-    until("the lease is over", || api(&mut there).status != 503);
+    // 2 times 2 s for the call, 20 s for the writing, 5 s besides: that long it is waited out.
+    assert_eq!(scene.redis.end_leases(), ":1");
+    scene.clock.advance(seconds(20));
+    assert_eq!(api(&mut there).status, 503, "the mark alone is waited out");
+    assert_eq!(scene.provider.count(Place::Refresh), 1);
+    scene.clock.advance(seconds(10));
     assert_eq!(api(&mut there).status, 401, "the token is lost");
     assert_eq!(scene.provider.complaints(), ["the refresh token was used before"]);
     assert_eq!(there.fetch("GET", "/x", &[], b"").status, 200, "the person is not");
@@ -154,10 +158,7 @@ fn r45_a_holder_that_was_stopped_past_its_lease_overwrites_nothing() {
     // Refresh tokens that can be used twice: the one who comes later gets good tokens too.
     scene.provider.script(|script| script.keeps_refresh_tokens = true);
     let gate = scene.provider.hold(Place::Refresh);
-    let url = browser.url("/api/x");
-    let bytes = browser.write("GET", &url, &[("Sec-Fetch-Site", "same-origin")], b"", true);
-    let mut connection = crate::it::house::raw::Connection::open(sleeper.address);
-    connection.write(&bytes);
+    let mut connection = ask(&browser, &sleeper);
     gate.wait_for(1);
     sleeper.signal("STOP");
     gate.open();
@@ -168,7 +169,8 @@ fn r45_a_holder_that_was_stopped_past_its_lease_overwrites_nothing() {
     let heir = plan.start(&scene.clock);
     let mut there = heir.browser();
     there.jar = browser.jar.clone();
-    until("the lease is over", || api(&mut there).status == 200);
+    assert_eq!(scene.redis.end_leases(), ":1");
+    assert_eq!(api(&mut there).status, 200);
     assert_eq!(scene.provider.count(Place::Refresh), 2);
     let token = || scene.upstream.last().head.header("authorization").unwrap_or_default().to_owned();
     let kept = token();
@@ -179,5 +181,4 @@ fn r45_a_holder_that_was_stopped_past_its_lease_overwrites_nothing() {
     assert_eq!(token(), kept, "what was written last stays");
     assert_eq!(scene.provider.count(Place::Refresh), 2);
     assert_eq!(scene.provider.complaints(), Vec::<String>::new());
-    let _ = scene.clock;
 }
