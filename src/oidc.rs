@@ -268,8 +268,7 @@ impl IdentityProvider for OidcProvider {
     }
 
     fn renewal_rules(&self) -> RenewalRules {
-        // The call itself, and the keys where the new ID token is signed by one that is not known yet.
-        RenewalRules { ahead: self.settings.refresh_before, patience: self.settings.timeout * 2 }
+        RenewalRules::of(self.settings.refresh_before, self.settings.timeout)
     }
 
     fn renew<'a>(

@@ -53,6 +53,12 @@ pub struct RenewalRules {
 }
 
 impl RenewalRules {
+    /// By how long ahead and how long one request to the provider may take: there may be two, the call itself and the
+    /// keys, where the new ID token is signed by one that is not known yet.
+    pub fn of(ahead: Duration, timeout: Duration) -> Self {
+        Self { ahead, patience: timeout * 2 }
+    }
+
     /// How long a lease lives, and a mark that nobody has taken back: longer than the call and the writing together.
     pub fn lease(&self) -> Duration {
         self.patience + SAVE_FOR + MARGIN

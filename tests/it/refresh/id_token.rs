@@ -4,13 +4,14 @@
 //! app got nothing, and what came was given back.
 
 use super::{api, expired, seconds, until};
-use crate::it::house::provider::forge::Forge;
 use crate::it::house::provider::keys::rs256;
 use crate::it::house::provider::script::Place;
 use crate::it::house::setting::Setting;
+use crate::it::id_token::{Row, forged, malformed};
 use serde_json::{Value, json};
 
-type Row = (&'static str, fn(&mut Forge) -> String);
+/// What is wrong at a sign-in only: a renewal needs no nonce, and no ID token.
+const OF_A_SIGN_IN: &[&str] = &["r5 invalid-missing-nonce", "a14 nothing"];
 
 fn run(rows: &[Row], accept: bool) {
     let mut wrong = Vec::new();
@@ -95,6 +96,14 @@ fn r20_renewed_id_tokens_of_somebody_else_end_the_session() {
         ],
         false,
     );
+}
+
+#[test]
+fn r13_a10_the_table_of_the_sign_in_holds_for_renewals() {
+    for rows in [forged::SIGNATURES, malformed::CLAIMS, malformed::TYPES, malformed::SHAPES] {
+        let rows: Vec<Row> = rows.iter().filter(|(name, _)| !OF_A_SIGN_IN.contains(name)).copied().collect();
+        run(&rows, false);
+    }
 }
 
 #[test]
