@@ -41,7 +41,12 @@ pub(crate) async fn redeem(
 ) -> Result<TokenSet, ProviderError> {
     let (head, body) = sensitive(prepare(settings, endpoint, proven, redirect_uri)?).into_parts();
     let answer = transport.post(endpoint, head.headers, body).await?;
-    let Issued { access, access_expires, refresh, id_token } = read(&answer, now)?;
+    of_a_sign_in(read(&answer, now)?)
+}
+
+/// Without an ID token nobody has signed in (OpenID Connect Core section 3.1.3.3).
+fn of_a_sign_in(issued: Issued) -> Result<TokenSet, ProviderError> {
+    let Issued { access, access_expires, refresh, id_token } = issued;
     let id_token = id_token.ok_or_else(|| rejected("it has no `id_token`"))?;
     Ok(TokenSet { access, access_expires, refresh, id_token })
 }
@@ -363,6 +368,57 @@ mod tests {
             read(&answer(404, "", "{}"), Timestamp::from_unix_seconds(0)),
             Err(ProviderError::Rejected(_))
         ));
+    }
+
+    #[test]
+    fn r32_a_sign_in_brings_an_id_token_and_a_renewal_may_do_without() {
+        for body in [
+            r#"{"access_token":"secret","token_type":"Bearer"}"#,
+            r#"{"access_token":"secret","id_token":"","token_type":"Bearer"}"#,
+        ] {
+            let issued = read_json(body).unwrap();
+            assert!(issued.id_token.is_none() && issued.refresh.is_none());
+            assert!(matches!(of_a_sign_in(issued), Err(ProviderError::Rejected(_))), "{body}");
+        }
+    }
+
+    fn forms(auth: ClientAuth) -> [(HttpRequest, std::collections::BTreeMap<String, String>); 2] {
+        let mut settings = settings("https://idp.example.com");
+        settings.client_secret = crate::domain::secret::ClientSecret::new("s:e/c+r&t");
+        settings.client_auth = auth;
+        let endpoint = Url::parse("https://idp.example.com/x").unwrap();
+        let token = RefreshToken::new("re&fresh");
+        [
+            prepare_renewal(&settings, &endpoint, &token).unwrap(),
+            prepare_revocation(&settings, &endpoint, &token).unwrap(),
+        ]
+        .map(|request| {
+            let pairs = pairs(&request);
+            (request, pairs)
+        })
+    }
+
+    #[test]
+    fn r25_r36_renewals_and_revocations_carry_the_token_and_the_proof_of_the_client() {
+        let names = |pairs: &std::collections::BTreeMap<String, String>| {
+            pairs.keys().cloned().collect::<Vec<_>>().join(" ")
+        };
+        let [(renewal, renewed), (revocation, revoked)] = forms(ClientAuth::SecretBasic);
+        assert_eq!(names(&renewed), "grant_type refresh_token");
+        assert_eq!(names(&revoked), "token token_type_hint");
+        assert_eq!(
+            (renewed["grant_type"].as_str(), renewed["refresh_token"].as_str()),
+            ("refresh_token", "re&fresh")
+        );
+        assert_eq!(
+            (revoked["token"].as_str(), revoked["token_type_hint"].as_str()),
+            ("re&fresh", "refresh_token")
+        );
+        assert!([renewal, revocation].iter().all(|request| request.headers().contains_key(AUTHORIZATION)));
+        let [(_, renewed), (_, revoked)] = forms(ClientAuth::SecretPost);
+        assert_eq!(names(&renewed), "client_id client_secret grant_type refresh_token");
+        assert_eq!(names(&revoked), "client_id client_secret token token_type_hint");
+        assert_eq!(revoked["client_secret"], "s:e/c+r&t");
     }
 
     #[test]

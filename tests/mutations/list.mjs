@@ -426,8 +426,8 @@ export const mutations = [
     name: 'at-hash-ignored',
     rules: ['A15'],
     file: 'src/oidc/id_token.rs',
-    find: '&& hash != left_half_hash(token.algorithm(), expected.access_token)',
-    replace: '&& hash.is_empty() && !left_half_hash(token.algorithm(), expected.access_token).is_empty()',
+    find: 'Some(hash) if hash != left_half_hash(token.algorithm(), access_token) => {',
+    replace: 'Some(hash) if hash.is_empty() && !left_half_hash(token.algorithm(), access_token).is_empty() => {',
     test: lib('oidc::id_token::tests::a15_at_hash_is_right_or_absent'),
   },
   {
@@ -645,8 +645,8 @@ export const mutations = [
     name: 'id-token-is-not-kept-as-issued',
     rules: ['R48'],
     file: 'src/oidc/token_endpoint.rs',
-    find: 'id_token: RawIdToken::new(id_token),',
-    replace: 'id_token: RawIdToken::new(id_token.trim_end_matches(char::is_alphanumeric)),',
+    find: 'id_token: id_token.map(RawIdToken::new),',
+    replace: 'id_token: id_token.map(|token| RawIdToken::new(token.trim_end_matches(char::is_alphanumeric))),',
     test: lib('oidc::token_endpoint::tests::r48_the_id_token_stays_as_it_was_issued'),
   },
   {
