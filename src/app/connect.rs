@@ -13,7 +13,7 @@ use crate::domain::renewal::Renewal;
 use crate::domain::route::UpstreamAddress;
 use crate::domain::secret::{AccessToken, RawIdToken};
 use crate::domain::session::{Session, SignInPlace, TokenSet};
-use crate::keyring::{NoRandomness, new_login_id, new_sid, new_ticket, session_key};
+use crate::keyring::{NoRandomness, new_lease_id, new_login_id, new_sid, new_ticket, session_key};
 use crate::oidc::OidcProvider;
 use crate::ports::{Clock, ProviderError, SessionStore, StoreError, Updated};
 use crate::store;
@@ -245,6 +245,9 @@ async fn rehearsal(store: &dyn SessionStore, clock: &dyn Clock) -> Result<(), St
     let steps = async {
         let Some(live) = store.load(&ticket, now).await? else { return Err(Stumble::Forgotten) };
         store.touch(&key, now, REHEARSAL).await?;
+        let holder = new_lease_id()?;
+        store.lease(&key, holder, now, REHEARSAL).await?;
+        store.release(&key, holder).await?;
         let updated = store.update(&ticket, &session, live.version, now).await?;
         store.list(None, 1, now).await?;
         let listed = store.of_subject(&session.identity.issuer, &subject, now).await?;

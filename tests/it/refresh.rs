@@ -241,7 +241,12 @@ fn r88_a_sign_out_during_a_refresh_stays_one_and_what_came_is_revoked() {
     let gate = setting.provider.hold(Place::Refresh);
     let asks = std::thread::spawn(move || api(&mut waiting).status);
     gate.wait_for(1);
+    // A use that is noted in between, before and after.
+    setting.clock.advance(seconds(200));
+    let mut late = browser.clone();
+    assert_eq!(browser.fetch("GET", "/x", &[], b"").status, 200);
     assert!(browser.fetch("POST", "/bff/logout", &[], b"").status < 400);
+    assert_eq!(late.fetch("GET", "/x", &[], b"").status, 401);
     gate.open();
     assert_eq!(asks.join().unwrap(), 401);
     until("what came is revoked", || setting.provider.count(Place::Revoke) == 1);

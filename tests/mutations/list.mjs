@@ -64,11 +64,19 @@ export const mutations = [
     test: it('it::refresh::crash::r45_a_holder_that_was_stopped_past_its_lease_overwrites_nothing'),
   },
   {
+    name: 'a-late-holder-ends-the-session',
+    rules: ['R45'],
+    file: 'src/gateway/refresh/renewing.rs',
+    find: '        match self.write(|_| {}).await {',
+    replace: '        match Written::Done {',
+    test: it('it::refresh::crash::r45_a_holder_that_was_stopped_past_its_lease_ends_nothing'),
+  },
+  {
     name: 'lost-tokens-end-the-session',
     rules: ['A35', 'R46'],
     file: 'src/gateway/refresh/renewing.rs',
-    find: 'Err(RenewalError::Refused) if unfinished => self.give_up().await,\n',
-    replace: 'Err(RenewalError::Refused) if unfinished => self.end(&session, Ending::RefreshRefused).await,\n',
+    find: 'Err(RenewalError::Refused) if before.is_some() => self.give_up().await,\n',
+    replace: 'Err(RenewalError::Refused) if before.is_some() => self.end(&session, Ending::RefreshRefused).await,\n',
     test: it('it::refresh::a35_a_provider_that_hangs_is_given_up'),
   },
   {

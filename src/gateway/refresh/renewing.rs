@@ -115,13 +115,18 @@ impl Renewing<'_> {
             return Ok(Turn::Over(self.failed("unanswered", &error)));
         }
         let now = clock.now();
-        let unfinished = live.session.renewal.attempt.is_some();
+        let before = live.session.renewal.attempt;
         let mut session = Session::clone(&live.session);
         session.renewal.attempt = Some(Attempt { by: self.holder, since: now, failed: false });
-        match store.update(&self.ticket, &session, live.version, now).await? {
-            Updated::Done(_) => {}
-            Updated::Conflict => return Ok(Turn::Wait),
-            Updated::Gone => return Ok(Turn::Over(End::Settled)),
+        match store.update(&self.ticket, &session, live.version, now).await {
+            Ok(Updated::Done(_)) => {}
+            Ok(Updated::Conflict) => return Ok(Turn::Wait),
+            Ok(Updated::Gone) => return Ok(Turn::Over(End::Settled)),
+            // It may have been written all the same, and others would wait for somebody who never asks.
+            Err(error) => {
+                self.write(|session| session.renewal.attempt = before).await;
+                return Err(error);
+            }
         }
         let answer = timeout(rules.patience, self.provider.renew(&session, now)).await;
         let answer = answer.unwrap_or_else(|_| {
@@ -130,7 +135,7 @@ impl Renewing<'_> {
         });
         Ok(Turn::Over(match answer {
             Ok(renewed) => self.keep(&session, renewed).await,
-            Err(RenewalError::Refused) if unfinished => self.give_up().await,
+            Err(RenewalError::Refused) if before.is_some() => self.give_up().await,
             Err(RenewalError::Refused) => self.end(&session, Ending::RefreshRefused).await,
             Err(RenewalError::Rejected(why)) => {
                 tracing::warn!(cause = why, "new tokens were rejected");
@@ -193,8 +198,20 @@ impl Renewing<'_> {
         }
     }
 
+    /// Ends the session, unless somebody has taken over meanwhile: a refusal of a token that they have used up says
+    /// nothing about the session.
     async fn end(&self, session: &Session, ending: Ending) -> End {
-        self.note(ending.code());
+        match self.write(|_| {}).await {
+            Written::Done => self.note(ending.code()),
+            Written::Gone => return End::Settled,
+            Written::Superseded => {
+                self.note("superseded");
+                return End::Settled;
+            }
+            Written::Failed => {
+                return End::Failed("that the session is over could not be written down".into());
+            }
+        }
         let deadline = Instant::now() + SAVE_FOR;
         loop {
             match self.gateway.end(&self.ticket, session, ending).await {

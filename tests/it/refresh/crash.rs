@@ -6,8 +6,9 @@
 use super::{api, seconds, until};
 use crate::it::house::browser::Browser;
 use crate::it::house::clock::ManualClock;
+use crate::it::house::gateway::TestGateway;
 use crate::it::house::provider::Provider;
-use crate::it::house::provider::script::Place;
+use crate::it::house::provider::script::{Canned, Place};
 use crate::it::house::raw::Connection;
 use crate::it::house::setting::usual_plan;
 use crate::it::house::upstream::Upstream;
@@ -93,6 +94,16 @@ impl Scene {
         Process::start(&plan.text_for(address), address, &self.folder)
     }
 
+    /// Another gateway, at the moment at which the lease and the mark of the one before are over.
+    fn heir(&self) -> TestGateway {
+        let mut plan = usual_plan(&self.upstream);
+        plan.provider("corp", &self.provider, "timeout = \"2s\"");
+        plan.store_redis(&self.redis.url());
+        self.clock.advance(SystemClock.now().since(self.clock.now()) + seconds(30));
+        assert_eq!(self.redis.end_leases(), ":1");
+        plan.start(&self.clock)
+    }
+
     fn browser(process: &Process) -> Browser {
         Browser::new(crate::it::house::gateway::ORIGIN, process.address)
     }
@@ -150,6 +161,32 @@ fn r45_a35_killed_between_the_answer_and_the_writing_the_person_stays_and_the_to
 }
 
 #[test]
+fn r45_a_holder_that_was_stopped_past_its_lease_ends_nothing() {
+    let scene = Scene::new();
+    let sleeper = scene.process();
+    let mut browser = Scene::browser(&sleeper);
+    browser.navigate("/");
+    // What the sleeper is going to hear: that its token is used up.
+    let json = vec![("Content-Type", "application/json".to_owned())];
+    scene.provider.can(Place::Refresh, Canned::Reply(400, json, br#"{"error":"invalid_grant"}"#.to_vec()));
+    let gate = scene.provider.hold(Place::Refresh);
+    let mut connection = ask(&browser, &sleeper);
+    gate.wait_for(1);
+    sleeper.signal("STOP");
+    scene.provider.script(|script| script.canned.clear());
+    gate.open();
+    let heir = scene.heir();
+    let mut there = heir.browser();
+    there.jar = browser.jar.clone();
+    assert_eq!(api(&mut there).status, 200);
+    sleeper.signal("CONT");
+    drop(connection.rest());
+    assert_eq!(there.fetch("GET", "/x", &[], b"").status, 200, "the person is still there");
+    assert_eq!(api(&mut there).status, 200, "and so is the token");
+    assert_eq!(scene.provider.count(Place::Refresh), 2);
+}
+
+#[test]
 fn r45_a_holder_that_was_stopped_past_its_lease_overwrites_nothing() {
     let scene = Scene::new();
     let sleeper = scene.process();
@@ -162,14 +199,9 @@ fn r45_a_holder_that_was_stopped_past_its_lease_overwrites_nothing() {
     gate.wait_for(1);
     sleeper.signal("STOP");
     gate.open();
-    let mut plan = usual_plan(&scene.upstream);
-    plan.provider("corp", &scene.provider, "timeout = \"2s\"");
-    plan.store_redis(&scene.redis.url());
-    scene.clock.advance(SystemClock.now().since(scene.clock.now()) + seconds(30));
-    let heir = plan.start(&scene.clock);
+    let heir = scene.heir();
     let mut there = heir.browser();
     there.jar = browser.jar.clone();
-    assert_eq!(scene.redis.end_leases(), ":1");
     assert_eq!(api(&mut there).status, 200);
     assert_eq!(scene.provider.count(Place::Refresh), 2);
     let token = || scene.upstream.last().head.header("authorization").unwrap_or_default().to_owned();

@@ -49,6 +49,9 @@ fn r45_a35_fifty_requests_at_two_gateways_make_one_refresh() {
         setting.clock.advance(seconds(301));
     }
     assert_no_reuse(&setting);
+    let sent: Vec<_> =
+        setting.provider.calls(Place::Refresh).iter().map(|call| call.form("refresh_token")).collect();
+    assert!(sent[0] != sent[1] && sent[1] != sent[2] && sent[0] != sent[2], "no token twice");
 }
 
 #[test]
