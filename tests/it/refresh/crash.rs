@@ -89,7 +89,7 @@ impl Scene {
     fn process(&self) -> Process {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut plan = usual_plan(&self.upstream);
-        plan.provider("corp", &self.provider, "timeout = \"2s\"");
+        plan.provider("corp", &self.provider, "timeout = \"3s\"");
         plan.store_redis(&self.redis.url());
         Process::start(&plan.text_for(address), address, &self.folder)
     }
@@ -97,9 +97,9 @@ impl Scene {
     /// Another gateway, at the moment at which the lease and the mark of the one before are over.
     fn heir(&self) -> TestGateway {
         let mut plan = usual_plan(&self.upstream);
-        plan.provider("corp", &self.provider, "timeout = \"2s\"");
+        plan.provider("corp", &self.provider, "timeout = \"3s\"");
         plan.store_redis(&self.redis.url());
-        self.clock.advance(SystemClock.now().since(self.clock.now()) + seconds(30));
+        self.clock.advance(SystemClock.now().since(self.clock.now()) + seconds(35));
         assert_eq!(self.redis.end_leases(), ":1");
         plan.start(&self.clock)
     }
@@ -123,7 +123,7 @@ fn r45_a35_killed_between_the_answer_and_the_writing_the_person_stays_and_the_to
     let scene = Scene::new();
     let victim = scene.process();
     let mut browser = Scene::browser(&victim);
-    browser.navigate("/");
+    assert_eq!(browser.navigate("/").answer.status, 200);
     let gate = scene.provider.hold(Place::Refresh);
     let connection = ask(&browser, &victim);
     gate.wait_for(1);
@@ -138,7 +138,7 @@ fn r45_a35_killed_between_the_answer_and_the_writing_the_person_stays_and_the_to
     scene.redis.signal("CONT");
     // Whoever comes next waits the mark out. The clock of the next gateway is the test's.
     let mut plan = usual_plan(&scene.upstream);
-    plan.provider("corp", &scene.provider, "timeout = \"2s\"");
+    plan.provider("corp", &scene.provider, "timeout = \"3s\"");
     plan.store_redis(&scene.redis.url());
     scene.clock.advance(SystemClock.now().since(scene.clock.now()));
     let heir = plan.start(&scene.clock);
@@ -146,12 +146,12 @@ fn r45_a35_killed_between_the_answer_and_the_writing_the_person_stays_and_the_to
     there.jar = browser.jar.clone();
     assert_eq!(there.fetch("GET", "/x", &[], b"").status, 200);
     assert_eq!(scene.provider.count(Place::Refresh), 1);
-    // 2 times 2 s for the call, 20 s for the writing, 5 s besides: that long it is waited out.
+    // 2 times 3 s for the call, 20 s for the writing, 5 s besides: that long it is waited out.
     assert_eq!(scene.redis.end_leases(), ":1");
     scene.clock.advance(seconds(20));
     assert_eq!(api(&mut there).status, 503, "the mark alone is waited out");
     assert_eq!(scene.provider.count(Place::Refresh), 1);
-    scene.clock.advance(seconds(10));
+    scene.clock.advance(seconds(15));
     assert_eq!(api(&mut there).status, 401, "the token is lost");
     assert_eq!(scene.provider.complaints(), ["the refresh token was used before"]);
     assert_eq!(there.fetch("GET", "/x", &[], b"").status, 200, "the person is not");
@@ -165,7 +165,7 @@ fn r45_a_holder_that_was_stopped_past_its_lease_ends_nothing() {
     let scene = Scene::new();
     let sleeper = scene.process();
     let mut browser = Scene::browser(&sleeper);
-    browser.navigate("/");
+    assert_eq!(browser.navigate("/").answer.status, 200);
     // What the sleeper is going to hear: that its token is used up.
     let json = vec![("Content-Type", "application/json".to_owned())];
     scene.provider.can(Place::Refresh, Canned::Reply(400, json, br#"{"error":"invalid_grant"}"#.to_vec()));
@@ -191,7 +191,7 @@ fn r45_a_holder_that_was_stopped_past_its_lease_overwrites_nothing() {
     let scene = Scene::new();
     let sleeper = scene.process();
     let mut browser = Scene::browser(&sleeper);
-    browser.navigate("/");
+    assert_eq!(browser.navigate("/").answer.status, 200);
     // Refresh tokens that can be used twice: the one who comes later gets good tokens too.
     scene.provider.script(|script| script.keeps_refresh_tokens = true);
     let gate = scene.provider.hold(Place::Refresh);
