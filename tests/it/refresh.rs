@@ -180,7 +180,7 @@ fn r46_a35_a_provider_that_fails_costs_the_token_and_not_the_session() {
 
 #[test]
 fn a35_a_provider_that_hangs_is_given_up() {
-    let setting = Setting::with(|plan| plan.provider_extra("timeout = \"2s\""));
+    let setting = Setting::with(|plan| plan.provider_extra("timeout = \"5s\""));
     let mut browser = expired(&setting);
     let gate = setting.provider.hold(Place::Refresh);
     assert_eq!(api(&mut browser).status, 503);

@@ -6,7 +6,7 @@
 use super::{api, seconds, until};
 use crate::it::house::browser::Browser;
 use crate::it::house::clock::ManualClock;
-use crate::it::house::gateway::TestGateway;
+use crate::it::house::gateway::{ORIGIN, TestGateway};
 use crate::it::house::provider::Provider;
 use crate::it::house::provider::script::{Canned, Place};
 use crate::it::house::raw::Connection;
@@ -104,8 +104,11 @@ impl Scene {
         plan.start(&self.clock)
     }
 
-    fn browser(process: &Process) -> Browser {
-        Browser::new(crate::it::house::gateway::ORIGIN, process.address)
+    /// The time-out is short here, and the machine may be busy: a sign-in that takes too long is tried again.
+    fn signed_in(process: &Process) -> Browser {
+        let mut browser = Browser::new(ORIGIN, process.address);
+        until("somebody is signed in", || browser.navigate("/").answer.status == 200);
+        browser
     }
 }
 
@@ -122,8 +125,7 @@ fn ask(browser: &Browser, process: &Process) -> Connection {
 fn r45_a35_killed_between_the_answer_and_the_writing_the_person_stays_and_the_token_is_lost() {
     let scene = Scene::new();
     let victim = scene.process();
-    let mut browser = Scene::browser(&victim);
-    assert_eq!(browser.navigate("/").answer.status, 200);
+    let browser = Scene::signed_in(&victim);
     let gate = scene.provider.hold(Place::Refresh);
     let connection = ask(&browser, &victim);
     gate.wait_for(1);
@@ -164,8 +166,7 @@ fn r45_a35_killed_between_the_answer_and_the_writing_the_person_stays_and_the_to
 fn r45_a_holder_that_was_stopped_past_its_lease_ends_nothing() {
     let scene = Scene::new();
     let sleeper = scene.process();
-    let mut browser = Scene::browser(&sleeper);
-    assert_eq!(browser.navigate("/").answer.status, 200);
+    let browser = Scene::signed_in(&sleeper);
     // What the sleeper is going to hear: that its token is used up.
     let json = vec![("Content-Type", "application/json".to_owned())];
     scene.provider.can(Place::Refresh, Canned::Reply(400, json, br#"{"error":"invalid_grant"}"#.to_vec()));
@@ -190,8 +191,7 @@ fn r45_a_holder_that_was_stopped_past_its_lease_ends_nothing() {
 fn r45_a_holder_that_was_stopped_past_its_lease_overwrites_nothing() {
     let scene = Scene::new();
     let sleeper = scene.process();
-    let mut browser = Scene::browser(&sleeper);
-    assert_eq!(browser.navigate("/").answer.status, 200);
+    let browser = Scene::signed_in(&sleeper);
     // Refresh tokens that can be used twice: the one who comes later gets good tokens too.
     scene.provider.script(|script| script.keeps_refresh_tokens = true);
     let gate = scene.provider.hold(Place::Refresh);
