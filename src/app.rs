@@ -19,6 +19,7 @@ use crate::config::sources::{Reading, Sources};
 use crate::config::{NearSettings, Settings};
 use crate::domain::time::Timestamp;
 use crate::gateway::live::Live;
+use crate::gateway::refresh::Refreshes;
 use crate::inbound::admin::{self, AdminToken, Counter};
 use crate::inbound::health::{self, Watch};
 use crate::inbound::sentry::Sentry;
@@ -37,6 +38,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::runtime::Handle;
 
 /// The clock of this machine: the only one in the house.
 pub struct SystemClock;
@@ -99,6 +101,7 @@ pub struct App {
     current: web::Data<Current>,
     changing: Arc<Changing>,
     live: Arc<Live>,
+    refreshes: Arc<Refreshes>,
     watch: web::Data<Watch>,
     draining: Arc<AtomicBool>,
     counter: Option<web::Data<Counter>>,
@@ -114,7 +117,8 @@ pub struct App {
 
 impl App {
     /// Puts the gateway together. Opens no port; neither the provider nor a store's server has to be up
-    /// (R22). The embedded store is opened, and made if it is not there yet.
+    /// (R22). Must be called on the runtime that outlives the workers: tokens are renewed there. The embedded store is
+    /// opened, and made if it is not there yet.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -155,6 +159,7 @@ impl App {
             keys,
             ledger,
             live,
+            refreshes: Arc::new(Refreshes::on(Handle::current())),
             limits: session.limits,
             prefix: server.prefix,
             throttle: Arc::new(Throttle::new(server.limits.login_rate)),
@@ -177,11 +182,12 @@ impl App {
         let draining = Arc::new(AtomicBool::new(false));
         let watch = Watch::new(Arc::clone(&current), Arc::clone(&draining));
         let counter = server.admin.as_ref().map(|_| Counter::new(Arc::clone(&current)));
-        let live = Arc::clone(&house.live);
+        let (live, refreshes) = (Arc::clone(&house.live), Arc::clone(&house.refreshes));
         Ok(Self {
             changing: Arc::new(Changing::new(house, Arc::clone(&current), fixed, adapters)),
             current: web::Data::from(current),
             live,
+            refreshes,
             watch: web::Data::new(watch),
             draining,
             counter: counter.map(web::Data::new),
@@ -233,7 +239,8 @@ impl App {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         let Doors { public, health, admin } = doors.into();
-        let Self { current, live, workers, header_timeout, sentry, drain_timeout, keeper, .. } = self;
+        let Self { current, live, refreshes, workers, header_timeout, sentry, drain_timeout, keeper, .. } =
+            self;
         let (watch, draining) = (self.watch, self.draining);
         let mut side_doors: Vec<ServerHandle> = Vec::new();
         if let Some(listener) = health {
@@ -270,6 +277,9 @@ impl App {
         for door in side_doors {
             door.stop(false).await;
         }
+        // Tokens that are on their way are used up at the provider: they are waited for, whoever has gone meanwhile.
+        // Each renewal has limits of its own.
+        refreshes.ended().await;
         // The last request has been answered: what the store has not written yet, it writes now.
         drop(keeper);
         served

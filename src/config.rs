@@ -222,6 +222,8 @@ pub struct ProviderSettings {
     pub clock_skew: Duration,
     /// `timeout`: for one request to the provider, connection included.
     pub timeout: Duration,
+    /// `refresh_before`.
+    pub refresh_before: Duration,
     /// `ca_file`: PEM certificates, trusted beside the system's roots.
     pub ca_pem: Option<Vec<u8>>,
     /// `http_proxy`.

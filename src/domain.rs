@@ -23,6 +23,7 @@ pub mod origin;
 pub mod path;
 pub mod policy;
 pub mod rate;
+pub mod renewal;
 pub mod request;
 pub mod return_to;
 pub mod route;

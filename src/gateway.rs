@@ -5,7 +5,8 @@
 //!
 //! A request comes in as facts and perhaps a ticket ([`crate::inbound`] has read them). It finds its route, its
 //! ticket is turned into a standing, policy decides, and the outcome goes back: a permit to forward, a login to
-//! begin, a challenge, a refusal. [`login`] begins and completes sign-ins; [`keep`] lets forms wait for them; [`ending`] is the one door for ends;
+//! begin, a challenge, a refusal. [`login`] begins and completes sign-ins; [`keep`] lets forms wait for them;
+//! [`refresh`] renews tokens; [`ending`] is the one door for ends;
 //! [`notice`] hears providers, [`operating`] answers operators.
 
 pub mod ending;
@@ -14,6 +15,7 @@ pub mod live;
 pub mod login;
 pub mod notice;
 pub mod operating;
+pub mod refresh;
 mod state;
 
 use crate::domain::identity::ProviderId;
@@ -27,6 +29,7 @@ use crate::domain::time::Timestamp;
 use crate::keyring::{CannotOpen, KeyRing, NoRandomness};
 use crate::ports::{Clock, Entry, IdentityProvider, Ledger, ProviderError, SessionStore, StoreError};
 use live::{Live, Subscription};
+use refresh::Refreshes;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -50,6 +53,8 @@ pub struct Gateway {
     pub ledger: Arc<dyn Ledger>,
     /// Who is to be told when a session ends.
     pub live: Arc<Live>,
+    /// The renewals of tokens that are under way.
+    pub refreshes: Arc<Refreshes>,
 }
 
 /// The identity providers by id, in the order of the configuration.
@@ -155,9 +160,10 @@ impl Gateway {
     /// The whole path of a request. Ask once per request.
     ///
     /// # Errors
-    /// [`GatewayError::Store`] when a ticket was presented on a guarded route and the store did not answer.
+    /// [`GatewayError::Store`] when a ticket was presented on a guarded route and the store did not answer;
+    /// [`GatewayError::Provider`] when a route relays a token and there is no good one to be had at the moment.
     pub async fn admit(
-        &self,
+        self: &Arc<Self>,
         facts: &RequestFacts,
         presented: Option<&Ticket>,
     ) -> Result<Verdict, GatewayError> {
@@ -172,11 +178,16 @@ impl Gateway {
         // after, and then this request is told.
         let subscription = presented.map(|ticket| self.place(ticket));
         let standing = self.standing(presented, now).await?;
-        let session = match &standing {
-            Standing::Live(live) => Some(Arc::clone(&live.session)),
+        let live = match &standing {
+            Standing::Live(live) => Some(live.clone()),
             Standing::Anonymous | Standing::Over(_) => None,
         };
-        let outcome = match policy::decide(route, facts, standing, now) {
+        let mut decision = policy::decide(route, facts, standing, now);
+        if let (Some(ticket), Some(live)) = (presented, &live) {
+            decision = self.with_tokens(route, facts, (ticket, live), decision).await?;
+        }
+        let session = live.map(|live| live.session);
+        let outcome = match decision {
             Decision::Admit(permit) => {
                 // Only what passes counts as use: a forged request must not keep a session alive.
                 if let Some(live) = permit.live() {

@@ -9,7 +9,7 @@
 
 mod random;
 
-pub use random::{NoRandomness, new_binding, new_login_id, new_sid, new_text, new_ticket};
+pub use random::{NoRandomness, new_binding, new_lease_id, new_login_id, new_sid, new_text, new_ticket};
 
 use crate::domain::identity::Identity;
 use crate::domain::login::{BindingMark, LoginId};

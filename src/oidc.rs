@@ -6,7 +6,7 @@
 //!
 //! A login passes through my files in this order: `authorization` sends the browser away; `token_endpoint` redeems the
 //! code; `jwt` takes the ID token apart and `keys` finds what it is signed with; `id_token` judges it; `userinfo` adds
-//! to it. `logout_token` judges what ends sessions. `discovery` says where all that is, `transport` brings it, `json` reads it.
+//! to it. `renewal` brings new tokens later on. `logout_token` judges what ends sessions. `discovery` says where all that is, `transport` brings it, `json` reads it.
 
 mod authorization;
 mod cached;
@@ -19,6 +19,7 @@ mod jwks;
 mod jwt;
 mod keys;
 mod logout_token;
+mod renewal;
 mod token_endpoint;
 mod transport;
 mod userinfo;
@@ -28,7 +29,9 @@ use crate::domain::claim::Claims;
 use crate::domain::identity::{IdentityRule, Issuer, ProviderId};
 use crate::domain::login::{ProvenCallback, Requested, ResponseRules};
 use crate::domain::logout::LogoutNotice;
-use crate::domain::secret::{AccessToken, RawIdToken};
+use crate::domain::renewal::RenewalRules;
+use crate::domain::secret::{AccessToken, RawIdToken, RefreshToken};
+use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 use crate::oidc::cached::{Cached, Fetched};
 use crate::oidc::discovery::Metadata;
@@ -37,7 +40,9 @@ use crate::oidc::jwks::KeySet;
 use crate::oidc::jwt::{Unverified, VerifiedClaims, Verifier};
 use crate::oidc::keys::KeyCache;
 use crate::oidc::transport::Transport;
-use crate::ports::{AuthorizationRequest, Clock, IdentityProvider, ProviderError, SignedIn};
+use crate::ports::{
+    AuthorizationRequest, Clock, IdentityProvider, ProviderError, RenewalError, Renewed, SignedIn,
+};
 use futures_util::future::BoxFuture;
 use reqwest::StatusCode;
 use std::sync::Arc;
@@ -71,6 +76,8 @@ pub struct OidcProvider {
     identity: IdentityRule,
     clock: Arc<dyn Clock>,
     transport: Transport,
+    /// For calls that outlive the workers: a connection dies with the runtime that it was made on.
+    detached: Transport,
     metadata: Arc<Cached<Metadata>>,
     keys: Arc<KeyCache>,
 }
@@ -94,9 +101,9 @@ impl OidcProvider {
             let text = "`signing_algorithms` must be all symmetric or all asymmetric, and not empty";
             return Err(ProviderError::Misconfigured(text.into()));
         }
-        let transport = Transport::new(&settings)?;
+        let (transport, detached) = (Transport::new(&settings)?, Transport::new(&settings)?);
         let keys = Arc::new(KeyCache::new(Arc::clone(&clock)));
-        Ok(Self { settings, identity, clock, transport, metadata: Arc::new(Cached::new()), keys })
+        Ok(Self { settings, identity, clock, transport, detached, metadata: Arc::new(Cached::new()), keys })
     }
 
     /// The id of the provider.
@@ -281,6 +288,22 @@ impl IdentityProvider for OidcProvider {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<SignedIn, ProviderError>> {
         Box::pin(self.sign_in(proven, redirect_uri, now))
+    }
+
+    fn renewal_rules(&self) -> RenewalRules {
+        RenewalRules::of(self.settings.refresh_before, self.settings.timeout)
+    }
+
+    fn renew<'a>(
+        &'a self,
+        session: &'a Session,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Renewed, RenewalError>> {
+        Box::pin(self.new_tokens(session, now))
+    }
+
+    fn revoke<'a>(&'a self, token: &'a RefreshToken) -> BoxFuture<'a, Result<bool, ProviderError>> {
+        Box::pin(self.revoke_token(token))
     }
 
     fn verify_logout<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<LogoutNotice, ProviderError>> {

@@ -6,7 +6,8 @@
 use crate::domain::identity::{Identity, Issuer, Subject};
 use crate::domain::login::{LoginId, PendingLogin, ProvenCallback, Requested, ResponseRules};
 use crate::domain::logout::{LogoutNotice, Mark};
-use crate::domain::secret::{Nonce, PkceVerifier, RawIdToken};
+use crate::domain::renewal::{LeaseId, RenewalRules};
+use crate::domain::secret::{Nonce, PkceVerifier, RawIdToken, RefreshToken};
 use crate::domain::session::{LiveSession, Session, SessionKey, Summary, Ticket, TokenSet};
 use crate::domain::time::Timestamp;
 use futures_util::future::BoxFuture;
@@ -148,6 +149,25 @@ pub trait SessionStore: Send + Sync {
         now: Timestamp,
         keep: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Takes the lease on a session's renewal for `keep`, or renews it for whoever holds it; `false` while somebody else
+    /// does. A lease holds nobody back from writing: what counts in the end is the record (R45).
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn lease<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        holder: LeaseId,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Gives a lease back, if it is still this holder's.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// What an operator may know of one session; `Ok(None)` when there is no such record.
     ///
@@ -304,6 +324,28 @@ pub enum ProviderError {
     Rejected(String),
 }
 
+/// What a renewal brought: the tokens to keep from now on, with those of before where no new one came.
+pub struct Renewed {
+    /// The tokens.
+    pub tokens: TokenSet,
+    /// The person as a new ID token describes them; `None` where they stay as they were.
+    pub identity: Option<Identity>,
+}
+
+/// Why there are no new tokens. The text is for the log; no token is ever in it.
+#[derive(Debug, thiserror::Error)]
+pub enum RenewalError {
+    /// The refresh token is not taken (`invalid_grant`, RFC 6749 section 5.2).
+    #[error("the identity provider refused the refresh token")]
+    Refused,
+    /// The ID token that came along is not about this sign-in (R20). What came with it was given back.
+    #[error("what came with the new tokens was rejected: {0}")]
+    Rejected(String),
+    /// No answer, or none that is of use; nobody knows whether the refresh token is used up.
+    #[error(transparent)]
+    Unanswered(#[from] ProviderError),
+}
+
 /// An identity provider (OpenID Connect Core: OP), seen from its relying party.
 pub trait IdentityProvider: Send + Sync {
     /// Whether acceptable metadata were had at least once. Asks nobody.
@@ -340,6 +382,25 @@ pub trait IdentityProvider: Send + Sync {
         redirect_uri: &'a Url,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<SignedIn, ProviderError>>;
+
+    /// How tokens are renewed here.
+    fn renewal_rules(&self) -> RenewalRules;
+
+    /// Fetches new tokens for a session, which must have a refresh token, and verifies what comes along (R20).
+    ///
+    /// # Errors
+    /// See [`RenewalError`].
+    fn renew<'a>(
+        &'a self,
+        session: &'a Session,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Renewed, RenewalError>>;
+
+    /// Tells the provider that a refresh token is of no use any more (RFC 7009); whether it has a place for that.
+    ///
+    /// # Errors
+    /// See [`ProviderError`].
+    fn revoke<'a>(&'a self, token: &'a RefreshToken) -> BoxFuture<'a, Result<bool, ProviderError>>;
 
     /// Verifies a logout token that somebody has brought (R83).
     ///
@@ -407,6 +468,13 @@ pub enum Entry<'e> {
     Cut(&'static str),
     /// A step of a login.
     Login {
+        /// The id of the provider.
+        provider: &'e str,
+        /// What became of it.
+        result: &'static str,
+    },
+    /// The tokens of a session were to be renewed.
+    Renewal {
         /// The id of the provider.
         provider: &'e str,
         /// What became of it.

@@ -18,6 +18,7 @@ use self::redis::Redis;
 use self::sealed::Sealed;
 use crate::config::{KeySource, StoreSettings};
 use crate::domain::login::LoginId;
+use crate::domain::renewal::LeaseId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::KeyRing;
@@ -29,6 +30,7 @@ use std::time::Duration;
 #[cfg(test)]
 pub mod contract;
 mod embedded;
+mod leases;
 mod measured;
 mod memory;
 mod near;
@@ -206,6 +208,18 @@ trait Backend: Send + Sync {
         now: Timestamp,
         keep: Duration,
     ) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// Takes the lease on this session for `keep`, or renews it for its holder; `false` while it is somebody else's.
+    fn lease<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        holder: LeaseId,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Gives a lease back, if it is this holder's.
+    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// About `limit` records that have not expired, from `cursor` on (`None`: from the beginning), and where the next
     /// page begins (`None`: there is none). A record that is there during the whole walk is on at least one page, however

@@ -47,6 +47,7 @@ mod it {
     mod provider_tls;
     mod proxying;
     mod reach;
+    mod refresh;
     mod reload;
     mod sentry;
     mod slow_heads;

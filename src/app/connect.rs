@@ -9,10 +9,11 @@ use crate::config::{KeySource, ProviderSettings, RedisSettings, Settings, StoreS
 use crate::domain::claim::Claims;
 use crate::domain::files::FileSite;
 use crate::domain::identity::{Identity, IdentityRule, Issuer, ProviderId, Subject};
+use crate::domain::renewal::Renewal;
 use crate::domain::route::UpstreamAddress;
 use crate::domain::secret::{AccessToken, RawIdToken};
 use crate::domain::session::{Session, SignInPlace, TokenSet};
-use crate::keyring::{NoRandomness, new_login_id, new_sid, new_ticket, session_key};
+use crate::keyring::{NoRandomness, new_lease_id, new_login_id, new_sid, new_ticket, session_key};
 use crate::oidc::OidcProvider;
 use crate::ports::{Clock, ProviderError, SessionStore, StoreError, Updated};
 use crate::store;
@@ -235,6 +236,7 @@ async fn rehearsal(store: &dyn SessionStore, clock: &dyn Clock) -> Result<(), St
             refresh: None,
             id_token: RawIdToken::new("none"),
         },
+        renewal: Renewal::begun(now),
         supersedes: None,
         place: SignInPlace { address: String::new(), user_agent: String::new() },
     };
@@ -243,6 +245,9 @@ async fn rehearsal(store: &dyn SessionStore, clock: &dyn Clock) -> Result<(), St
     let steps = async {
         let Some(live) = store.load(&ticket, now).await? else { return Err(Stumble::Forgotten) };
         store.touch(&key, now, REHEARSAL).await?;
+        let holder = new_lease_id()?;
+        store.lease(&key, holder, now, REHEARSAL).await?;
+        store.release(&key, holder).await?;
         let updated = store.update(&ticket, &session, live.version, now).await?;
         store.list(None, 1, now).await?;
         let listed = store.of_subject(&session.identity.issuer, &subject, now).await?;

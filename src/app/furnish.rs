@@ -12,6 +12,7 @@ use crate::domain::path::CanonicalPath;
 use crate::domain::route::RouteTable;
 use crate::domain::session::Limits;
 use crate::gateway::live::Live;
+use crate::gateway::refresh::Refreshes;
 use crate::gateway::{Gateway, Providers};
 use crate::inbound::admin::AdminToken;
 use crate::inbound::throttle::Throttle;
@@ -30,6 +31,7 @@ pub(super) struct House {
     pub(super) keys: Arc<KeyRing>,
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) live: Arc<Live>,
+    pub(super) refreshes: Arc<Refreshes>,
     pub(super) limits: Limits,
     pub(super) prefix: CanonicalPath,
     pub(super) origins: Origins,
@@ -97,6 +99,7 @@ impl House {
             prefix: self.prefix.clone(),
             ledger: Arc::clone(&self.ledger),
             live: Arc::clone(&self.live),
+            refreshes: Arc::clone(&self.refreshes),
         };
         let desk = Desk {
             gateway: Arc::new(gateway),

@@ -11,6 +11,7 @@ use crate::domain::csrf::CsrfMode;
 use crate::domain::door::DoorLimits;
 use crate::domain::login::LOGIN_TIMEOUT;
 use crate::domain::origin::Origin;
+use crate::domain::renewal::{RETRY, RenewalRules};
 use crate::domain::route::{Access, Relay, Route, UpstreamAddress};
 use secrecy::ExposeSecret as _;
 use std::net::{IpAddr, SocketAddr};
@@ -240,6 +241,20 @@ fn limits(settings: &Settings) -> Vec<Row> {
             &show_duration(provider.timeout.saturating_mul(calls)),
             &format!("{calls} requests, with metadata and keys fetched anew"),
         ]));
+        let renewal = RenewalRules::of(provider.refresh_before, provider.timeout);
+        rows.extend([
+            row([
+                &format!("an access token of `{id}` is renewed ahead by"),
+                &show_duration(renewal.ahead),
+                "at most a quarter of its life; if there is a refresh token",
+            ]),
+            row(["  and tried again after", &show_duration(RETRY), "where the provider did not answer"]),
+            row([
+                "  and taken over after",
+                &show_duration(renewal.lease()),
+                "where a gateway was killed meanwhile; a shutdown waits for it",
+            ]),
+        ]);
         if let Some(seconds) = provider.requested.max_age {
             let age = show_duration(std::time::Duration::from_secs(seconds.into()));
             rows.push(row([&format!("a sign-in at `{id}` is at most as old as"), &age]));

@@ -90,6 +90,12 @@ pub(super) const KEYS: &[Key] = &[
         r#""10s""#,
         "How long one request to the provider may take.",
     ),
+    Key::with_default(
+        "refresh_before",
+        Kind::Duration,
+        r#""60s""#,
+        "How long before its end an access token that a route relays is renewed, if there is a refresh token; never more than a quarter of its life.",
+    ),
     Key::optional(
         "ca_file",
         Kind::Text,
@@ -124,6 +130,7 @@ const DEFAULT_SCOPES: [&str; 3] = ["openid", "profile", "email"];
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(30);
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+const DEFAULT_REFRESH_BEFORE: Duration = Duration::from_secs(60);
 const MIN_SECRET_LENGTH: usize = 16;
 
 /// Parameters of the authorization request that are never free.
@@ -193,6 +200,7 @@ fn read(
     let extra_params = section.or("authorization_params", Vec::new(), extra_params);
     let clock_skew = section.or("clock_skew", DEFAULT_CLOCK_SKEW, clock_skew);
     let timeout = section.or("timeout", DEFAULT_TIMEOUT, Entry::time_limit);
+    let refresh_before = section.or("refresh_before", DEFAULT_REFRESH_BEFORE, |entry| entry.duration());
     let ca_pem = section.may("ca_file", certificates);
     let http_proxy = section.may("http_proxy", http_proxy);
     let id_token_hint = section.or("id_token_hint", true, |entry| entry.boolean());
@@ -212,6 +220,7 @@ fn read(
         extra_params: extra_params?,
         clock_skew: clock_skew?,
         timeout: timeout?,
+        refresh_before: refresh_before?,
         ca_pem: ca_pem?,
         http_proxy: http_proxy?,
         id_token_hint: id_token_hint?,

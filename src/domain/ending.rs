@@ -15,6 +15,10 @@ pub enum Ending {
     ByProvider,
     /// An operator ended it.
     ByOperator,
+    /// The provider takes its refresh token no longer: whatever it stood on there is over (R46).
+    RefreshRefused,
+    /// With new tokens the provider vouched for somebody else, or for another sign-in (R20).
+    RefreshRejected,
 }
 
 impl Ending {
@@ -26,6 +30,8 @@ impl Ending {
             Self::PersonChanged => "person-changed",
             Self::ByProvider => "by-provider",
             Self::ByOperator => "by-operator",
+            Self::RefreshRefused => "refresh-refused",
+            Self::RefreshRejected => "refresh-rejected",
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Sessions: what a ticket leads to, and for how long.
 //!
-//! I own: [`Ticket`], [`SessionKey`], [`Session`], [`Summary`], [`Limits`], [`Standing`]. I may call: `identity`, `secret`, `time`.
+//! I own: [`Ticket`], [`SessionKey`], [`Session`], [`Summary`], [`Limits`], [`Standing`]. I may call: `identity`, `renewal`, `secret`, `time`.
 //! I never judge a limit by anything but the data and the `now` that is passed in (R47).
 
 use super::identity::{Identity, Issuer, ProviderId, Subject};
+use super::renewal::Renewal;
 use super::secret::{AccessToken, RawIdToken, RefreshToken};
 use super::time::Timestamp;
 use std::sync::Arc;
@@ -115,6 +116,8 @@ pub struct Session {
     pub provider_sid: Option<String>,
     /// The tokens.
     pub tokens: TokenSet,
+    /// What is remembered of their renewal.
+    pub renewal: Renewal,
     /// Where it came from.
     pub place: SignInPlace,
     /// The session of the same person that this one took the place of, and that lives a moment longer: it ends with
@@ -281,6 +284,7 @@ pub(crate) mod tests {
                 refresh: Some(RefreshToken::new("refresh")),
                 id_token: RawIdToken::new("e30.e30.e30"),
             },
+            renewal: Renewal::begun(started),
             place: SignInPlace { address: "192.0.2.1".into(), user_agent: "Browser".into() },
             supersedes: None,
         }

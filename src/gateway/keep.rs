@@ -110,7 +110,7 @@ impl Gateway {
     /// # Errors
     /// [`GatewayError::Store`]; then the form is not used up.
     pub async fn replay(
-        &self,
+        self: &Arc<Self>,
         facts: &RequestFacts,
         sealed: &str,
         pass: &str,

@@ -12,6 +12,7 @@ use crate::domain::login::{
 };
 use crate::domain::logout::Mark;
 use crate::domain::origin::Origin;
+use crate::domain::renewal::Renewal;
 use crate::domain::return_to::ReturnTo;
 use crate::domain::secret::Binding;
 use crate::domain::session::{Session, SessionKey, SignInPlace, Standing, Ticket};
@@ -279,6 +280,7 @@ impl Gateway {
             acr: signed_in.acr,
             provider_sid: signed_in.provider_sid,
             tokens: signed_in.tokens,
+            renewal: Renewal::begun(now),
             place,
             supersedes,
         })

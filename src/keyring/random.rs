@@ -4,6 +4,7 @@
 //! I never draw fewer than 128 bits for a name that a stranger may show.
 
 use crate::domain::login::LoginId;
+use crate::domain::renewal::LeaseId;
 use crate::domain::secret::Binding;
 use crate::domain::session::{Sid, Ticket};
 use aws_lc_rs::rand;
@@ -46,6 +47,14 @@ pub fn new_sid() -> Result<Sid, NoRandomness> {
 /// Without random numbers.
 pub fn new_login_id() -> Result<LoginId, NoRandomness> {
     random().map(LoginId)
+}
+
+/// A new name for the holder of a lease: 128 random bits.
+///
+/// # Errors
+/// Without random numbers.
+pub fn new_lease_id() -> Result<LeaseId, NoRandomness> {
+    random().map(LeaseId)
 }
 
 /// Random text of `N` bytes in base64url, for names that only have to differ.

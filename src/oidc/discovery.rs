@@ -31,6 +31,8 @@ pub(crate) struct Metadata {
     pub(crate) userinfo: Option<Url>,
     /// `end_session_endpoint`, if there is one.
     pub(crate) end_session: Option<Url>,
+    /// `revocation_endpoint` (RFC 8414 section 2), if there is one that may be called: nothing depends on it.
+    pub(crate) revocation: Option<Url>,
     /// `authorization_response_iss_parameter_supported` (RFC 9207 section 3).
     pub(crate) sends_issuer: bool,
 }
@@ -124,6 +126,7 @@ impl Metadata {
             keys: if needs_keys { Some(required("jwks_uri")?) } else { None },
             userinfo: if settings.userinfo { Some(required("userinfo_endpoint")?) } else { None },
             end_session: optional("end_session_endpoint")?,
+            revocation: optional("revocation_endpoint").ok().flatten(),
             sends_issuer,
         })
     }

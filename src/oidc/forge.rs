@@ -61,6 +61,7 @@ pub(crate) fn settings(issuer: &str) -> ProviderSettings {
         extra_params: Vec::new(),
         clock_skew: Duration::from_secs(30),
         timeout: Duration::from_secs(5),
+        refresh_before: Duration::from_secs(60),
         ca_pem: None,
         http_proxy: None,
         id_token_hint: true,

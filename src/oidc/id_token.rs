@@ -1,6 +1,6 @@
 //! The rules for ID tokens (R13, OpenID Connect Core sections 2 and 3.1.3.7).
 //!
-//! I own: [`judge`] and, for other signed answers of the provider, [`judge_statement`], and the rules that logout
+//! I own: [`judge`], [`judge_renewed`] and, for other signed answers of the provider, [`judge_statement`], and the rules that logout
 //! tokens share (`logout_token`). I may call: `jwt` (verified claims), `config`, `domain`. I never wait, and never see a token before its signature held.
 
 use crate::config::ProviderSettings;
@@ -52,9 +52,12 @@ pub(crate) enum Refusal {
     /// `iat`, `nbf` or `auth_time` lies in the future.
     #[error("the claim `{0}` lies in the future")]
     Future(&'static str),
-    /// `iat` is older than [`MAX_AGE_AT_LOGIN`], or than a logout token may be.
+    /// `iat` is older than [`MAX_AGE_AT_LOGIN`], or than a logout token may be, or than that of the ID token before.
     #[error("it was issued too long ago")]
     Stale,
+    /// A claim of a renewed ID token is not that of the sign-in (R20).
+    #[error("the claim `{0}` is not that of the sign-in")]
+    Changed(&'static str),
     /// `nonce` belongs to another login.
     #[error("it belongs to another login")]
     Nonce,
@@ -136,14 +139,77 @@ pub(crate) fn judge(
     let authenticated = judge_authentication(claims, expected, now)?;
     let subject = text(claims, "sub")?.ok_or(Refusal::Missing("sub"))?;
     let subject = Subject::parse(subject).ok_or(Refusal::Form("sub"))?;
-    if let Some(hash) = text(claims, "at_hash")?
-        && hash != left_half_hash(token.algorithm(), expected.access_token)
-    {
-        return Err(Refusal::AccessTokenHash);
-    }
+    judge_access_token(&token, expected.access_token)?;
     let acr = acr.map(str::to_owned);
     let provider_sid = text(claims, "sid")?.filter(|sid| !sid.is_empty()).map(str::to_owned);
     Ok(IdToken { subject, authenticated, acr, provider_sid, claims: token.into_claims() })
+}
+
+/// What a renewed ID token is held against.
+pub(crate) struct Original<'o> {
+    /// The configured issuer, which is that of the sign-in.
+    pub(crate) issuer: &'o Issuer,
+    /// Our client id.
+    pub(crate) client_id: &'o str,
+    /// Who signed in.
+    pub(crate) subject: &'o Subject,
+    /// `auth_time` at the sign-in.
+    pub(crate) authenticated: Option<Timestamp>,
+    /// The claims of the ID token of before.
+    pub(crate) kept: &'o Claims,
+    /// The access token that came along.
+    pub(crate) access_token: &'o AccessToken,
+    /// The tolerated difference of clocks.
+    pub(crate) skew: Duration,
+}
+
+/// Judges an ID token that came with a renewal (R20, Core section 12.2): one of the same issuer about the same person and
+/// the same sign-in, and not older than the one of before.
+///
+/// # Errors
+/// The first rule that it breaks.
+pub(crate) fn judge_renewed(
+    token: &VerifiedClaims,
+    original: &Original<'_>,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let claims = token.claims();
+    if !token.is_plain_jwt() || claims.contains_key("events") {
+        return Err(Refusal::OtherKind);
+    }
+    judge_parties(claims, original.issuer, original.client_id)?;
+    date(claims, "exp")?.ok_or(Refusal::Missing("exp"))?;
+    let issued = date(claims, "iat")?.ok_or(Refusal::Missing("iat"))?;
+    judge_times(claims, original.skew, now)?;
+    if date(original.kept, "iat")?.is_some_and(|before| issued < before) {
+        return Err(Refusal::Stale);
+    }
+    if text(claims, "sub")?.ok_or(Refusal::Missing("sub"))? != original.subject.as_str() {
+        return Err(Refusal::Changed("sub"));
+    }
+    if text(claims, "azp")? != text(original.kept, "azp")? {
+        return Err(Refusal::Changed("azp"));
+    }
+    let authenticated = date(claims, "auth_time")?;
+    if original.authenticated.is_some()
+        && authenticated.is_some_and(|moment| Some(moment) != original.authenticated)
+    {
+        return Err(Refusal::Changed("auth_time"));
+    }
+    let nonce = text(claims, "nonce")?;
+    if nonce.is_some() && nonce != text(original.kept, "nonce")? {
+        return Err(Refusal::Nonce);
+    }
+    judge_access_token(token, original.access_token)
+}
+
+fn judge_access_token(token: &VerifiedClaims, access_token: &AccessToken) -> Result<(), Refusal> {
+    match text(token.claims(), "at_hash")? {
+        Some(hash) if hash != left_half_hash(token.algorithm(), access_token) => {
+            Err(Refusal::AccessTokenHash)
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Judges a signed answer of the provider that is no ID token, such as UserInfo (Core 5.3.2): kind, issuer, audience,

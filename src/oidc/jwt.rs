@@ -189,6 +189,13 @@ impl VerifiedClaims {
     }
 }
 
+/// The claims of a token that was verified when it was kept, to hold a later one against. Nothing that the signature of
+/// the later one does not prove follows from them; where they cannot be read there are none.
+pub(crate) fn kept_claims(token: &str) -> Claims {
+    let payload = token.split('.').nth(1).and_then(|payload| decode(payload).ok());
+    payload.and_then(|payload| parse_object(&payload).ok()).unwrap_or_default()
+}
+
 /// Strict base64url: no padding, no white space, no stray bits in the last character. One value has one text.
 pub(crate) fn decode(part: &str) -> Result<Vec<u8>, JwtError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| JwtError::NotCompact)

@@ -1,6 +1,6 @@
-//! A code for tokens (RFC 6749 section 4.1.3, OpenID Connect Core section 3.1.3).
+//! A code for tokens, and old tokens for new (RFC 6749 sections 4.1.3 and 6, OpenID Connect Core section 3.1.3).
 //!
-//! I own: the token request and the reading of its answer. I may call: `config`, `transport`, `json`, `domain`, `ports`
+//! I own: the token request and the reading of its answer; the request that revokes (RFC 7009). I may call: `config`, `transport`, `json`, `domain`, `ports`
 //! (the error). openidconnect builds the request; its reading of answers takes duplicate members and any token type,
 //! and quotes bodies in errors, so the answer is read here. I never put a code, token, secret or verifier into an
 //! error, nor the provider's own words.
@@ -16,14 +16,14 @@ use crate::oidc::transport::{Answer, Transport};
 use crate::ports::ProviderError;
 use openidconnect::core::CoreClient;
 use openidconnect::{
-    AuthType, AuthorizationCode, ClientId, ClientSecret, HttpRequest, IssuerUrl, JsonWebKeySet,
-    PkceCodeVerifier, RedirectUrl, TokenUrl,
+    AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest,
+    HttpResponse, IssuerUrl, JsonWebKeySet, PkceCodeVerifier, RedirectUrl, TokenUrl,
 };
 use reqwest::StatusCode;
 use reqwest::header::AUTHORIZATION;
 use std::cell::Cell;
 use std::time::Duration;
-use url::Url;
+use url::{Url, form_urlencoded};
 
 /// The longest `expires_in` that means anything: ten years. Beyond, nobody knows when the token expires.
 const LONGEST_LIFE: u64 = 10 * 365 * 24 * 3600;
@@ -39,12 +39,72 @@ pub(crate) async fn redeem(
     (proven, redirect_uri): (&ProvenCallback, &Url),
     now: Timestamp,
 ) -> Result<TokenSet, ProviderError> {
-    let (mut head, body) = prepare(settings, endpoint, proven, redirect_uri)?.into_parts();
-    if let Some(value) = head.headers.get_mut(AUTHORIZATION) {
-        value.set_sensitive(true);
-    }
+    let (head, body) = sensitive(prepare(settings, endpoint, proven, redirect_uri)?).into_parts();
+    let answer = transport.post(endpoint, head.headers, body).await?;
+    of_a_sign_in(read(&answer, now)?)
+}
+
+/// Without an ID token nobody has signed in (OpenID Connect Core section 3.1.3.3).
+fn of_a_sign_in(issued: Issued) -> Result<TokenSet, ProviderError> {
+    let Issued { access, access_expires, refresh, id_token } = issued;
+    let id_token = id_token.ok_or_else(|| rejected("it has no `id_token`"))?;
+    Ok(TokenSet { access, access_expires, refresh, id_token })
+}
+
+/// What a token endpoint has given out.
+pub(crate) struct Issued {
+    /// `access_token`.
+    pub(crate) access: AccessToken,
+    /// `expires_in`, counted from now, if it was there and makes sense.
+    pub(crate) access_expires: Option<Timestamp>,
+    /// `refresh_token`, if there is a new one.
+    pub(crate) refresh: Option<RefreshToken>,
+    /// `id_token`, not verified yet; a renewal may do without (OpenID Connect Core section 12.2).
+    pub(crate) id_token: Option<RawIdToken>,
+}
+
+/// Fetches new tokens for a refresh token, for the scopes of before.
+///
+/// # Errors
+/// See [`ProviderError`].
+pub(crate) async fn renew(
+    transport: &Transport,
+    settings: &ProviderSettings,
+    endpoint: &Url,
+    token: &RefreshToken,
+    now: Timestamp,
+) -> Result<Issued, ProviderError> {
+    let (head, body) = sensitive(prepare_renewal(settings, endpoint, token)?).into_parts();
     let answer = transport.post(endpoint, head.headers, body).await?;
     read(&answer, now)
+}
+
+/// Revokes a refresh token. That of an unknown one has worked (RFC 7009 section 2.2).
+///
+/// # Errors
+/// See [`ProviderError`].
+pub(crate) async fn revoke(
+    transport: &Transport,
+    settings: &ProviderSettings,
+    endpoint: &Url,
+    token: &RefreshToken,
+) -> Result<(), ProviderError> {
+    let (head, body) = sensitive(prepare_revocation(settings, endpoint, token)?).into_parts();
+    let answer = transport.post(endpoint, head.headers, body).await?;
+    match answer.status {
+        StatusCode::OK | StatusCode::NO_CONTENT => Ok(()),
+        status => {
+            let text = format!("the revocation endpoint answers {}", status.as_u16());
+            Err(ProviderError::Rejected(text))
+        }
+    }
+}
+
+fn sensitive(mut request: HttpRequest) -> HttpRequest {
+    if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
+        value.set_sensitive(true);
+    }
+    request
 }
 
 /// The library has no door to the request itself, so a client is handed in that takes the request and sends nothing.
@@ -52,37 +112,77 @@ pub(crate) async fn redeem(
 #[error("the request was taken")]
 struct Taken;
 
-fn prepare(
-    settings: &ProviderSettings,
-    endpoint: &Url,
-    proven: &ProvenCallback,
-    redirect_uri: &Url,
-) -> Result<HttpRequest, ProviderError> {
+fn client(settings: &ProviderSettings, endpoint: &Url) -> Result<TokenClient, ProviderError> {
     let issuer = IssuerUrl::new(settings.issuer.as_str().to_owned())
         .map_err(|_| ProviderError::Misconfigured("`issuer` is not a URL".into()))?;
     let auth = match settings.client_auth {
         ClientAuth::SecretBasic => AuthType::BasicAuth,
         ClientAuth::SecretPost => AuthType::RequestBody,
     };
-    let client = CoreClient::new(ClientId::new(settings.client_id.clone()), issuer, JsonWebKeySet::default())
+    Ok(CoreClient::new(ClientId::new(settings.client_id.clone()), issuer, JsonWebKeySet::default())
         .set_client_secret(ClientSecret::new(settings.client_secret.expose().to_owned()))
         .set_auth_type(auth)
-        .set_redirect_uri(RedirectUrl::from_url(redirect_uri.clone()))
-        .set_token_uri(TokenUrl::from_url(endpoint.clone()));
+        .set_token_uri(TokenUrl::from_url(endpoint.clone())))
+}
+
+/// A client that knows nothing but its token endpoint.
+type TokenClient =
+    CoreClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet, EndpointNotSet>;
+
+fn prepare(
+    settings: &ProviderSettings,
+    endpoint: &Url,
+    proven: &ProvenCallback,
+    redirect_uri: &Url,
+) -> Result<HttpRequest, ProviderError> {
+    let client = client(settings, endpoint)?.set_redirect_uri(RedirectUrl::from_url(redirect_uri.clone()));
+    // It always fails: that is how the request stays here.
+    taken(|take| {
+        let _ = client
+            .exchange_code(AuthorizationCode::new(proven.code().expose().to_owned()))
+            .set_pkce_verifier(PkceCodeVerifier::new(proven.verifier().expose().to_owned()))
+            .request(&take);
+    })
+}
+
+fn prepare_renewal(
+    settings: &ProviderSettings,
+    endpoint: &Url,
+    token: &RefreshToken,
+) -> Result<HttpRequest, ProviderError> {
+    let client = client(settings, endpoint)?;
+    let token = openidconnect::RefreshToken::new(token.expose().to_owned());
+    taken(|take| {
+        let _ = client.exchange_refresh_token(&token).request(&take);
+    })
+}
+
+/// The library revokes at https only, not at a provider on this machine; the client proves itself as in a renewal.
+fn prepare_revocation(
+    settings: &ProviderSettings,
+    endpoint: &Url,
+    token: &RefreshToken,
+) -> Result<HttpRequest, ProviderError> {
+    let (head, body) = prepare_renewal(settings, endpoint, token)?.into_parts();
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("token", token.expose()).append_pair("token_type_hint", "refresh_token");
+    let proof = |name: &str| matches!(name, "client_id" | "client_secret");
+    form.extend_pairs(form_urlencoded::parse(&body).filter(|(name, _)| proof(name)));
+    Ok(HttpRequest::from_parts(head, form.finish().into_bytes()))
+}
+
+fn taken(
+    ask: impl FnOnce(&dyn Fn(HttpRequest) -> Result<HttpResponse, Taken>),
+) -> Result<HttpRequest, ProviderError> {
     let taken = Cell::new(None);
-    let take = |request: HttpRequest| {
+    ask(&|request: HttpRequest| {
         taken.set(Some(request));
         Err(Taken)
-    };
-    // It always fails: that is how the request stays here.
-    let _ = client
-        .exchange_code(AuthorizationCode::new(proven.code().expose().to_owned()))
-        .set_pkce_verifier(PkceCodeVerifier::new(proven.verifier().expose().to_owned()))
-        .request(&take);
+    });
     taken.take().ok_or_else(|| ProviderError::Misconfigured("no token request can be built".into()))
 }
 
-fn read(answer: &Answer, now: Timestamp) -> Result<TokenSet, ProviderError> {
+fn read(answer: &Answer, now: Timestamp) -> Result<Issued, ProviderError> {
     let is_ok = answer.status == StatusCode::OK;
     if answer.media_type.is_some() && !answer.is_json() {
         let status = answer.status.as_u16();
@@ -104,7 +204,7 @@ fn read(answer: &Answer, now: Timestamp) -> Result<TokenSet, ProviderError> {
         return Err(rejected("its `token_type` is not Bearer"));
     }
     let access = text(&members, "access_token")?.ok_or_else(|| rejected("it has no `access_token`"))?;
-    let id_token = text(&members, "id_token")?.ok_or_else(|| rejected("it has no `id_token`"))?;
+    let id_token = text(&members, "id_token")?;
     let refresh = text(&members, "refresh_token")?;
     // RFC 6749 appendix A.12 and A.17: anything else could not be sent in a header or would end it early.
     if [Some(access), refresh]
@@ -114,11 +214,11 @@ fn read(answer: &Answer, now: Timestamp) -> Result<TokenSet, ProviderError> {
     {
         return Err(rejected("a token in it has characters that no token has"));
     }
-    Ok(TokenSet {
+    Ok(Issued {
         access: AccessToken::new(access),
         access_expires: members.get("expires_in").and_then(seconds).map(|life| now.plus(life)),
         refresh: refresh.map(RefreshToken::new),
-        id_token: RawIdToken::new(id_token),
+        id_token: id_token.map(RawIdToken::new),
     })
 }
 
@@ -182,7 +282,7 @@ mod tests {
         }
     }
 
-    fn read_json(body: &str) -> Result<TokenSet, ProviderError> {
+    fn read_json(body: &str) -> Result<Issued, ProviderError> {
         read(&answer(200, "application/json", body), Timestamp::from_unix_seconds(1000))
     }
 
@@ -233,7 +333,7 @@ mod tests {
             r#"{"access_token":"a","token_type":"bEARER","id_token":"e30.e30.e30","refresh_token":"r"}"#,
         )
         .unwrap();
-        assert_eq!(tokens.id_token.expose(), "e30.e30.e30");
+        assert_eq!(tokens.id_token.unwrap().expose(), "e30.e30.e30");
         assert!(tokens.access_expires.is_none());
     }
 
@@ -244,8 +344,6 @@ mod tests {
             ("DPoP", r#"{"access_token":"secret","id_token":"secret","token_type":"DPoP"}"#),
             ("mac", r#"{"access_token":"secret","id_token":"secret","token_type":"mac"}"#),
             ("no access_token", r#"{"id_token":"secret","token_type":"Bearer"}"#),
-            ("no id_token", r#"{"access_token":"secret","token_type":"Bearer"}"#),
-            ("empty id_token", r#"{"access_token":"secret","id_token":"","token_type":"Bearer"}"#),
             ("id_token is an object", r#"{"access_token":"secret","id_token":{},"token_type":"Bearer"}"#),
             (
                 "two access tokens",
@@ -270,6 +368,57 @@ mod tests {
             read(&answer(404, "", "{}"), Timestamp::from_unix_seconds(0)),
             Err(ProviderError::Rejected(_))
         ));
+    }
+
+    #[test]
+    fn r32_a_sign_in_brings_an_id_token_and_a_renewal_may_do_without() {
+        for body in [
+            r#"{"access_token":"secret","token_type":"Bearer"}"#,
+            r#"{"access_token":"secret","id_token":"","token_type":"Bearer"}"#,
+        ] {
+            let issued = read_json(body).unwrap();
+            assert!(issued.id_token.is_none() && issued.refresh.is_none());
+            assert!(matches!(of_a_sign_in(issued), Err(ProviderError::Rejected(_))), "{body}");
+        }
+    }
+
+    fn forms(auth: ClientAuth) -> [(HttpRequest, std::collections::BTreeMap<String, String>); 2] {
+        let mut settings = settings("https://idp.example.com");
+        settings.client_secret = crate::domain::secret::ClientSecret::new("s:e/c+r&t");
+        settings.client_auth = auth;
+        let endpoint = Url::parse("https://idp.example.com/x").unwrap();
+        let token = RefreshToken::new("re&fresh");
+        [
+            prepare_renewal(&settings, &endpoint, &token).unwrap(),
+            prepare_revocation(&settings, &endpoint, &token).unwrap(),
+        ]
+        .map(|request| {
+            let pairs = pairs(&request);
+            (request, pairs)
+        })
+    }
+
+    #[test]
+    fn r25_r36_renewals_and_revocations_carry_the_token_and_the_proof_of_the_client() {
+        let names = |pairs: &std::collections::BTreeMap<String, String>| {
+            pairs.keys().cloned().collect::<Vec<_>>().join(" ")
+        };
+        let [(renewal, renewed), (revocation, revoked)] = forms(ClientAuth::SecretBasic);
+        assert_eq!(names(&renewed), "grant_type refresh_token");
+        assert_eq!(names(&revoked), "token token_type_hint");
+        assert_eq!(
+            (renewed["grant_type"].as_str(), renewed["refresh_token"].as_str()),
+            ("refresh_token", "re&fresh")
+        );
+        assert_eq!(
+            (revoked["token"].as_str(), revoked["token_type_hint"].as_str()),
+            ("re&fresh", "refresh_token")
+        );
+        assert!([renewal, revocation].iter().all(|request| request.headers().contains_key(AUTHORIZATION)));
+        let [(_, renewed), (_, revoked)] = forms(ClientAuth::SecretPost);
+        assert_eq!(names(&renewed), "client_id client_secret grant_type refresh_token");
+        assert_eq!(names(&revoked), "client_id client_secret token token_type_hint");
+        assert_eq!(revoked["client_secret"], "s:e/c+r&t");
     }
 
     #[test]

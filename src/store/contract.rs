@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(in crate::store) mod house;
+mod leases;
 mod marks;
 
 async fn signed_in(store: &Arc<dyn SessionStore>, session: &Session) -> (Ticket, SessionKey) {
@@ -374,6 +375,7 @@ async fn what_does_not_open_is_listed_without_a_word(house: House) {
     assert!(foreign.is_err() || foreign.is_ok_and(|page| page.entries.len() <= 2));
 }
 
+use leases::*;
 use marks::*;
 
 macro_rules! on_every_store {
@@ -430,4 +432,7 @@ on_every_store! {
     r85_a_mark_keeps_its_latest_moment_and_its_longest_life,
     r85_a_login_and_a_logout_at_once_leave_no_session,
     one_session_is_shown_by_its_key,
+    r45_a_lease_has_one_holder,
+    r45_of_many_at_once_one_gets_the_lease,
+    r45_a_lease_that_nobody_gives_back_ends_by_itself,
 }

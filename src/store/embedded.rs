@@ -14,12 +14,14 @@ use self::folder::Folder;
 use self::writer::{Opener, Write, Writer, unavailable};
 use crate::config::{EmbeddedSettings, KeySource};
 use crate::domain::login::LoginId;
+use crate::domain::renewal::LeaseId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::KeyRing;
 use crate::ports::{Cursor, StoreError, Updated};
+use crate::store::leases::Leases;
 use crate::store::{Backend, Found, IndexName, Page, Row};
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, ready};
 use redb::Database;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +36,11 @@ mod writer;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A backend in one file.
-pub struct Embedded(Arc<Writer>);
+pub struct Embedded {
+    writer: Arc<Writer>,
+    /// The file is this process's alone: a lease that it forgets with its own end is nobody's.
+    leases: Leases,
+}
 
 impl Embedded {
     /// Opens the file, or makes it, and finds its keys.
@@ -66,16 +72,16 @@ impl Embedded {
     fn over(database: Database, opener: Opener) -> Result<Self, StoreError> {
         let writer = Writer::start(database, opener)
             .map_err(|error| StoreError::Unavailable(format!("no thread for the store: {error}")))?;
-        Ok(Self(Arc::new(writer)))
+        Ok(Self { writer: Arc::new(writer), leases: Leases::default() })
     }
 
     /// Writes what is not on the disk yet and closes the file. Every operation fails from here on.
     pub fn close(&self) {
-        self.0.close();
+        self.writer.close();
     }
 
     async fn write(&self, write: Write) -> Result<Updated, StoreError> {
-        let answered = self.0.send(write)?;
+        let answered = self.writer.send(write)?;
         match tokio::time::timeout(PATIENCE, answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(StoreError::Unavailable("the database was closed".into())),
@@ -87,7 +93,7 @@ impl Embedded {
         &self,
         read: impl FnOnce(&Database) -> Result<T, redb::Error> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let writer = Arc::clone(&self.0);
+        let writer = Arc::clone(&self.writer);
         let reading = tokio::task::spawn_blocking(move || {
             read(&*writer.database()?).map_err(|error| {
                 // The writer finds out whether the file has to be opened again; nobody waits for that.
@@ -191,6 +197,22 @@ impl Backend for Embedded {
         Box::pin(self.read(move |database| tables::marked(database, &names, now)))
     }
 
+    fn lease<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        holder: LeaseId,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let taken = self.leases.take(key, holder, now, now.plus(keep));
+        Box::pin(ready(Ok(taken)))
+    }
+
+    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.leases.release(key, holder);
+        Box::pin(ready(Ok(())))
+    }
+
     fn page<'a>(
         &'a self,
         cursor: Option<&'a Cursor>,
@@ -214,6 +236,6 @@ fn is_done(answer: Result<Updated, StoreError>) -> Result<bool, StoreError> {
 impl Embedded {
     /// Every name and value that is kept, as bytes.
     pub(in crate::store) fn dump(&self) -> Vec<Vec<u8>> {
-        tables::dump(&self.0.database().unwrap()).0
+        tables::dump(&self.writer.database().unwrap()).0
     }
 }

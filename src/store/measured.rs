@@ -6,6 +6,7 @@
 use crate::domain::identity::{Issuer, Subject};
 use crate::domain::login::LoginId;
 use crate::domain::logout::Mark;
+use crate::domain::renewal::LeaseId;
 use crate::domain::session::{LiveSession, Session, SessionKey, Ticket};
 use crate::domain::time::Timestamp;
 use crate::ports::{Cursor, Entry, FeedState, Ledger, Listed, Listing, SessionStore, StoreError, Updated};
@@ -106,6 +107,20 @@ impl SessionStore for Measured {
         keep: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.timed("take_once", self.store.take_once(login, now, keep))
+    }
+
+    fn lease<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        holder: LeaseId,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.timed("lease", self.store.lease(key, holder, now, keep))
+    }
+
+    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.timed("release", self.store.release(key, holder))
     }
 
     fn glance<'a>(

@@ -5,9 +5,11 @@
 //! expired is swept out as writes come by.
 
 use crate::domain::login::LoginId;
+use crate::domain::renewal::LeaseId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::ports::{Cursor, StoreError, Updated};
+use crate::store::leases::Leases;
 use crate::store::{Backend, Found, Glance, IndexName, Page, Row};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use std::collections::HashMap;
@@ -18,7 +20,10 @@ use std::time::Duration;
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A backend in memory.
-pub struct Memory(Mutex<Shelves>);
+pub struct Memory {
+    shelves: Mutex<Shelves>,
+    leases: Leases,
+}
 
 struct Shelves {
     rows: HashMap<SessionKey, Row>,
@@ -38,19 +43,20 @@ struct Seen {
 impl Memory {
     /// An empty store.
     pub fn new() -> Self {
-        Self(Mutex::new(Shelves {
+        let shelves = Mutex::new(Shelves {
             rows: HashMap::new(),
             seen: HashMap::new(),
             indexes: HashMap::new(),
             taken: HashMap::new(),
             marks: HashMap::new(),
             swept: Timestamp::from_unix_millis(0),
-        }))
+        });
+        Self { shelves, leases: Leases::default() }
     }
 
     /// No operation stops halfway with the lock held, so a poisoned lock still guards sound shelves.
     fn shelves(&self) -> MutexGuard<'_, Shelves> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -270,6 +276,22 @@ impl Backend for Memory {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
         async move { Ok(self.shelves().marked(names, now)) }.boxed()
+    }
+
+    fn lease<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        holder: LeaseId,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let taken = self.leases.take(key, holder, now, now.plus(keep));
+        Box::pin(ready(Ok(taken)))
+    }
+
+    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.leases.release(key, holder);
+        Box::pin(ready(Ok(())))
     }
 
     fn page<'a>(

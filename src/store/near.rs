@@ -25,6 +25,7 @@ use self::held::{Found, Held, Parts};
 use crate::domain::identity::{Issuer, Subject};
 use crate::domain::login::LoginId;
 use crate::domain::logout::Mark;
+use crate::domain::renewal::LeaseId;
 use crate::domain::session::{Limits, LiveSession, Session, SessionKey, Ticket, WhyOver};
 use crate::domain::time::Timestamp;
 use crate::keyring::session_key;
@@ -248,6 +249,20 @@ impl SessionStore for Near {
         keep: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.store.take_once(login, now, keep)
+    }
+
+    fn lease<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        holder: LeaseId,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.store.lease(key, holder, now, keep)
+    }
+
+    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.store.release(key, holder)
     }
 
     fn glance<'a>(

@@ -10,6 +10,7 @@
 
 use crate::domain::claim::{ClaimValue, Claims};
 use crate::domain::identity::{Identity, Issuer, ProviderId, Subject};
+use crate::domain::renewal::{Attempt, LeaseId, Renewal};
 use crate::domain::secret::{AccessToken, RawIdToken, RefreshToken};
 use crate::domain::session::{Session, SessionKey, Sid, SignInPlace, Summary, TokenSet};
 use crate::domain::time::Timestamp;
@@ -69,10 +70,24 @@ struct Private<'a> {
     access_expires: Option<u64>,
     #[serde(rename = "it", borrow)]
     id_token: Cow<'a, str>,
+    #[serde(rename = "tn", default, skip_serializing_if = "Option::is_none")]
+    renewal: Option<Renewed>,
     #[serde(rename = "a", borrow)]
     address: Cow<'a, str>,
     #[serde(rename = "ua", borrow)]
     user_agent: Cow<'a, str>,
+}
+
+/// Absent for tokens that came with the sign-in and that nobody has tried to renew.
+#[derive(Serialize, Deserialize)]
+struct Renewed {
+    #[serde(rename = "g")]
+    generation: u64,
+    #[serde(rename = "o")]
+    obtained: u64,
+    /// Whose attempt, since when, and whether it failed.
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    attempt: Option<(String, u64, bool)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -137,6 +152,13 @@ pub fn encode_private(session: &Session) -> Result<Zeroizing<Vec<u8>>, StoreErro
         access: tokens.access.expose().into(),
         access_expires: tokens.access_expires.map(Timestamp::unix_millis),
         id_token: tokens.id_token.expose().into(),
+        renewal: (session.renewal != Renewal::begun(session.started)).then(|| Renewed {
+            generation: session.renewal.generation,
+            obtained: session.renewal.obtained.unix_millis(),
+            attempt: session.renewal.attempt.map(|attempt| {
+                (URL_SAFE_NO_PAD.encode(attempt.by.0), attempt.since.unix_millis(), attempt.failed)
+            }),
+        }),
         address: session.place.address.as_str().into(),
         user_agent: session.place.user_agent.as_str().into(),
     })
@@ -177,6 +199,7 @@ pub fn decode(private: &[u8], operator: &[u8]) -> Result<Session, StoreError> {
     for (name, value) in private.claims {
         claims.insert(name.into_owned(), claim_from_json(value)?);
     }
+    let started = Timestamp::from_unix_millis(private.started);
     Ok(Session {
         sid: Sid::new(private.sid),
         identity: Identity {
@@ -191,7 +214,7 @@ pub fn decode(private: &[u8], operator: &[u8]) -> Result<Session, StoreError> {
             claims,
         },
         provider: ProviderId::parse(&private.provider).ok_or(NOT_OURS)?,
-        started: Timestamp::from_unix_millis(private.started),
+        started,
         ends: Timestamp::from_unix_millis(private.ends),
         authenticated: private.authenticated.map(Timestamp::from_unix_millis),
         acr: private.acr.map(Cow::into_owned),
@@ -202,6 +225,7 @@ pub fn decode(private: &[u8], operator: &[u8]) -> Result<Session, StoreError> {
             refresh: operator.refresh.map(RefreshToken::new),
             id_token: RawIdToken::new(private.id_token),
         },
+        renewal: private.renewal.map_or(Ok(Renewal::begun(started)), renewal)?,
         place: SignInPlace {
             address: private.address.into_owned(),
             user_agent: private.user_agent.into_owned(),
@@ -233,6 +257,19 @@ pub fn decode_summary(operator: &[u8]) -> Result<Summary, StoreError> {
             user_agent: operator.user_agent.into_owned(),
         },
         supersedes: operator.supersedes.as_deref().map(session_key).transpose()?,
+    })
+}
+
+fn renewal(mirror: Renewed) -> Result<Renewal, StoreError> {
+    let attempt = |(by, since, failed): (String, u64, bool)| {
+        let bytes = URL_SAFE_NO_PAD.decode(by).map_err(|_| NOT_OURS)?;
+        let by = LeaseId(bytes.try_into().map_err(|_| NOT_OURS)?);
+        Ok(Attempt { by, since: Timestamp::from_unix_millis(since), failed })
+    };
+    Ok(Renewal {
+        generation: mirror.generation,
+        obtained: Timestamp::from_unix_millis(mirror.obtained),
+        attempt: mirror.attempt.map(attempt).transpose()?,
     })
 }
 

@@ -12,6 +12,7 @@
 //! - `i:<index name>`: sorted set of session keys, by the time at which they end;
 //! - `l:<login id>`: a login that was taken;
 //! - `s:beat:<connection>:<number>`: a heartbeat of the `feed`, for five seconds; no session key has a colon in it.
+//! - `r:<session key>`: who holds the lease on the renewal of its tokens.
 //!
 //! Each script touches one key. An ACL user needs, on `~<prefix>*`: `+ping +hmget +hget +hset +exists +get +set +del
 //! +scan +pexpire +pttl +zadd +zscore +zrem +zremrangebyscore +zrangebyscore +evalsha +script|load`, and `+select` where the URL names
@@ -19,6 +20,7 @@
 
 use crate::config::RedisSettings;
 use crate::domain::login::LoginId;
+use crate::domain::renewal::LeaseId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::new_text;
@@ -342,6 +344,28 @@ impl Backend for Redis {
             let marks = marks.into_iter().flatten().map(|text| number(&text));
             let latest = marks.collect::<Result<Vec<u64>, _>>()?.into_iter().max();
             Ok(latest.map(Timestamp::from_unix_millis))
+        })
+    }
+
+    fn lease<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        holder: LeaseId,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let mut call = self.scripts.lease.key(self.named('r', key.as_bytes()));
+            call.arg(holder.0.as_slice()).arg(millis_until(now.plus(keep), now));
+            self.connection.ask(Request::Script(&call), IfBroken::AskAgain).await
+        })
+    }
+
+    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut call = self.scripts.release.key(self.named('r', key.as_bytes()));
+            call.arg(holder.0.as_slice());
+            self.connection.ask::<()>(Request::Script(&call), IfBroken::AskAgain).await
         })
     }
 

@@ -12,6 +12,7 @@
 use crate::domain::identity::{Issuer, Subject};
 use crate::domain::login::LoginId;
 use crate::domain::logout::Mark;
+use crate::domain::renewal::LeaseId;
 use crate::domain::session::{LiveSession, Session, SessionKey, Summary, Ticket};
 use crate::domain::time::Timestamp;
 use crate::keyring::{CannotOpen, KeyRing, NoRandomness, Purpose, session_key};
@@ -217,6 +218,20 @@ impl SessionStore for Sealed {
         keep: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.backend.take_once(login, now, keep)
+    }
+
+    fn lease<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        holder: LeaseId,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.backend.lease(key, holder, now, keep)
+    }
+
+    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.backend.release(key, holder)
     }
 
     fn glance<'a>(

@@ -22,6 +22,7 @@ pub struct Metrics {
     open: Gauge,
     cut: Family<EndingLabels, Counter>,
     logins: Family<LoginLabels, Counter>,
+    renewals: Family<LoginLabels, Counter>,
     ended: Family<EndingLabels, Counter>,
     checks: Histogram,
     upstream: Family<RouteLabels, Histogram, fn() -> Histogram>,
@@ -87,6 +88,7 @@ impl Metrics {
             open: Gauge::default(),
             cut: Family::default(),
             logins: Family::default(),
+            renewals: Family::default(),
             ended: Family::default(),
             checks: short_times(),
             upstream: Family::new_with_constructor(long_times),
@@ -123,6 +125,8 @@ impl Metrics {
         let text = "Connections that were not let in or not waited for any longer, by reason";
         registry.register("connections_cut", text, self.cut.clone());
         registry.register("logins", "Steps of logins by provider and result", self.logins.clone());
+        let text = "Attempts to renew the tokens of a session by provider and result";
+        registry.register("token_renewals", text, self.renewals.clone());
         registry.register("sessions_ended", "Sessions that have ended, by reason", self.ended.clone());
         let (checks, upstream, store) = (self.checks.clone(), self.upstream.clone(), self.store.clone());
         let seconds = || Unit::Seconds;
@@ -181,6 +185,10 @@ impl Ledger for Metrics {
             Entry::Login { provider, result } => {
                 let labels = LoginLabels { provider: provider.to_owned(), result };
                 self.logins.get_or_create(&labels).inc();
+            }
+            Entry::Renewal { provider, result } => {
+                let labels = LoginLabels { provider: provider.to_owned(), result };
+                self.renewals.get_or_create(&labels).inc();
             }
             Entry::Ended(reason) => {
                 self.ended.get_or_create(&EndingLabels { reason }).inc();

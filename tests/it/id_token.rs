@@ -5,9 +5,9 @@
 //! callback ends on the page for an answer that cannot be believed, without a session, and neither UserInfo nor an
 //! upstream was called.
 
-mod accepted;
-mod forged;
-mod malformed;
+pub(super) mod accepted;
+pub(super) mod forged;
+pub(super) mod malformed;
 mod userinfo;
 
 use super::house::browser::Page;
@@ -19,7 +19,7 @@ use super::house::setting::Setting;
 use serde_json::{Value, json};
 
 /// A name and a way to make the token.
-type Row = (&'static str, fn(&mut Forge) -> String);
+pub(super) type Row = (&'static str, fn(&mut Forge) -> String);
 
 /// Runs every row in a browser of its own and reports all that went wrong.
 fn run(setting: &Setting, rows: &[Row], accept: bool) {

@@ -81,6 +81,21 @@ impl Redis {
         self.eval(script)
     }
 
+    /// Stops its clock and its answers, or lets it go on (`STOP`, `CONT`).
+    pub(super) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.process.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
+    }
+
+    /// Lets the leases on renewals run out at once, as the server's own clock would in time; how many there were.
+    pub(super) fn end_leases(&self) -> String {
+        let answer = self.eval(
+            "local n = 0 for _, k in ipairs(redis.call('KEYS', '*r:*')) do \
+             if #k > 40 and string.find(k, 'r:', 1, true) == #k - 44 then n = n + redis.call('DEL', k) end end return n",
+        );
+        String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
+    }
+
     /// Takes a right away from everybody (`-del`), or gives it back (`+del`).
     pub(super) fn right(&self, right: &str) {
         let mut connection = Connection::to_stranger(self.address);

@@ -12,8 +12,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
-/// How long an access token opens the API, in seconds. The gateway does not refresh tokens yet: long enough to look
-/// around.
+/// How long an access token opens the API, in seconds. There are no refresh tokens here: long enough to look around.
 const ACCESS_LIFETIME: i64 = 3600;
 
 pub(super) async fn discovery(idp: web::Data<Idp>) -> HttpResponse {

@@ -252,7 +252,8 @@ async fn r47_the_file_is_as_large_as_what_is_alive() {
             }
         });
         join_all(people).await;
-        let [sessions, seen, indexes, taken, marks, expiry] = tables::dump(&store.0.database().unwrap()).1;
+        let [sessions, seen, indexes, taken, marks, expiry] =
+            tables::dump(&store.writer.database().unwrap()).1;
         assert!(
             sessions <= 150 && seen == sessions && indexes == 2 * sessions,
             "{sessions} {seen} {indexes}"

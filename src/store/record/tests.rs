@@ -21,6 +21,7 @@ pub(in crate::store) fn everything(session: &Session) -> String {
         &session.provider_sid,
         &session.place,
         &session.supersedes,
+        &session.renewal,
     );
     format!("{:?} {times:?} {rest:?} {secrets:?}", session.identity)
 }
@@ -53,6 +54,17 @@ fn claim() -> impl Strategy<Value = ClaimValue> {
     })
 }
 
+fn renewals() -> impl Strategy<Value = Renewal> {
+    let attempt = (any::<[u8; 16]>(), any::<u64>(), any::<bool>()).prop_map(|(by, since, failed)| Attempt {
+        by: LeaseId(by),
+        since: Timestamp::from_unix_millis(since),
+        failed,
+    });
+    (any::<u64>(), any::<u64>(), prop::option::of(attempt)).prop_map(|(generation, obtained, attempt)| {
+        Renewal { generation, obtained: Timestamp::from_unix_millis(obtained), attempt }
+    })
+}
+
 fn sessions() -> impl Strategy<Value = Generated> {
     let text = any::<String>;
     let maybe = || prop::option::of(any::<String>());
@@ -64,7 +76,7 @@ fn sessions() -> impl Strategy<Value = Generated> {
         prop::collection::btree_map(text(), claim(), 0..4),
         "[a-z0-9_-]{1,32}",
     );
-    let times = (time(), time(), prop::option::of(time()), prop::option::of(time()));
+    let times = (time(), time(), prop::option::of(time()), prop::option::of(time()), renewals());
     let tokens = (text(), maybe(), text(), maybe(), maybe());
     (who, more, times, tokens, (text(), text(), text())).prop_map(|(who, more, times, tokens, rest)| {
         Generated(Session {
@@ -92,6 +104,7 @@ fn sessions() -> impl Strategy<Value = Generated> {
                 refresh: tokens.1.map(RefreshToken::new),
                 id_token: RawIdToken::new(tokens.2),
             },
+            renewal: times.4,
             supersedes: (rest.1.len() % 2 == 1).then(|| SessionKey::from_digest([7; 32])),
             place: SignInPlace { address: rest.1, user_agent: rest.2 },
         })

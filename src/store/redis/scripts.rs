@@ -18,6 +18,10 @@ pub(super) struct Scripts {
     pub(super) mark: Script,
     /// Takes a name once: mark, milliseconds to keep. 1 for whoever's mark it is.
     pub(super) take: Script,
+    /// Takes a lease, or renews it for its holder: holder, milliseconds to keep. 0 while somebody else holds it.
+    pub(super) lease: Script,
+    /// Gives a lease back: holder. Nothing happens to somebody else's.
+    pub(super) release: Script,
 }
 
 impl Scripts {
@@ -28,6 +32,8 @@ impl Scripts {
             replace: Script::new(REPLACE),
             mark: Script::new(MARK),
             take: Script::new(TAKE),
+            lease: Script::new(LEASE),
+            release: Script::new(RELEASE),
         }
     }
 }
@@ -85,5 +91,17 @@ return 1
 const TAKE: &str = r"
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
 if redis.call('GET', KEYS[1]) == ARGV[1] then return 1 end
+return 0
+";
+
+const LEASE: &str = r"
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+";
+
+const RELEASE: &str = r"
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
 ";

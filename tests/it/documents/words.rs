@@ -230,6 +230,8 @@ fn every_metric_that_is_named_is_there() {
     // A number is shown once there is something to count.
     setting.signed_in().post_form("/bff/logout", "");
     let mut browser = setting.signed_in();
+    setting.clock.advance(Duration::from_secs(301));
+    assert_eq!(browser.fetch("GET", "/api/x", &[], b"").status, 200, "with a token that was renewed");
     drop(redis);
     assert_eq!(browser.open("/").status, 503);
     let request = b"GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n";

@@ -107,6 +107,11 @@ impl Plan {
         }
     }
 
+    /// The configuration for a gateway that listens there.
+    pub fn text_for(&self, address: SocketAddr) -> String {
+        self.text(address, ORIGIN)
+    }
+
     fn text(&self, address: SocketAddr, origin: &str) -> String {
         let store = if self.store.is_empty() { "memory" } else { &self.store };
         // 32 bytes in base64, the same for every gateway: two of them can share a store.

@@ -7,10 +7,12 @@
 mod endpoints;
 pub mod forge;
 pub mod keys;
+pub mod refresh;
 pub mod script;
 pub mod weak;
 
 use self::forge::Forge;
+use self::refresh::{Gate, RefreshTokens};
 use self::script::{Canned, Place, Script};
 use super::clock::ManualClock;
 use super::server::{Head, Server};
@@ -54,6 +56,7 @@ struct State {
     script: Script,
     calls: Vec<Call>,
     codes: Codes<()>,
+    refresh_tokens: RefreshTokens,
     /// Access tokens and the `sub` that they speak for.
     tokens: HashMap<String, Value>,
     complaints: Vec<String>,
@@ -78,6 +81,7 @@ impl Provider {
             calls: Vec::new(),
             // Tests move the clock as they like: how long a code is good for is not their topic.
             codes: Codes::lasting(i64::MAX),
+            refresh_tokens: RefreshTokens::default(),
             tokens: HashMap::new(),
             complaints: Vec::new(),
             previous: None,
@@ -148,6 +152,23 @@ impl Provider {
     /// Bends the answers of the token endpoint.
     pub fn bend_token(&self, bend: impl Fn(&mut Value) + Send + Sync + 'static) {
         self.script(|script| script.token = Some(Arc::new(bend)));
+    }
+
+    /// Bends the answers to a refresh.
+    pub fn bend_refreshed(&self, bend: impl Fn(&mut Value) + Send + Sync + 'static) {
+        self.script(|script| script.refreshed = Some(Arc::new(bend)));
+    }
+
+    /// Holds the answers of an endpoint, which has done its part by then, until the gate is opened.
+    pub fn hold(&self, place: Place) -> Gate {
+        let gate = Gate::default();
+        self.script(|script| drop(script.gates.insert(place, gate.clone())));
+        gate
+    }
+
+    /// Signs everybody out: no refresh token is good any more.
+    pub fn forget_everybody(&self) {
+        self.state.lock().unwrap().refresh_tokens.revoke_all();
     }
 
     /// Bends UserInfo.

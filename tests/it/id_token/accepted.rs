@@ -6,7 +6,7 @@ use super::Row;
 use serde_json::json;
 
 /// Under the default configuration: RS256.
-pub(super) const ROWS: &[Row] = &[
+pub(in crate::it) const ROWS: &[Row] = &[
     ("r13 oidcc-client-test", |f| f.sign()),
     ("r13 oidcc-client-test-idtoken-sig-rs256", |f| f.by("RS256")),
     ("r23 oidcc-client-test-kid-absent-single-jwks", |f| f.with_header("kid", json!(null))),

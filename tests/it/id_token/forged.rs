@@ -33,7 +33,7 @@ fn resigned(token: &str, change: impl Fn(&str) -> String) -> String {
     format!("{input}.{}", change(signature))
 }
 
-pub(super) const SIGNATURES: &[Row] = &[
+pub(in crate::it) const SIGNATURES: &[Row] = &[
     ("a10 oidcc-client-test-idtoken-sig-none", |f| unsigned(f, json!("none"))),
     ("a10 invalid-null-alg None", |f| unsigned(f, json!("None"))),
     ("a10 nOnE", |f| unsigned(f, json!("nOnE"))),
@@ -118,7 +118,7 @@ pub(super) const SIGNATURES: &[Row] = &[
     }),
 ];
 
-pub(super) const HEADER_KEYS: &[Row] = &[
+pub(in crate::it) const HEADER_KEYS: &[Row] = &[
     ("a11 embedded jwk", |f| {
         f.header["jwk"] = rsa_jwk(&f.keys.evil, "rs256", "RS256");
         evil(f)
@@ -202,7 +202,7 @@ fn ecdsa(f: &mut Forge, algorithm: &str, signature: &[u8]) -> String {
     f.sign_by(|_| signature.to_vec())
 }
 
-pub(super) const DEGENERATE: &[Row] = &[
+pub(in crate::it) const DEGENERATE: &[Row] = &[
     ("a12 ES256 of zeros", |f| ecdsa(f, "ES256", &[0; 64])),
     ("a12 ES384 of zeros", |f| ecdsa(f, "ES384", &[0; 96])),
     ("a12 ES512 of zeros", |f| ecdsa(f, "ES512", &[0; 132])),

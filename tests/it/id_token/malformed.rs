@@ -13,7 +13,7 @@ fn aud(f: &mut Forge, others: &[&str]) {
     f.claims["aud"] = Value::Array(list);
 }
 
-pub(super) const CLAIMS: &[Row] = &[
+pub(in crate::it) const CLAIMS: &[Row] = &[
     ("r13 oidcc-client-test-invalid-iss", |f| f.with("iss", json!("https://evil.test"))),
     ("r13 invalid-missing-iss", |f| f.without("iss")),
     ("a13 empty iss", |f| f.with("iss", json!(""))),
@@ -77,7 +77,7 @@ pub(super) const CLAIMS: &[Row] = &[
     ("r17 typ of a logout token", |f| f.with_header("typ", json!("logout+jwt"))),
 ];
 
-pub(super) const TYPES: &[Row] = &[
+pub(in crate::it) const TYPES: &[Row] = &[
     ("a13 iss as an array", |f| {
         let iss = f.claims["iss"].clone();
         f.with("iss", json!([iss]))
@@ -141,7 +141,7 @@ fn rewritten(f: &mut Forge, change: impl Fn(&str, &str, &str) -> String) -> Stri
     change(header, claims, signature)
 }
 
-pub(super) const SHAPES: &[Row] = &[
+pub(in crate::it) const SHAPES: &[Row] = &[
     ("a14 crit with something unknown", |f| {
         f.header["x"] = json!(1);
         f.with_header("crit", json!(["x"]))

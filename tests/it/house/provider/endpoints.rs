@@ -5,6 +5,7 @@
 
 use super::forge::Forge;
 use super::keys::keys;
+use super::refresh::Family;
 use super::script::{Canned, Place};
 use super::{CLIENT_ID, CLIENT_SECRET, Call, State, client, person};
 use crate::it::house::evidence;
@@ -22,22 +23,28 @@ pub(super) fn answer(state: &Mutex<State>, exchange: &mut Exchange) -> After {
         metadata::JWKS => Place::Jwks,
         metadata::AUTHORIZE => Place::Authorize,
         metadata::TOKEN => Place::Token,
+        REVOKE => Place::Revoke,
         metadata::USERINFO => Place::UserInfo,
         metadata::END_SESSION => Place::EndSession,
         path if path.starts_with("/canary") => Place::Canary,
         _ => Place::Nowhere,
     };
     let body = String::from_utf8_lossy(&exchange.body()).into_owned();
+    let refreshes = place == Place::Token && Form::parse(&body).get("grant_type") == Some("refresh_token");
+    let place = if refreshes { Place::Refresh } else { place };
     let call = Call { place, head: exchange.head.clone(), body };
-    let (canned, reply) = {
+    let (canned, reply, gate) = {
         let mut state = state.lock().unwrap();
         state.calls.push(call.clone());
         let canned = state.script.canned.get(&place).cloned();
         // The secrets that a request shows are secrets even when its answer is a canned one.
         note_secrets(&call);
         let reply = if canned.is_none() { Some(state.reply(&call)) } else { None };
-        (canned, reply)
+        (canned, reply, state.script.gates.get(&place).cloned())
     };
+    if let Some(gate) = gate {
+        gate.pass();
+    }
     match (canned, reply) {
         (Some(Canned::HangUp), _) => After::Close,
         (Some(Canned::Reply(status, headers, body)), _) => {
@@ -57,6 +64,9 @@ pub(super) fn answer(state: &Mutex<State>, exchange: &mut Exchange) -> After {
         (None, None) => After::Close,
     }
 }
+
+/// Where tokens are revoked (RFC 7009).
+const REVOKE: &str = "/revoke";
 
 /// The one session that everybody has here, unless a script says otherwise.
 pub(super) const SID: &str = "provider-session-1";
@@ -83,21 +93,37 @@ impl State {
                 Reply::Json(200, set)
             }
             Place::Authorize => self.authorize(call),
-            Place::Token => match self.token(call) {
-                Ok(value) => Reply::Json(200, value),
-                Err(Refusal { status, error, why }) => {
-                    self.complaints.push(why.to_owned());
-                    Reply::Json(status, json!({"error": error, "error_description": why}))
-                }
-            },
+            Place::Token => {
+                let outcome = self.token(call);
+                self.told(outcome)
+            }
+            Place::Refresh => {
+                let outcome = self.refresh(call);
+                self.told(outcome)
+            }
+            Place::Revoke => {
+                let outcome = self.revoke(call);
+                self.told(outcome)
+            }
             Place::UserInfo => self.userinfo(call),
             Place::EndSession => Reply::Page("<p>signed out at the provider</p>"),
             Place::Canary | Place::Nowhere => Reply::Json(404, json!({})),
         }
     }
 
+    fn told(&mut self, outcome: Result<Value, Refusal>) -> Reply {
+        match outcome {
+            Ok(value) => Reply::Json(200, value),
+            Err(Refusal { status, error, why }) => {
+                self.complaints.push(why.to_owned());
+                Reply::Json(status, json!({"error": error, "error_description": why}))
+            }
+        }
+    }
+
     fn discovery(&self) -> Value {
         let mut metadata = metadata::document(&self.issuer, ALGORITHMS);
+        metadata["revocation_endpoint"] = json!(format!("{}{REVOKE}", self.issuer));
         metadata["grant_types_supported"] = json!(["authorization_code", "refresh_token"]);
         if let Some(bend) = &self.script.discovery {
             bend(&mut metadata);
@@ -123,16 +149,44 @@ impl State {
         client().authenticate(call.head.header("authorization"), &form)?;
         let pkce = if self.script.ignore_pkce { Pkce::Ignored } else { Pkce::Required };
         let grant = self.codes.redeem(&form, pkce, self.clock.unix())?;
-        Ok(self.issue(&grant.nonce))
+        let family = Family {
+            name: Form::parse(&call.body).text("code").to_owned(),
+            nonce: grant.nonce,
+            auth_time: self.clock.unix(),
+        };
+        Ok(self.issue(&family, Place::Token))
     }
 
-    fn issue(&mut self, nonce: &str) -> Value {
+    fn refresh(&mut self, call: &Call) -> Result<Value, Refusal> {
+        let form = Form::parse(&call.body);
+        client().authenticate(call.head.header("authorization"), &form)?;
+        let rotates = !self.script.keeps_refresh_tokens;
+        match self.refresh_tokens.redeem(form.text("refresh_token"), rotates) {
+            Ok(family) => Ok(self.issue(&family, Place::Refresh)),
+            Err(why) => Err(Refusal { status: 400, error: "invalid_grant", why }),
+        }
+    }
+
+    fn revoke(&mut self, call: &Call) -> Result<Value, Refusal> {
+        let form = Form::parse(&call.body);
+        client().authenticate(call.head.header("authorization"), &form)?;
+        if form.get("token_type_hint") != Some("refresh_token")
+            || !self.refresh_tokens.revoke(form.text("token"))
+        {
+            self.complaints.push("revoke: nothing to revoke".to_owned());
+        }
+        Ok(json!({}))
+    }
+
+    fn issue(&mut self, family: &Family, place: Place) -> Value {
         let access = self.draw("access");
         let refresh = self.draw("refresh");
         let now = self.clock.unix();
+        let nonce = family.nonce.as_str();
         let person = person(&self.script);
         self.tokens.insert(access.clone(), person.clone());
-        let issue = Issue { issuer: &self.issuer, audience: CLIENT_ID, now, auth_time: now, sid: SID };
+        let issue =
+            Issue { issuer: &self.issuer, audience: CLIENT_ID, now, auth_time: family.auth_time, sid: SID };
         let claims = issue.id_claims(&person, nonce);
         let mut forge = Forge {
             header: json!({"alg": "RS256", "kid": "rs256", "typ": "JWT"}),
@@ -152,8 +206,14 @@ impl State {
         evidence::secret("id_token", &id_token);
         self.previous = Some(id_token.clone());
         let mut answer = token::answer(&access, &id_token, token::LIFETIME);
-        answer["refresh_token"] = json!(refresh);
+        if place == Place::Token || !self.script.keeps_refresh_tokens {
+            answer["refresh_token"] = json!(refresh);
+            self.refresh_tokens.give(&refresh, family.clone());
+        }
         if let Some(bend) = &self.script.token {
+            bend(&mut answer);
+        }
+        if let (Some(bend), Place::Refresh) = (&self.script.refreshed, place) {
             bend(&mut answer);
         }
         answer

@@ -3,6 +3,7 @@
 //! I own: [`Script`], [`Canned`], [`Place`]. I never act: `provider` does.
 
 use super::forge::Forge;
+use super::refresh::Gate;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,6 +15,10 @@ pub enum Place {
     Jwks,
     Authorize,
     Token,
+    /// The token endpoint, asked for new tokens.
+    Refresh,
+    /// Where tokens are revoked.
+    Revoke,
     UserInfo,
     EndSession,
     /// What nobody may ever call.
@@ -47,6 +52,12 @@ pub struct Script {
     pub token: Option<Bend>,
     pub userinfo: Option<Bend>,
     pub callback: Option<BendPairs>,
+    /// Bends the answers to a refresh, over `token`.
+    pub refreshed: Option<Bend>,
+    /// Refresh tokens stay good when they are used, and no new one comes.
+    pub keeps_refresh_tokens: bool,
+    /// Answers that are ready, and held until somebody opens.
+    pub gates: HashMap<Place, Gate>,
     pub canned: HashMap<Place, Canned>,
     /// Codes are redeemed without a look at PKCE.
     pub ignore_pkce: bool,

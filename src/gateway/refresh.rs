@@ -1,0 +1,186 @@
+//! New tokens for a session, fetched once whoever asks.
+//!
+//! I own: when a request needs them ([`Gateway::with_tokens`]), and [`Refreshes`], the renewals that run in this process.
+//! I may call: `domain`, `ports`, `keyring`, `gateway::ending`; `renewing` has the steps of one renewal. I never make
+//! anybody wait whose token is still good, and I never end a session because a provider does not answer (R46).
+//!
+//! A renewal is a task of its own on a runtime that no worker takes with it: a browser that hangs up, or a worker that
+//! stops, must not lose a token that the provider has given out. The drain waits for it ([`Refreshes::ended`]).
+
+mod renewing;
+
+use self::renewing::Renewing;
+use super::{Gateway, GatewayError};
+use crate::domain::policy::{self, Decision, Refusal, WhySignIn};
+use crate::domain::renewal::RenewalRules;
+use crate::domain::request::RequestFacts;
+use crate::domain::route::Route;
+use crate::domain::session::{LiveSession, SessionKey, Ticket};
+use crate::domain::time::Timestamp;
+use crate::keyring::new_lease_id;
+use crate::ports::{IdentityProvider, ProviderError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+/// How a renewal has ended, for those who wait.
+#[derive(Clone)]
+enum End {
+    /// The record says what there is now: new tokens, none, or no session.
+    Settled,
+    /// There are no new tokens, and they may be asked for again; why, for the log.
+    Failed(String),
+}
+
+type Awaited = watch::Receiver<Option<End>>;
+
+/// The renewals under way in this process.
+pub struct Refreshes {
+    runtime: Handle,
+    running: Mutex<HashMap<SessionKey, Awaited>>,
+    count: watch::Sender<usize>,
+}
+
+impl Refreshes {
+    /// Renewals run on `runtime`, which outlives the workers.
+    pub fn on(runtime: Handle) -> Self {
+        Self { runtime, running: Mutex::default(), count: watch::Sender::new(0) }
+    }
+
+    /// Completes when none is under way.
+    pub async fn ended(&self) {
+        // Cannot fail: the sender is here.
+        let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionKey, Awaited>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the list, given back when the renewal ends in whatever way.
+struct Place {
+    gateway: Arc<Gateway>,
+    key: SessionKey,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let refreshes = &self.gateway.refreshes;
+        let mut running = refreshes.lock();
+        running.remove(&self.key);
+        refreshes.count.send_replace(running.len());
+    }
+}
+
+/// What a decision asks of a session's tokens.
+enum Need {
+    Nothing,
+    /// The token still passes, and will not for long.
+    Soon,
+    /// Without a new token nobody passes.
+    First,
+}
+
+impl Gateway {
+    /// The decision about a request, made again with new tokens where it failed for want of them, and what the standing
+    /// is by then. The policy is asked at most twice.
+    ///
+    /// # Errors
+    /// [`GatewayError::Provider`] when the token is over and the provider gives no other at the moment: that is no
+    /// reason to send anybody to it. [`GatewayError::Store`].
+    pub(super) async fn with_tokens(
+        self: &Arc<Self>,
+        route: &Arc<Route>,
+        facts: &RequestFacts,
+        (ticket, live): (&Ticket, &LiveSession),
+        decision: Decision,
+    ) -> Result<Decision, GatewayError> {
+        let Some((_, provider)) = self.providers.find(Some(live.session.provider.as_str())) else {
+            return Ok(decision);
+        };
+        let rules = provider.renewal_rules();
+        match need(&decision, live, &rules, self.clock.now()) {
+            Need::Nothing => Ok(decision),
+            Need::Soon => {
+                drop(self.refresh(ticket, live, provider));
+                Ok(decision)
+            }
+            Need::First => {
+                let mut awaited = self.refresh(ticket, live, provider);
+                let ended = awaited.wait_for(Option::is_some);
+                match tokio::time::timeout(rules.wait(), ended).await {
+                    Ok(Ok(end)) => match &*end {
+                        Some(End::Failed(why)) => return Err(no_tokens(why)),
+                        Some(End::Settled) | None => {}
+                    },
+                    Ok(Err(_)) => return Err(GatewayError::TaskLost),
+                    Err(_) => return Err(no_tokens("they are still being fetched")),
+                }
+                let now = self.clock.now();
+                let standing = self.standing(Some(ticket), now).await?;
+                Ok(policy::decide(route, facts, standing, now))
+            }
+        }
+    }
+
+    /// Begins the renewal of a session's tokens, or joins the one that runs.
+    fn refresh(
+        self: &Arc<Self>,
+        ticket: &Ticket,
+        live: &LiveSession,
+        provider: &Arc<dyn IdentityProvider>,
+    ) -> Awaited {
+        let mut running = self.refreshes.lock();
+        if let Some(awaited) = running.get(&live.key) {
+            return awaited.clone();
+        }
+        let (ended, awaited) = watch::channel(None);
+        running.insert(live.key, awaited.clone());
+        self.refreshes.count.send_replace(running.len());
+        drop(running);
+        let place = Place { gateway: Arc::clone(self), key: live.key };
+        let (ticket, provider) = (ticket.clone(), Arc::clone(provider));
+        let generation = live.session.renewal.generation;
+        self.refreshes.runtime.spawn(async move {
+            let end = match new_lease_id() {
+                Ok(holder) => {
+                    let key = place.key;
+                    Renewing { gateway: &place.gateway, provider, ticket, key, generation, holder }
+                        .run()
+                        .await
+                }
+                Err(error) => End::Failed(error.to_string()),
+            };
+            // First off the list: whoever comes now and still has the old record begins anew, and finds that it is done.
+            drop(place);
+            ended.send_replace(Some(end));
+        });
+        awaited
+    }
+}
+
+fn need(decision: &Decision, live: &LiveSession, rules: &RenewalRules, now: Timestamp) -> Need {
+    let session = &live.session;
+    if session.tokens.refresh.is_none() {
+        return Need::Nothing;
+    }
+    match decision {
+        Decision::Admit(permit) if permit.relayed_token().is_some() => {
+            let due = session.renewal.due(&session.tokens, &live.key, rules.ahead);
+            // While an attempt is under way, or has just failed, nobody needs another one yet.
+            let idle = !session.renewal.is_under_way(rules, now) && !session.renewal.has_just_failed(now);
+            if idle && due.is_some_and(|due| due <= now) { Need::Soon } else { Need::Nothing }
+        }
+        Decision::SignIn(WhySignIn::TokenExpired) | Decision::Refuse(Refusal::TokensExpireAtOnce) => {
+            Need::First
+        }
+        Decision::Admit(_) | Decision::SignIn(_) | Decision::Preflight | Decision::Refuse(_) => Need::Nothing,
+    }
+}
+
+fn no_tokens(why: &str) -> GatewayError {
+    let text = format!("the access token has expired, and there is no new one: {why}");
+    GatewayError::Provider(ProviderError::Unavailable(text))
+}
