@@ -175,7 +175,7 @@ export const mutations = [
     name: 'the-drain-waits-for-nobody',
     rules: ['R45'],
     file: 'src/app.rs',
-    find: '        gateway.refreshes.ended().await;\n',
+    find: '        refreshes.ended().await;\n',
     replace: '        drop(gateway);\n',
     test: it('it::refresh::races::r45_the_drain_waits_for_a_refresh'),
   },
