@@ -727,6 +727,14 @@ export const mutations = [
     test: lib('upstream::reply::tests::r74_a28_a_reply_with_two_readings_is_refused'),
   },
   {
+    name: 'marks-lead-to-other-routes',
+    rules: ['R70'],
+    file: 'src/domain/path.rs',
+    find: 'self.with_plain_slashes().with_plain_marks()',
+    replace: 'self.with_plain_slashes()',
+    test: lib('domain::route::tests::r70_no_spelling_of_a_mark_leads_past_the_route_that_is_named_with_it'),
+  },
+  {
     name: 'raw-path-is-forwarded',
     rules: ['R70', 'A29'],
     file: 'src/domain/path.rs',
