@@ -276,7 +276,7 @@ impl Endpoint {
 fn throttle(endpoint: &Endpoint, visit: &Visit, desk: &Desk) -> Result<(), Duration> {
     match endpoint {
         Endpoint::Login | Endpoint::Callback(_) => {
-            desk.throttle.admit(endpoint.name(), visit.facts.client, desk.gateway.clock.now())
+            desk.throttle.admit(endpoint.name(), visit.facts.client.sender(), desk.gateway.clock.now())
         }
         Endpoint::Logout
         | Endpoint::SignedOut

@@ -290,6 +290,11 @@ fn path(entry: &Entry<'_>, premises: &Premises) -> Result<CanonicalPath, Reporte
         let remedy = "write a plain path prefix, such as \"/wiki/\"; there are no patterns";
         entry.wrong(format_args!("is no canonical path: {refusal}"), remedy)
     })?;
+    let plain = path.with_plain_marks();
+    if plain != path {
+        let remedy = format!("write the plain character: \"{}\"", plain.as_str());
+        return Err(entry.wrong("has an encoded character, which apps take for the plain one", &remedy));
+    }
     match &premises.prefix {
         Some(prefix) if path.is_under(prefix.as_str()) => Err(entry.wrong(
             format_args!("lies under `server.prefix` ({}), where Keycard itself answers", prefix.as_str()),

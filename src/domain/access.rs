@@ -229,10 +229,11 @@ impl Rule {
             }),
             Self::Methods(wanted) if wanted.contains(&question.facts.method) => Judgement::Holds,
             Self::Methods(wanted) => Judgement::Misses(Missing::Method(wanted.clone()).into()),
-            Self::Networks(wanted) if wanted.iter().any(|net| net.contains(&question.facts.client)) => {
-                Judgement::Holds
-            }
-            Self::Networks(_) => Judgement::Misses(Missing::Network.into()),
+            Self::Networks(wanted) => match question.facts.client.address() {
+                Some(address) if wanted.iter().any(|net| net.contains(&address)) => Judgement::Holds,
+                // Also when nobody can say where the client is: not even `0.0.0.0/0` holds then (R73).
+                _ => Judgement::Misses(Missing::Network.into()),
+            },
             Self::Expression(expression) if expression.asks_for_person() && question.session.is_none() => {
                 Judgement::NeedsPerson
             }

@@ -204,7 +204,8 @@ impl LogoutPath {
 
     fn is_meant_by(&self, facts: &RequestFacts) -> bool {
         let query = facts.query.as_deref().unwrap_or_default();
-        facts.path == self.path && self.query.iter().all(|wanted| query.split('&').any(|pair| pair == wanted))
+        facts.path.judged() == self.path.judged()
+            && self.query.iter().all(|wanted| query.split('&').any(|pair| pair == wanted))
     }
 }
 
@@ -295,7 +296,7 @@ mod tests {
         use AppLogout::*;
         use OriginHeader::{Absent, Foreign, Own};
         let legacy = Legacy {
-            logout_paths: ["/wiki/logout", "/doku.php?do=logout"]
+            logout_paths: ["/wiki/logout", "/wiki/special:logout", "/wiki/a%40out", "/doku.php?do=logout"]
                 .map(|p| LogoutPath::parse(p).unwrap())
                 .into(),
             ..Legacy::default()
@@ -323,6 +324,9 @@ mod tests {
             ("/wiki/logout", Proven),
             ("/wiki/logout?x=y", Proven),
             ("/wiki/logout/", No),
+            ("/wiki/special%3Alogout", Proven),
+            ("/wiki/special:logout", Proven),
+            ("/wiki/a@out", Proven),
             ("/wiki/log", No),
             ("/doku.php?id=start&do=logout&sectok=1", Proven),
             ("/doku.php?do=logout2", No),

@@ -21,6 +21,9 @@ pub enum PathRefusal {
     /// `%2f`, `%5c`, `%2e` or a control character, encoded once or several times.
     #[error("the path has an encoded slash, backslash, dot or control character")]
     EncodedDelimiter,
+    /// Decoded, it belongs to another route. Only [`super::route::RouteTable::canonical`] can tell.
+    #[error("the path leads elsewhere once it is decoded")]
+    OtherRoute,
     /// `\`, `;` or a raw control character.
     #[error("the path has a backslash, semicolon or control character")]
     Delimiter,
@@ -125,6 +128,31 @@ impl CanonicalPath {
         Self(plain)
     }
 
+    /// The path with its marks decoded: `%3A` is `:` to every app, though RFC 3986 (section 2.2) keeps the two apart.
+    /// Only for judging: what is forwarded keeps its spelling, because a mark may be data.
+    #[must_use]
+    pub fn with_plain_marks(&self) -> Self {
+        let (bytes, mut plain) = (self.0.as_bytes(), String::with_capacity(self.0.len()));
+        let mut rest = self.0.char_indices();
+        while let Some((at, char)) = rest.next() {
+            match triplet(bytes, at).filter(|octet| char == '%' && is_mark(*octet)) {
+                Some(octet) => {
+                    plain.push(char::from(octet));
+                    rest.nth(1);
+                }
+                None => plain.push(char),
+            }
+        }
+        Self(plain)
+    }
+
+    /// The one form for all who could read the path differently: encoded slashes and marks decoded. Rules are asked
+    /// about this one, and it is never forwarded.
+    #[must_use]
+    pub fn judged(&self) -> Self {
+        self.with_plain_slashes().with_plain_marks()
+    }
+
     /// The path with `from` at its beginning replaced by `to`: what is forwarded where a route strips or replaces its
     /// prefix (R70). Made of canonical parts, it is canonical. A path that is not under `from` stays as it is.
     #[must_use]
@@ -216,6 +244,12 @@ fn is_unreserved(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'~')
 }
 
+/// What may stand in a path plain and encoded (RFC 3986 section 3.3, without `;`), and the brackets, which some
+/// clients send plain.
+fn is_mark(octet: u8) -> bool {
+    matches!(octet, b'!' | b'$' | b'&'..=b',' | b':' | b'=' | b'@' | b'[' | b']')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,6 +322,31 @@ mod tests {
         ] {
             assert_eq!(canonical(raw).as_deref(), Ok(expected), "{raw}");
         }
+    }
+
+    #[test]
+    fn r70_plain_or_encoded_a_path_is_judged_in_one_form() {
+        for byte in 0x21..0x7f_u8 {
+            // A slash is not one of two spellings: plain it parts segments, encoded it is refused.
+            let Ok(plain) = CanonicalPath::parse(&format!("/a{}b", char::from(byte))) else { continue };
+            if matches!(byte, b'/' | b'.' | b'%') {
+                continue;
+            }
+            let encoded = CanonicalPath::parse(&format!("/a%{byte:02x}b")).unwrap();
+            assert_eq!(encoded.judged(), plain.judged(), "{:?}", char::from(byte));
+        }
+        for (raw, expected) in [
+            ("/mw/Special%3aUserRights", "/mw/Special:UserRights"),
+            ("/od/%24batch", "/od/$batch"),
+            ("/%7E%5Bx%5d%2c%2B", "/~[x],+"),
+            ("/a%253Ab", "/a%253Ab"),
+            ("/a%3Bb%20c", "/a%3Bb%20c"),
+            ("/%C3%A9%3A", "/%C3%A9:"),
+        ] {
+            assert_eq!(CanonicalPath::parse(raw).unwrap().judged().as_str(), expected, "{raw}");
+        }
+        let slashes = CanonicalPath::parse_with_encoded_slashes("/od/admin%2Fx%3ay").unwrap();
+        assert_eq!(slashes.judged().as_str(), "/od/admin/x:y");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What a request says about itself, once the door has read it.
 //!
-//! I own: [`RequestFacts`] and its parts. I may call: `cors`, `origin`, `path`, `http`. I never hold a cookie or a token.
+//! I own: [`RequestFacts`] and its parts, [`Client`] among them. I may call: `cors`, `origin`, `path`, `http`. I never hold a cookie or a token.
 
 use super::cors::CorsRequest;
 use super::origin::Origin;
 use super::path::CanonicalPath;
 use http::Method;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -40,7 +41,48 @@ pub struct RequestFacts {
     /// What it says to the CORS protocol.
     pub cors: CorsRequest,
     /// The address of the client, counted through trusted proxies only (R73).
-    pub client: IpAddr,
+    pub client: Client,
+}
+
+/// Who sent a request, as far as addresses tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Client {
+    /// This address.
+    Known(IpAddr),
+    /// Somebody behind this proxy of ours, which did not name an address that can be read: in no network at all.
+    Behind(IpAddr),
+}
+
+impl Client {
+    /// The client's own address, where it is known.
+    pub fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Known(address) => Some(address),
+            Self::Behind(_) => None,
+        }
+    }
+
+    /// Who answers for the number of requests: the client, or the proxy that does not name it.
+    pub fn sender(self) -> IpAddr {
+        match self {
+            Self::Known(address) | Self::Behind(address) => address,
+        }
+    }
+}
+
+impl<A: Into<IpAddr>> From<A> for Client {
+    fn from(address: A) -> Self {
+        Self::Known(address.into())
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(address) => address.fmt(f),
+            Self::Behind(_) => f.write_str("unknown"),
+        }
+    }
 }
 
 /// `Sec-Fetch-Site` (W3C Fetch Metadata section 2.4).

@@ -148,20 +148,29 @@ impl RouteTable {
 
     /// The canonical form of a raw path. An encoded slash is let through where the route asks for it, and only beyond
     /// the route's prefix: whoever decodes it must end at the same route, or `/app/admin%2Fx` would be judged as
-    /// `/app/` and served as `/app/admin/` (A29).
+    /// `/app/` and served as `/app/admin/` (A29). The same holds for marks: `/mw/Special%3AUserRights` is served as
+    /// `/mw/Special:UserRights`, and must not be judged as `/mw/`.
     ///
     /// # Errors
     /// See [`PathRefusal`].
     pub fn canonical(&self, origin: &Origin, raw: &str) -> Result<CanonicalPath, PathRefusal> {
-        let refusal = match CanonicalPath::parse(raw) {
-            Err(refusal @ PathRefusal::EncodedDelimiter) => refusal,
-            judged => return judged,
+        let (path, asked) = match CanonicalPath::parse(raw) {
+            Ok(path) => (path, None),
+            Err(refusal @ PathRefusal::EncodedDelimiter) => {
+                (CanonicalPath::parse_with_encoded_slashes(raw)?, Some(refusal))
+            }
+            Err(refusal) => return Err(refusal),
         };
-        let path = CanonicalPath::parse_with_encoded_slashes(raw)?;
-        let (judged, decoded) = (self.find(origin, &path), self.find(origin, &path.with_plain_slashes()));
-        match (judged, decoded) {
-            (Some(one), Some(other)) if one.legacy.allow_encoded_slash && Arc::ptr_eq(one, other) => Ok(path),
-            _ => Err(refusal),
+        let (found, decoded) = (self.find(origin, &path), self.find(origin, &path.judged()));
+        if let Some(refusal) = asked
+            && !found.is_some_and(|route| route.legacy.allow_encoded_slash)
+        {
+            return Err(refusal);
+        }
+        match (found, decoded) {
+            (Some(one), Some(other)) if Arc::ptr_eq(one, other) => Ok(path),
+            (None, None) => Ok(path),
+            _ => Err(asked.unwrap_or(PathRefusal::OtherRoute)),
         }
     }
 
@@ -234,6 +243,29 @@ pub(crate) mod tests {
         ] {
             let path = table.canonical(&origin, raw);
             assert_eq!(path.as_ref().ok().map(CanonicalPath::as_str), expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn r70_no_spelling_of_a_mark_leads_past_the_route_that_is_named_with_it() {
+        let table = RouteTable::new(vec![
+            route("/mw/", Access::SignedIn),
+            route("/mw/Special:UserRights", Access::SignedIn),
+            route("/od/$batch", Access::SignedIn),
+        ])
+        .unwrap();
+        let origin = Origin::parse("https://apps.example.com").unwrap();
+        for (raw, expected) in [
+            ("/mw/Special:UserRights/x", Ok("/mw/Special:UserRights/x")),
+            ("/mw/Talk%3aMain", Ok("/mw/Talk%3AMain")),
+            ("/mw/Special:UserRights/x%3ay", Ok("/mw/Special:UserRights/x%3Ay")),
+            ("/elsewhere%3a", Ok("/elsewhere%3A")),
+            ("/mw/Special%3aUserRights", Err(PathRefusal::OtherRoute)),
+            ("/mw/%53pecial%3AUserRights/x", Err(PathRefusal::OtherRoute)),
+            ("/od/%24batch", Err(PathRefusal::OtherRoute)),
+        ] {
+            let path = table.canonical(&origin, raw);
+            assert_eq!(path.as_ref().map(CanonicalPath::as_str).map_err(|e| *e), expected, "{raw}");
         }
     }
 

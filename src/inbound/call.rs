@@ -162,7 +162,7 @@ fn head(request: &HttpRequest, cookies: &[u8], visit: &Visit, desk: &Desk) -> Up
             headers.append(name, value);
         }
     }
-    let peer = request.peer_addr().map_or(visit.facts.client, |address| address.ip());
+    let peer = request.peer_addr().map_or(visit.facts.client.sender(), |address| address.ip());
     let trust = if facts::is_trusted(peer, &desk.trusted_proxies) {
         let lists: Vec<&str> =
             request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();

@@ -7,12 +7,12 @@
 use crate::domain::cors::{CorsRequest, Preflight};
 use crate::domain::origin::{Origin, Origins};
 use crate::domain::path::PathRefusal;
-use crate::domain::request::{FetchSite, OriginHeader, RequestFacts, RequestKind};
+use crate::domain::request::{Client, FetchSite, OriginHeader, RequestFacts, RequestKind};
 use crate::domain::route::RouteTable;
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{self, HeaderMap};
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use url::Url;
 
@@ -194,25 +194,33 @@ fn claimed(headers: &HeaderMap, name: &str, own: &Origin, read: impl Fn(&str) ->
     }
 }
 
-/// The client's address: the peer, or behind trusted proxies the first address from the right that is none of them
-/// (R73). What stands left of that was written by a stranger.
-fn client(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
-    let mut client = peer.to_canonical();
-    if !is_trusted(client, trusted) {
-        return client;
-    }
-    let lists: Vec<&str> =
-        headers.get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
-    for hop in lists.iter().rev().flat_map(|list| list.rsplit(',')) {
-        match hop.trim().parse::<IpAddr>() {
-            Ok(address) => client = address.to_canonical(),
-            Err(_) => break,
+/// The client: the peer, or behind trusted proxies the first address from the right that is none of them (R73). What
+/// stands left of that was written by a stranger. A hop that cannot be read hides who comes before it: then nobody is
+/// named, for the proxy's own address would open what is open to the proxy's network.
+fn client(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> Client {
+    let peer = peer.to_canonical();
+    let mut client = peer;
+    let mut lists: Vec<_> = headers.get_all("x-forwarded-for").collect();
+    while is_trusted(client, trusted)
+        && let Some(list) = lists.pop()
+    {
+        let Ok(list) = list.to_str() else { return Client::Behind(peer) };
+        for hop in list.rsplit(',') {
+            let Some(address) = hop_address(hop.trim()) else { return Client::Behind(peer) };
+            client = address.to_canonical();
+            if !is_trusted(client, trusted) {
+                break;
+            }
         }
-        if !is_trusted(client, trusted) {
-            break;
-        }
     }
-    client
+    Client::Known(client)
+}
+
+/// An address, also with a port (some load balancers add it) or in the brackets of RFC 3986 section 3.2.2.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    let bracketed = || hop.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
+    let with_port = || hop.parse::<SocketAddr>().ok().map(|address| address.ip());
+    hop.parse().ok().or_else(with_port).or_else(|| bracketed().map(IpAddr::V6))
 }
 
 #[cfg(test)]
@@ -328,8 +336,55 @@ mod tests {
         assert_eq!(address("192.0.2.9", &["1.1.1.1"]), "192.0.2.9", "a stranger's word");
         assert_eq!(address("10.0.0.1", &["6.6.6.6, 1.1.1.1"]), "1.1.1.1");
         assert_eq!(address("10.0.0.1", &["6.6.6.6", "1.1.1.1, 10.0.0.2"]), "1.1.1.1", "two headers");
-        assert_eq!(address("10.0.0.1", &["6.6.6.6, rubbish"]), "10.0.0.1");
+        assert_eq!(address("10.0.0.1", &["6.6.6.6", "10.0.0.2", "10.0.0.3"]), "6.6.6.6", "several headers");
         assert_eq!(address("10.0.0.1", &[]), "10.0.0.1");
         assert_eq!(address("::ffff:10.0.0.1", &["1.1.1.1"]), "1.1.1.1");
+    }
+
+    #[test]
+    fn r73_a_hop_that_cannot_be_read_names_nobody_and_one_with_a_port_is_read() {
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
+        let told = |chain: &[&[u8]]| {
+            let mut request = TestRequest::get();
+            for value in chain {
+                let value = header::HeaderValue::from_bytes(value).unwrap();
+                request = request.append_header((header::X_FORWARDED_FOR, value));
+            }
+            client(request.to_http_request().headers(), [10, 0, 0, 1].into(), &trusted)
+        };
+        for hop in [
+            "rubbish",
+            "unknown",
+            "",
+            "_hidden",
+            "1.1.1",
+            "1.1.1.1:",
+            "1.1.1.1:99999",
+            "1.1.1.1 2.2.2.2",
+            "[1.1.1.1]",
+            "[2001:db8::1",
+            "2001:db8::1]:1",
+            "[]",
+            "\"1.1.1.1\"",
+            "for=1.1.1.1",
+            "1.1.1.1,",
+            "unix:",
+        ] {
+            let behind = Client::Behind([10, 0, 0, 1].into());
+            assert_eq!(told(&[hop.as_bytes()]), behind, "{hop}");
+            assert_eq!(told(&[format!("1.1.1.1, {hop}, 10.0.0.2").as_bytes()]), behind, "{hop}");
+            assert_eq!(told(&[b"1.1.1.1", hop.as_bytes()]), behind, "{hop}");
+        }
+        assert_eq!(told(&[b"1.1.1.1", b"caf\xe9"]), Client::Behind([10, 0, 0, 1].into()));
+        for (hop, address) in [
+            ("1.1.1.1:443", "1.1.1.1"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[::ffff:1.1.1.1]:9", "1.1.1.1"),
+            ("rubbish, 1.1.1.1", "1.1.1.1"),
+            ("1.1.1.1, 10.0.0.2:7", "1.1.1.1"),
+        ] {
+            assert_eq!(told(&[hop.as_bytes()]), Client::Known(address.parse().unwrap()), "{hop}");
+        }
     }
 }

@@ -114,7 +114,7 @@ pub async fn form(
         _ => return None,
     }
     // Reading and sealing cost something, for people whom nobody knows.
-    if let Err(wait) = desk.throttle.admit("keep", facts.client, desk.gateway.clock.now()) {
+    if let Err(wait) = desk.throttle.admit("keep", facts.client.sender(), desk.gateway.clock.now()) {
         return refused(error::too_often(wait));
     }
     let declared = facts::one(unsent.request.headers(), "content-length").and_then(|text| text.parse().ok());

@@ -4,7 +4,8 @@ use super::*;
 use crate::domain::claim::ClaimValue;
 use crate::domain::origin::Origin;
 use crate::domain::path::CanonicalPath;
-use crate::domain::request::{FetchSite, OriginHeader, RequestFacts, RequestKind};
+use crate::domain::request::{Client, FetchSite, OriginHeader, RequestFacts, RequestKind};
+use crate::domain::route::{Access, RouteTable};
 use crate::domain::session::Session;
 use crate::domain::session::tests::session;
 use crate::domain::time::Timestamp;
@@ -86,6 +87,41 @@ fn expressions_see_the_request_its_sender_and_their_session() {
     {
         assert_eq!(asked(text, Some(&alice())), Ok(false), "{text}");
     }
+}
+
+#[test]
+fn r70_no_spelling_of_a_path_gets_around_an_expression() {
+    let mut route = crate::domain::route::tests::route("/od/", Access::Public);
+    route.legacy.allow_encoded_slash = true;
+    let table = RouteTable::new(vec![route]).unwrap();
+    for (path, rule) in [
+        ("/od/$batch", "!request.path.startsWith('/od/$batch')"),
+        ("/od/%24batch", "!request.path.startsWith('/od/$batch')"),
+        ("/od/admin%2Fx", "!request.path.startsWith('/od/admin/')"),
+        ("/od/admin%2F%2Fx%3A", "request.path != '/od/admin/x:'"),
+    ] {
+        let path = table.canonical(&facts().origin, path).unwrap();
+        let facts = RequestFacts { path, ..facts() };
+        let question = Question { facts: &facts, session: None, now: Timestamp::from_unix_seconds(1060) };
+        assert_eq!(parse(rule).unwrap().holds(&question), Ok(false), "{facts:?} {rule}");
+    }
+}
+
+#[test]
+fn r73_a_client_that_nobody_can_name_passes_no_expression_about_it() {
+    let facts = RequestFacts { client: Client::Behind([10, 1, 2, 3].into()), ..facts() };
+    let holds = |text: &str| {
+        let question = Question { facts: &facts, session: None, now: Timestamp::from_unix_seconds(1060) };
+        parse(text).unwrap().holds(&question)
+    };
+    for text in [
+        "request.client == '10.1.2.3'",
+        "request.client != '192.0.2.1'",
+        "!request.client.startsWith('192.')",
+    ] {
+        assert!(holds(text).is_err(), "{text}");
+    }
+    assert_eq!(holds("has(request.client)"), Ok(false));
 }
 
 #[test]

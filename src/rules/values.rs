@@ -44,17 +44,27 @@ pub(super) fn of(found: &Found, question: &Question<'_>) -> Result<Vec<(&'static
 }
 
 fn fields<const N: usize>(fields: [(&str, Value); N]) -> Value {
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Fields>().into()
+    fields_of(fields).into()
+}
+
+fn fields_of<const N: usize>(fields: [(&str, Value); N]) -> Fields {
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn request(question: &Question<'_>) -> Value {
     let facts = question.facts;
-    fields([
+    let mut values = fields_of([
         ("method", facts.method.as_str().into()),
-        ("path", facts.path.as_str().into()),
+        // As the most lenient app reads it: no spelling gets around a rule (R70).
+        ("path", facts.path.judged().as_str().into()),
         ("host", facts.origin.authority().into()),
-        ("client", facts.client.to_string().into()),
-    ])
+    ]);
+    // Of a client that nobody can name there is no address to ask for: such an expression has no answer, and an error
+    // refuses, also where the rule is a `!=` (R73).
+    if let Some(address) = facts.client.address() {
+        values.insert("client".to_owned(), address.to_string().into());
+    }
+    values.into()
 }
 
 fn user(session: &Session, room: &mut usize) -> Result<Value, &'static str> {

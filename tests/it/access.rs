@@ -212,6 +212,29 @@ fn whoever_is_in_another_network_is_not_sent_to_sign_in() {
 }
 
 #[test]
+fn r73_a_client_that_the_proxy_does_not_name_is_in_no_network() {
+    let setting = with(|plan, url| {
+        plan.server_extra("trusted_proxies = [\"127.0.0.1\"]");
+        open_route(plan, url, "/lan/", "{ who = \"public\", networks = [\"127.0.0.0/8\", \"10.0.0.0/8\"] }");
+        open_route(plan, url, "/all/net/", "{ who = \"public\", networks = [\"0.0.0.0/0\", \"::/0\"] }");
+        open_route(plan, url, "/not/", "{ who = \"public\", cel = \"request.client != '192.0.2.1'\" }");
+    });
+    let mut browser = setting.browser();
+    for hop in ["unknown", "192.0.2.1:x", "10.0.0.1, rubbish", "rubbish, 127.0.0.1", ""] {
+        browser.extra = vec![("X-Forwarded-For".to_owned(), hop.to_owned())];
+        for path in ["/lan/x", "/all/net/x", "/not/x"] {
+            assert_eq!(browser.open(path).status, 403, "{hop:?} {path}");
+        }
+    }
+    assert_eq!(setting.upstream.count(), 0);
+    for (hop, lan) in [("10.0.0.1:4711", 200), ("192.0.2.2:4711", 403), ("[2001:db8::1]:4711", 403)] {
+        browser.extra = vec![("X-Forwarded-For".to_owned(), hop.to_owned())];
+        assert_eq!(browser.open("/lan/x").status, lan, "{hop}");
+        assert_eq!(browser.open("/all/net/x").status, 200, "{hop}");
+    }
+}
+
+#[test]
 fn a_method_that_a_route_does_not_take_is_405_with_those_that_it_does() {
     let setting = with(|plan, url| {
         open_route(plan, url, "/read/", "{ methods = \"GET\" }");

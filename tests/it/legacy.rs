@@ -85,6 +85,39 @@ fn a29_an_encoded_slash_reaches_an_app_that_asks_for_it_and_no_other_route() {
 }
 
 #[test]
+fn r70_no_spelling_of_a_mark_leads_around_a_route_or_a_rule() {
+    let app = Upstream::start();
+    let url = app.url();
+    let setting = Setting::with(move |plan| {
+        let route = |path: &str, access: &str| {
+            format!("path = \"{path}\"\nupstream = \"{url}\"\naccess = {access}\nallow_encoded_slash = true")
+        };
+        plan.route(&route("/mw/", "\"signed-in\""));
+        plan.route(&route("/mw/Special:UserRights", "{ roles = \"admin\" }"));
+        let rule = "!request.path.startsWith('/od/$batch') && !request.path.startsWith('/od/admin/')";
+        plan.route(&route("/od/", &format!("{{ cel = \"{rule}\" }}")));
+    });
+    let cookie = setting.session_cookie(&setting.signed_in());
+    for (hostile, status) in [
+        ("/mw/Special:UserRights", 403),
+        ("/mw/Special%3AUserRights", 400),
+        ("/mw/Special%3aUserRights/x", 400),
+        ("/mw/Special%3AUserRights%2Fx", 400),
+        ("/od/$batch", 403),
+        ("/od/%24batch", 403),
+        ("/od/admin/x", 403),
+        ("/od/admin%2Fx", 403),
+    ] {
+        assert_eq!(get(&setting, &cookie, hostile, "").status, status, "{hostile}");
+    }
+    assert_eq!(app.count(), 0);
+    for honest in ["/mw/Talk%3AMain", "/mw/Talk:Main", "/od/Items(%2712%27)", "/od/group%2Fx%3Ay"] {
+        assert_eq!(get(&setting, &cookie, honest, "").status, 200, "{honest}");
+        assert_eq!(app.last().head.target, honest, "forwarded as it came");
+    }
+}
+
+#[test]
 fn r70_what_an_app_says_about_itself_is_said_of_the_public_origin() {
     let (setting, app) = with_app(&format!("{SIGNED_IN}strip_prefix = true\nhost = \"upstream\""));
     let mut browser = setting.signed_in();

@@ -330,6 +330,9 @@ fn r70_routes_are_canonical_and_upstreams_bare() {
     for bad in ["wiki", "/a/../b", "/a//b", "/a%2fb", "/a;b", "/a?b"] {
         refused(&[("route", &format!("path = '{bad}'"))], "route[0].path", "no canonical path");
     }
+    for bad in ["/mw/Special%3aX/", "/od/%24batch"] {
+        refused(&[("route", &format!("path = '{bad}'"))], "route[0].path", "apps take for the plain one");
+    }
     for bad in ["/bff", "/bff/login"] {
         refused(&[("route", &format!("path = '{bad}'"))], "route[0].path", "lies under");
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::origin::Origin;
 use crate::domain::path::CanonicalPath;
-use crate::domain::request::{FetchSite, OriginHeader, RequestKind};
+use crate::domain::request::{Client, FetchSite, OriginHeader, RequestKind};
 use crate::domain::session::tests::session;
 
 fn facts(method: Method, client: &str) -> RequestFacts {
@@ -21,7 +21,7 @@ fn facts(method: Method, client: &str) -> RequestFacts {
         event_stream: false,
         cors: crate::domain::cors::CorsRequest::default(),
         websocket: false,
-        client: client.parse().unwrap(),
+        client: client.parse::<std::net::IpAddr>().unwrap().into(),
     }
 }
 
@@ -277,4 +277,17 @@ fn rules_are_readable() {
     );
     assert!(rule.asks_for_person() && !Rule::default().asks_for_person());
     assert_eq!(rule.claims().len(), 1);
+}
+
+#[test]
+fn r73_a_client_that_nobody_can_name_is_in_no_network() {
+    let behind = Client::Behind("10.1.2.3".parse().unwrap());
+    for net in ["10.0.0.0/8", "0.0.0.0/0", "::/0"] {
+        let rule = Rule::Networks(vec![net.parse().unwrap()]);
+        for (client, holds) in [(behind, false), (Client::Known(behind.sender()), net != "::/0")] {
+            let facts = RequestFacts { client, ..facts(Method::GET, "10.1.2.3") };
+            let question = Question { facts: &facts, session: None, now: Timestamp::from_unix_seconds(1060) };
+            assert_eq!(matches!(rule.judge(&question), Judgement::Holds), holds, "{net} {client:?}");
+        }
+    }
 }
