@@ -202,9 +202,9 @@ impl LogoutPath {
         &self.path
     }
 
-    fn is_meant_by(&self, facts: &RequestFacts) -> bool {
-        let query = facts.query.as_deref().unwrap_or_default();
-        facts.path == self.path && self.query.iter().all(|wanted| query.split('&').any(|pair| pair == wanted))
+    fn is_meant_by(&self, path: &CanonicalPath, query: Option<&str>) -> bool {
+        let query = query.unwrap_or_default();
+        *path == self.path && self.query.iter().all(|wanted| query.split('&').any(|pair| pair == wanted))
     }
 }
 
@@ -220,13 +220,18 @@ pub enum AppLogout {
 }
 
 impl Legacy {
+    /// Whether an address, whoever asks for it, is one where the app signs people out.
+    pub fn is_logout(&self, path: &CanonicalPath, query: Option<&str>) -> bool {
+        self.logout_paths.iter().any(|own| own.is_meant_by(path, query))
+    }
+
     /// Whether a request is the app's own sign-out, and is to be believed (R63, A25).
     ///
     /// By GET only a navigation counts that our own page caused, or the person who typed it; by POST, whatever the
     /// forgery rules let through, in every mode of `csrf`. `prefetched` is for what a browser fetches ahead of a click.
     pub fn app_logout(&self, facts: &RequestFacts, prefetched: bool) -> AppLogout {
         // A tunnel would outlive the session that it begins with.
-        if facts.websocket || !self.logout_paths.iter().any(|path| path.is_meant_by(facts)) {
+        if facts.websocket || !self.is_logout(&facts.path, facts.query.as_deref()) {
             return AppLogout::No;
         }
         match facts.method {
