@@ -121,7 +121,7 @@ impl Call<'_> {
         let gateway = &desk.gateway;
         let cookies =
             app_cookie::sort(&visit.foreign_cookies, &route, &gateway.routes, person, &gateway.keys);
-        let expired = match self.who_is_clear && app_logout::tells_who_is_there(visit) {
+        let expired = match self.who_is_clear && app_logout::tells_who_is_there(visit, desk) {
             true => app_cookie::expire(&cookies.strangers, &visit.facts.path, desk.cookies.secure),
             false => Vec::new(),
         };
