@@ -65,7 +65,8 @@ pub fn sort(
                 _ => sorted.strangers.push(String::from_utf8_lossy(name).into_owned()),
             },
             // A more lenient reader behind us could take it for one of them (R54); a nameless pair is its own name.
-            _ if own.may_be_read_from(name.unwrap_or(value)) || own.may_be_read_from(nameless(pair)) => {}
+            _ if own.may_be_read_from(name.unwrap_or(value)) => {}
+            _ if pair.starts_with(b"=") && own.may_be_read_from(nameless(pair)) => {}
             Some(name) if unsealed(value).is_some() && is_app_cookie(routes, name) => {}
             _ => keep(None, pair),
         }
@@ -321,6 +322,9 @@ mod tests {
             b"dw1=x",
             b"==DW1=x",
         ] {
+            assert_eq!(kept(cookies), "", "{}", text(cookies));
+        }
+        for cookies in [&b"= sid=x"[..], b"= =sid = x", b"=\"DW1\"=x", b"sid =x", b" s%69d[]", b"=s%69d"] {
             assert_eq!(kept(cookies), "", "{}", text(cookies));
         }
         assert_eq!(kept(b"sids=x;a=sid; xsid=y;caf\xe9=1"), text(b"sids=x; a=sid; xsid=y; caf\xe9=1"));
