@@ -7,11 +7,11 @@
 //! and one salt, so that no two uses share a key. The first key of the ring seals; all of them open. A sealed value
 //! begins with the id of its key, which is itself derived and says nothing about the key.
 
+mod app_cookie;
 mod random;
 
 pub use random::{NoRandomness, new_binding, new_lease_id, new_login_id, new_sid, new_text, new_ticket};
 
-use crate::domain::identity::Identity;
 use crate::domain::login::{BindingMark, LoginId};
 use crate::domain::secret::{Binding, Nonce, PkceVerifier};
 use crate::domain::session::{SessionKey, Ticket};
@@ -20,7 +20,6 @@ use aws_lc_rs::{digest, hkdf, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use random::random;
-use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 const KEY_ID_LENGTH: usize = 4;
@@ -283,27 +282,6 @@ impl KeyRing {
         name.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The seal on an app's cookie: it says for whom the app has set this very value, and says it to nobody but us.
-    /// 128 bits in base64url.
-    pub fn app_cookie_seal(&self, person: Option<&Identity>, name: &[u8], value: &[u8]) -> String {
-        let [whose, issuer, subject] = whose(person);
-        to_handle(&self.name(Purpose::AppCookie, &[whose, issuer, subject, name, value]))
-    }
-
-    /// Whether a seal is the one of this person, under whichever key of the ring it was made.
-    pub fn is_app_cookie_seal(
-        &self,
-        seal: &[u8],
-        person: Option<&Identity>,
-        name: &[u8],
-        value: &[u8],
-    ) -> bool {
-        let [whose, issuer, subject] = whose(person);
-        let names = self.names(Purpose::AppCookie, &[whose, issuer, subject, name, value]);
-        // All of them are compared, each in constant time.
-        names.iter().fold(false, |found, name| found | bool::from(to_handle(name).as_bytes().ct_eq(seal)))
-    }
-
     /// The handle of a session: its name for operators, 128 bits in base64url. It is neither the ticket nor the key in
     /// the store, and leads to neither.
     pub fn handle(&self, key: &SessionKey) -> String {
@@ -313,14 +291,6 @@ impl KeyRing {
     /// Whether a handle is that of a session, under whichever key of the ring it was made.
     pub fn is_handle_of(&self, handle: &str, key: &SessionKey) -> bool {
         self.names(Purpose::Handle, &[key.as_bytes()]).iter().any(|name| to_handle(name) == handle)
-    }
-}
-
-/// A person for a seal; somebody whose issuer and subject are empty is still not nobody.
-fn whose(person: Option<&Identity>) -> [&[u8]; 3] {
-    match person {
-        Some(person) => [b"person", person.issuer.as_str().as_bytes(), person.subject.as_str().as_bytes()],
-        None => [b"nobody", b"", b""],
     }
 }
 

@@ -114,7 +114,11 @@ impl SiteData {
 
 /// Names of cookies; one with `*` at its end stands for all that begin so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AppCookies(Vec<String>);
+pub struct AppCookies {
+    names: Vec<String>,
+    /// What lenient readers make of each, and whether it is a pattern: made once, not for every pair of every request.
+    folded: Vec<(String, bool)>,
+}
 
 impl AppCookies {
     /// Reads one name or pattern: characters of a token (RFC 6265 section 4.1.1), at least two of them before a `*`.
@@ -127,17 +131,21 @@ impl AppCookies {
 
     /// Takes the names and patterns.
     pub fn new(names: Vec<String>) -> Self {
-        Self(names)
+        let fold_own = |own: &String| match own.strip_suffix('*') {
+            Some(stem) => (fold(stem.as_bytes()), true),
+            None => (fold(own.as_bytes()), false),
+        };
+        Self { folded: names.iter().map(fold_own).collect(), names }
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.names.is_empty()
     }
 
     /// Whether a cookie of this very name is one of them.
     pub fn contains(&self, name: &[u8]) -> bool {
-        self.0.iter().any(|own| match own.strip_suffix('*') {
+        self.names.iter().any(|own| match own.strip_suffix('*') {
             Some(stem) => name.starts_with(stem.as_bytes()),
             None => name == own.as_bytes(),
         })
@@ -146,16 +154,19 @@ impl AppCookies {
     /// Whether some reader could take this name for one of them: in other case, percent-encoded, with an index, or with
     /// other punctuation (PHP makes `_` of `.` and of white space, and an array of `name[x]`).
     pub fn may_be_read_from(&self, name: &[u8]) -> bool {
-        let folded = fold(name);
-        self.0.iter().any(|own| match own.strip_suffix('*') {
-            Some(stem) => folded.starts_with(&fold(stem.as_bytes())),
-            None => folded == fold(own.as_bytes()),
+        if self.is_empty() {
+            return false;
+        }
+        let read = fold(name);
+        self.folded.iter().any(|(own, is_pattern)| match is_pattern {
+            true => read.starts_with(own),
+            false => read == *own,
         })
     }
 
     /// The names that are no patterns.
     pub fn exact(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str).filter(|name| !name.ends_with('*'))
+        self.names.iter().map(String::as_str).filter(|name| !name.ends_with('*'))
     }
 }
 
@@ -202,9 +213,9 @@ impl LogoutPath {
         &self.path
     }
 
-    fn is_meant_by(&self, facts: &RequestFacts) -> bool {
-        let query = facts.query.as_deref().unwrap_or_default();
-        facts.path.judged() == self.path.judged()
+    fn is_meant_by(&self, path: &CanonicalPath, query: Option<&str>) -> bool {
+        let query = query.unwrap_or_default();
+        path.judged() == self.path.judged()
             && self.query.iter().all(|wanted| query.split('&').any(|pair| pair == wanted))
     }
 }
@@ -221,13 +232,18 @@ pub enum AppLogout {
 }
 
 impl Legacy {
+    /// Whether an address, whoever asks for it, is one where the app signs people out.
+    pub fn is_logout(&self, path: &CanonicalPath, query: Option<&str>) -> bool {
+        self.logout_paths.iter().any(|own| own.is_meant_by(path, query))
+    }
+
     /// Whether a request is the app's own sign-out, and is to be believed (R63, A25).
     ///
     /// By GET only a navigation counts that our own page caused, or the person who typed it; by POST, whatever the
     /// forgery rules let through, in every mode of `csrf`. `prefetched` is for what a browser fetches ahead of a click.
     pub fn app_logout(&self, facts: &RequestFacts, prefetched: bool) -> AppLogout {
         // A tunnel would outlive the session that it begins with.
-        if facts.websocket || !self.logout_paths.iter().any(|path| path.is_meant_by(facts)) {
+        if facts.websocket || !self.is_logout(&facts.path, facts.query.as_deref()) {
             return AppLogout::No;
         }
         match facts.method {

@@ -5,14 +5,15 @@
 //! session of one person must not meet the next, however the first one's session ended here, and whether or not
 //! anybody saw it end.
 //!
-//! The value that a browser keeps is the app's, `~kc.` and 22 characters: an HMAC over person, name and value under the
-//! key ring. The app sees its own value again. So nothing has to be remembered on the server, nothing has to happen at
+//! The value that a browser keeps is the app's, `~kc.` and 22 characters: an HMAC over origin, person, name and value
+//! under the key ring. The app sees its own value again. So nothing has to be remembered on the server, nothing has to happen at
 //! the moment of an ending, parallel answers cannot undo each other, and a cookie that somebody planted is nobody's.
 //! The person is (issuer, subject), or nobody; a second sign-in of the same person finds their app session again,
 //! unless an ending has expired it.
 
 use crate::domain::identity::Identity;
 use crate::domain::legacy::SiteData;
+use crate::domain::origin::Origin;
 use crate::domain::path::CanonicalPath;
 use crate::domain::route::{Route, RouteTable};
 use crate::keyring::KeyRing;
@@ -25,6 +26,16 @@ const SEAL_LENGTH: usize = 22;
 /// So many paths of one cookie are expired; nobody nests deeper.
 const DEEPEST: usize = 12;
 
+/// Whose an app's cookie is: a person's, or nobody's, at one origin of ours. What a sibling origin has got is not theirs
+/// here, even where the app and its cookies have the same names.
+#[derive(Clone, Copy)]
+pub struct Owner<'o> {
+    /// Where the request came.
+    pub origin: &'o Origin,
+    /// Whose session came along.
+    pub person: Option<&'o Identity>,
+}
+
 /// What becomes of a request's cookies.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Sorted {
@@ -36,13 +47,7 @@ pub struct Sorted {
 
 /// Takes from the cookies of a request (without ours, R55) what may not reach this route for this person. Of cookies
 /// that other routes own, only those with a seal are taken: the name alone may be another app's, too.
-pub fn sort(
-    foreign: &[u8],
-    route: &Route,
-    routes: &RouteTable,
-    person: Option<&Identity>,
-    keys: &KeyRing,
-) -> Sorted {
+pub fn sort(foreign: &[u8], route: &Route, routes: &RouteTable, owner: Owner<'_>, keys: &KeyRing) -> Sorted {
     let own = &route.legacy.app_cookies;
     let mut sorted = Sorted::default();
     for pair in pairs(foreign) {
@@ -59,13 +64,16 @@ pub fn sort(
         };
         match name {
             Some(name) if own.contains(name) => match unsealed(value) {
-                Some((bare, seal)) if keys.is_app_cookie_seal(seal, person, name, bare) => {
+                Some((bare, seal))
+                    if keys.is_app_cookie_seal(seal, owner.origin, owner.person, name, bare) =>
+                {
                     keep(Some(name), bare);
                 }
                 _ => sorted.strangers.push(String::from_utf8_lossy(name).into_owned()),
             },
             // A more lenient reader behind us could take it for one of them (R54); a nameless pair is its own name.
-            _ if own.may_be_read_from(name.unwrap_or(value)) || own.may_be_read_from(nameless(pair)) => {}
+            _ if own.may_be_read_from(name.unwrap_or(value)) => {}
+            _ if pair.starts_with(b"=") && own.may_be_read_from(nameless(pair)) => {}
             Some(name) if unsealed(value).is_some() && is_app_cookie(routes, name) => {}
             _ => keep(None, pair),
         }
@@ -75,14 +83,14 @@ pub fn sort(
 
 /// A `Set-Cookie` line of the route's app as the browser gets it: sealed for this person, and for this host alone. As
 /// it was where the cookie is no app cookie of the route.
-pub fn seal(line: &[u8], route: &Route, person: Option<&Identity>, keys: &KeyRing) -> Option<Vec<u8>> {
+pub fn seal(line: &[u8], route: &Route, owner: Owner<'_>, keys: &KeyRing) -> Option<Vec<u8>> {
     let end = line.iter().position(|byte| *byte == b';').unwrap_or(line.len());
     let (pair, attributes) = line.split_at(end);
     let (Some(name), value) = split(trim(pair)) else { return None };
     if !route.legacy.app_cookies.contains(name) {
         return None;
     }
-    let seal = keys.app_cookie_seal(person, name, value);
+    let seal = keys.app_cookie_seal(owner.origin, owner.person, name, value);
     let mut out = [name, b"=", value, MARK, seal.as_bytes()].concat();
     for attribute in attributes.split(|byte| *byte == b';').skip(1) {
         // A cookie for several hosts could not be expired from here, and would be found there unsealed.
@@ -101,7 +109,7 @@ pub fn write_back(
     headers: &mut HeaderMap,
     expired: &[String],
     route: &Route,
-    person: Option<&Identity>,
+    owner: Owner<'_>,
     keys: &KeyRing,
 ) {
     if route.legacy.app_cookies.is_empty() {
@@ -113,7 +121,7 @@ pub fn write_back(
         headers.append(SET_COOKIE, line);
     }
     for line in lines {
-        let line = match seal(line.as_bytes(), route, person, keys) {
+        let line = match seal(line.as_bytes(), route, owner, keys) {
             None => Some(line),
             // A line that cannot be written goes to nobody.
             Some(sealed) => HeaderValue::from_bytes(&sealed).ok(),
@@ -218,9 +226,10 @@ fn split(pair: &[u8]) -> (Option<&[u8]>, &[u8]) {
     }
 }
 
-/// `=name=value` without its first sign, up to the next: what some readers take for the name.
+/// `=name=value` without its first signs and blanks, up to the next: what some readers take for the name.
 fn nameless(pair: &[u8]) -> &[u8] {
-    let rest = &pair[pair.iter().position(|byte| *byte != b'=').unwrap_or(pair.len())..];
+    let begins = |byte: &u8| !matches!(byte, b'=' | b' ' | b'\t');
+    let rest = &pair[pair.iter().position(begins).unwrap_or(pair.len())..];
     &rest[..rest.iter().position(|byte| *byte == b'=').unwrap_or(rest.len())]
 }
 
@@ -249,6 +258,15 @@ mod tests {
         Identity { subject: Subject::parse(subject).unwrap(), ..session().identity }
     }
 
+    fn home() -> &'static Origin {
+        static HOME: std::sync::OnceLock<Origin> = std::sync::OnceLock::new();
+        HOME.get_or_init(|| Origin::parse("https://apps.example.com").unwrap())
+    }
+
+    fn here(person: Option<&Identity>) -> Owner<'_> {
+        Owner { origin: home(), person }
+    }
+
     fn app(prefix: &str, cookies: &[&str]) -> Route {
         let app_cookies = AppCookies::new(cookies.iter().map(|name| (*name).to_owned()).collect());
         let legacy = Legacy { app_cookies, ..Legacy::default() };
@@ -269,13 +287,17 @@ mod tests {
         let routes = table(std::slice::from_ref(&wiki));
         let (alice, bob) = (person("alice"), person("bob"));
         let set = |line: &str, person: Option<&Identity>| {
-            text(&seal(line.as_bytes(), &wiki, person, &keys).unwrap()).split(';').next().unwrap().to_owned()
+            text(&seal(line.as_bytes(), &wiki, here(person), &keys).unwrap())
+                .split(';')
+                .next()
+                .unwrap()
+                .to_owned()
         };
         let of_alice = set("sid=abc; Path=/", Some(&alice));
         let of_nobody = set("sid=abc; Path=/", None);
         assert_eq!(of_alice.len(), "sid=abc".len() + MARK.len() + SEAL_LENGTH);
         let reaches = |cookies: &str, person: Option<&Identity>| {
-            let sorted = sort(cookies.as_bytes(), &wiki, &routes, person, &keys);
+            let sorted = sort(cookies.as_bytes(), &wiki, &routes, here(person), &keys);
             (text(&sorted.kept), sorted.strangers.join(" "))
         };
         let passes = (String::from("sid=abc"), String::new());
@@ -300,7 +322,7 @@ mod tests {
         }
         assert_eq!(reaches(&of_alice.replace("sid", "DW1"), Some(&alice)).1, "DW1", "the name is sealed too");
         let other_keys = KeyRing::new(vec![MasterKey::generate().unwrap()]).unwrap();
-        assert_eq!(sort(of_alice.as_bytes(), &wiki, &routes, Some(&alice), &other_keys).kept, b"");
+        assert_eq!(sort(of_alice.as_bytes(), &wiki, &routes, here(Some(&alice)), &other_keys).kept, b"");
         let both = format!("{of_alice}; theme=dark; {}; sid=planted", set("DW9=x", Some(&alice)));
         assert_eq!(reaches(&both, Some(&alice)), ("sid=abc; theme=dark; DW9=x".into(), "sid".into()));
     }
@@ -309,7 +331,8 @@ mod tests {
     fn r54_nothing_that_could_be_read_as_an_app_cookie_goes_around_the_seal() {
         let (keys, wiki) = (keys(), app("/wiki/", &["sid", "DW*"]));
         let routes = table(std::slice::from_ref(&wiki));
-        let kept = |cookies: &[u8]| text(&sort(cookies, &wiki, &routes, Some(&person("alice")), &keys).kept);
+        let kept =
+            |cookies: &[u8]| text(&sort(cookies, &wiki, &routes, here(Some(&person("alice"))), &keys).kept);
         for cookies in [
             &b"SID=x"[..],
             b"s%69d=x",
@@ -323,6 +346,9 @@ mod tests {
         ] {
             assert_eq!(kept(cookies), "", "{}", text(cookies));
         }
+        for cookies in [&b"= sid=x"[..], b"= =sid = x", b"=\"DW1\"=x", b"sid =x", b" s%69d[]", b"=s%69d"] {
+            assert_eq!(kept(cookies), "", "{}", text(cookies));
+        }
         assert_eq!(kept(b"sids=x;a=sid; xsid=y;caf\xe9=1"), text(b"sids=x; a=sid; xsid=y; caf\xe9=1"));
     }
 
@@ -332,23 +358,40 @@ mod tests {
         let (wiki, forum) = (app("/wiki/", &["PHPSESSID"]), app("/forum/", &[]));
         let routes = table(&[wiki.clone(), forum.clone()]);
         let alice = person("alice");
-        let sealed = text(&seal(b"PHPSESSID=abc", &wiki, Some(&alice), &keys).unwrap());
+        let sealed = text(&seal(b"PHPSESSID=abc", &wiki, here(Some(&alice)), &keys).unwrap());
         let cookies = format!("{sealed}; PHPSESSID=forum; x=y~kc.AAAAAAAAAAAAAAAAAAAAAA");
-        let sorted = sort(cookies.as_bytes(), &forum, &routes, Some(&alice), &keys);
+        let sorted = sort(cookies.as_bytes(), &forum, &routes, here(Some(&alice)), &keys);
         assert_eq!(text(&sorted.kept), "PHPSESSID=forum; x=y~kc.AAAAAAAAAAAAAAAAAAAAAA");
         assert!(sorted.strangers.is_empty());
-        assert!(seal(b"PHPSESSID=abc", &forum, Some(&alice), &keys).is_none());
+        assert!(seal(b"PHPSESSID=abc", &forum, here(Some(&alice)), &keys).is_none());
+    }
+
+    #[test]
+    fn r54_a_seal_of_one_origin_is_none_on_its_sibling() {
+        let (keys, wiki, alice) = (keys(), app("/wiki/", &["sid"]), person("alice"));
+        let routes = table(std::slice::from_ref(&wiki));
+        let sealed = text(&seal(b"sid=abc", &wiki, here(Some(&alice)), &keys).unwrap());
+        for (origin, kept, strangers) in [
+            ("https://apps.example.com", "sid=abc", ""),
+            ("https://other.example.com", "", "sid"),
+            ("https://apps.example.com:8443", "", "sid"),
+        ] {
+            let origin = Origin::parse(origin).unwrap();
+            let owner = Owner { origin: &origin, person: Some(&alice) };
+            let sorted = sort(sealed.as_bytes(), &wiki, &routes, owner, &keys);
+            assert_eq!((&*text(&sorted.kept), &*sorted.strangers.join(" ")), (kept, strangers), "{origin:?}");
+        }
     }
 
     #[test]
     fn an_app_cookie_belongs_to_one_host() {
         let (keys, wiki) = (keys(), app("/wiki/", &["sid"]));
-        let sealed = |line: &str| text(&seal(line.as_bytes(), &wiki, None, &keys).unwrap());
+        let sealed = |line: &str| text(&seal(line.as_bytes(), &wiki, here(None), &keys).unwrap());
         let line = sealed("sid=a; Domain=example.com; Path=/wiki; domain=x; HttpOnly;Secure");
         assert!(line.starts_with("sid=a~kc.") && line.ends_with("; Path=/wiki; HttpOnly;Secure"), "{line}");
         assert!(sealed("sid = a ;Path=/").starts_with("sid=a~kc."));
         assert!(sealed("sid=; Max-Age=0").contains("; Max-Age=0"));
-        assert!(seal(b"theme=dark; Domain=example.com", &wiki, None, &keys).is_none());
+        assert!(seal(b"theme=dark; Domain=example.com", &wiki, here(None), &keys).is_none());
     }
 
     #[test]

@@ -10,9 +10,11 @@
 use super::answer::{noted, redirect};
 use super::visit::{Note, Visit};
 use super::{Desk, app_cookie, envelope};
+use crate::domain::cookie_reach::CookieReach;
+use crate::domain::csrf::{self, CsrfMode};
 use crate::domain::legacy::AppLogout;
 use crate::domain::policy::WhySignIn;
-use crate::domain::request::{FetchSite, RequestKind};
+use crate::domain::request::{FetchSite, OriginHeader, RequestKind};
 use crate::domain::route::Route;
 use actix_session::Session;
 use actix_web::http::StatusCode;
@@ -100,7 +102,7 @@ fn forget_app(
     desk: &Desk,
     over: bool,
 ) -> HttpResponse {
-    if !tells_who_is_there(visit) {
+    if !tells_who_is_there(visit, desk) {
         return response;
     }
     let sent = app_cookie::sent(&visit.foreign_cookies, route);
@@ -111,11 +113,25 @@ fn forget_app(
     response
 }
 
-/// Whether an answer may make the browser forget an app's cookies: what a foreign page fetches comes without our cookie
-/// where it is `Lax`, and says nothing about who is there.
-pub fn tells_who_is_there(visit: &Visit) -> bool {
-    let foreign = matches!(visit.facts.site, FetchSite::CrossSite | FetchSite::SameSite);
-    !foreign || visit.facts.kind == RequestKind::Navigation
+/// Whether a request without our cookie means that nobody is here, so that its answer may make the browser forget.
+///
+/// What a foreign page fetches or frames comes without a `Lax` cookie, and says nothing; a link that it opens comes
+/// with it, but without a `Strict` one. In frames each parent has a jar of its own, so that nothing foreign counts.
+pub fn tells_who_is_there(visit: &Visit, desk: &Desk) -> bool {
+    let facts = &visit.facts;
+    let opened = facts.kind == RequestKind::Navigation && facts.to_document;
+    match (facts.site, &desk.cookies.reach) {
+        (FetchSite::SameOrigin | FetchSite::None, _) => facts.origin_header != OriginHeader::Foreign,
+        (FetchSite::CrossSite, CookieReach::Lax) => opened,
+        // Siblings are one site for `SameSite`.
+        (FetchSite::SameSite, CookieReach::Lax | CookieReach::Strict) => opened,
+        (FetchSite::CrossSite | FetchSite::SameSite, _) => false,
+        // Old browsers do not say whether it is a frame: what names a foreign page does not count.
+        (FetchSite::Absent, _) => {
+            let named = facts.origin_header == OriginHeader::Absent && facts.referer == OriginHeader::Foreign;
+            !named && csrf::judge(facts, CsrfMode::FetchMetadata).is_ok()
+        }
+    }
 }
 
 fn append(response: &mut HttpResponse, lines: &[String]) {

@@ -9,6 +9,7 @@ use super::tunnel::{self, Handshake, Opened, read_handshake};
 use super::visit::{Note, Visit};
 use super::watched::{Watched, apart, watch};
 use super::{Desk, app_cookie, app_logout, error, facts, proxy, sentry, unread};
+use crate::domain::origin::Origin;
 use crate::domain::policy::{Permit, WhySignIn};
 use crate::domain::route::Route;
 use crate::domain::session::{Session, WhyOver};
@@ -119,19 +120,21 @@ impl Call<'_> {
         let (route, session) = (Arc::clone(self.permit.route()), self.permit.session().cloned());
         let person = session.as_ref().map(|session| &session.identity);
         let gateway = &desk.gateway;
-        let cookies =
-            app_cookie::sort(&visit.foreign_cookies, &route, &gateway.routes, person, &gateway.keys);
-        let expired = match self.who_is_clear && app_logout::tells_who_is_there(visit) {
+        let origin = Arc::clone(&visit.facts.origin);
+        let owner = app_cookie::Owner { origin: &origin, person };
+        let cookies = app_cookie::sort(&visit.foreign_cookies, &route, &gateway.routes, owner, &gateway.keys);
+        let expired = match self.who_is_clear && app_logout::tells_who_is_there(visit, desk) {
             true => app_cookie::expire(&cookies.strangers, &visit.facts.path, desk.cookies.secure),
             false => Vec::new(),
         };
-        (head(self.request, &cookies.kept, visit, desk), Jar { route, session, expired })
+        (head(self.request, &cookies.kept, visit, desk), Jar { route, origin, session, expired })
     }
 }
 
 /// Whose an app's cookies are.
 struct Jar {
     route: Arc<Route>,
+    origin: Arc<Origin>,
     session: Option<Arc<Session>>,
     /// The lines that expire what did not reach the app.
     expired: Vec<String>,
@@ -141,7 +144,8 @@ impl Jar {
     /// Seals what the app sets, and expires what is not theirs who ask.
     fn write_back(&self, headers: &mut http::HeaderMap, desk: &Desk) {
         let person = self.session.as_ref().map(|session| &session.identity);
-        app_cookie::write_back(headers, &self.expired, &self.route, person, &desk.gateway.keys);
+        let owner = app_cookie::Owner { origin: &self.origin, person };
+        app_cookie::write_back(headers, &self.expired, &self.route, owner, &desk.gateway.keys);
     }
 }
 

@@ -136,7 +136,7 @@ pub async fn complete(
     let there = |return_to: &ReturnTo, outcome| {
         // The provider led the browser here: a Strict cookie would stay behind if this were one more redirect (R51).
         let response = match landing::is_strict(desk) {
-            true => landing::page(return_to, visit, desk),
+            true => landing::after_sign_in(return_to.clone(), visit, desk),
             false => redirect(StatusCode::SEE_OTHER, &return_to.to_location()),
         };
         noted(response, Note { route: "callback".into(), outcome, ..Note::default() })

@@ -6,7 +6,7 @@
 use super::answer::{json, noted, redirect};
 use super::pages::{Kind, Link, Page};
 use super::visit::{Note, Visit};
-use super::{Desk, app_logout, envelope, error, words};
+use super::{Desk, app_logout, envelope, error, landing, words};
 use crate::domain::csrf::{self, CsrfMode};
 use crate::domain::session::{Standing, Ticket};
 use crate::gateway::GatewayError;
@@ -21,6 +21,10 @@ use url::form_urlencoded;
 
 /// `GET logout`: with the session's own `sid` it ends the session; without, it shows a page with one button.
 pub async fn by_get(ticket: Option<Ticket>, session: &Session, visit: &Visit, desk: &Desk) -> HttpResponse {
+    // With a Strict cookie nobody can tell who has followed a link from elsewhere.
+    if landing::may_have_stayed(ticket.is_some(), visit, desk) {
+        return landing::send("logout", visit, desk);
+    }
     let now = desk.gateway.clock.now();
     let sid = match desk.gateway.standing(ticket.as_ref(), now).await {
         Ok(Standing::Live(live)) => Some(live.session.sid.clone()),
@@ -105,11 +109,15 @@ pub fn gone(farewell: &Farewell, session: &Session, visit: &Visit, desk: &Desk) 
     app_logout::forget_apps(response, visit, desk)
 }
 
-/// Where whoever has no session any more is led.
+/// Where whoever has no session any more is led. The browser forgets only where it is certain that nobody is here: an
+/// image or a frame of a foreign page comes without our cookie, whoever is signed in (R63, A25).
 pub fn to_signed_out(session: &Session, visit: &Visit, desk: &Desk) -> HttpResponse {
-    envelope::clear(session);
     let note = Note { route: "logout".into(), outcome: "nobody", ..Note::default() };
     let response = noted(redirect(StatusCode::SEE_OTHER, &signed_out_path(desk)), note);
+    if !app_logout::tells_who_is_there(visit, desk) {
+        return response;
+    }
+    envelope::clear(session);
     app_logout::forget_apps(response, visit, desk)
 }
 

@@ -47,7 +47,7 @@ pub async fn forward(
         Outcome::Login(..) | Outcome::Forward(_)
             if landing::is_due(ticket.is_some(), verdict.route.as_deref(), visit, desk) =>
         {
-            landing::send(verdict.route.as_deref(), visit, desk)
+            landing::send(route, visit, desk)
         }
         Outcome::Forward(permit) => {
             let session = verdict.session.as_deref();

@@ -174,7 +174,9 @@ fn every_described_answer_is_given_as_described() {
     let mut browser = setting.signed_in();
     let link = logout_url(&mut browser);
     seen.hold("GET", "/bff/logout", 200, &fetch(&mut browser, "GET", &link));
-    seen.hold("GET", "/bff/landing", 200, &setting.browser().open("/bff/landing?return_to=/inside"));
+    seen.hold("GET", "/bff/landing", 303, &setting.browser().open("/bff/landing?return_to=/inside"));
+    let strict = Setting::with(|plan| plan.session_extra("same_site = \"strict\""));
+    seen.hold("GET", "/bff/landing", 200, &strict.browser().open("/bff/landing?return_to=/inside"));
     seen.hold("GET", "/bff/signed-out", 200, &setting.browser().open("/bff/signed-out"));
 
     for (path, target) in NOTICES {

@@ -5,6 +5,7 @@
 
 use super::house::browser::{Browser, EVIL};
 use super::house::setting::Setting;
+use super::house::upstream::Upstream;
 
 fn strict() -> Setting {
     Setting::with(|plan| plan.session_extra("same_site = \"strict\""))
@@ -105,6 +106,79 @@ fn r12_r51_the_landing_page_leads_nowhere_else() {
         assert!(!page.text().contains("evil") && !page.text().contains("alert"), "{bad}");
     }
     assert_eq!(browser.fetch("POST", "/bff/landing", &[], b"").status, 405);
+}
+
+/// One more route, for an app with a sign-out of its own.
+fn with_wiki(session: &'static str) -> (Setting, Upstream) {
+    let app = Upstream::start();
+    let url = app.url();
+    let setting = Setting::with(move |plan| {
+        plan.session_extra(session);
+        plan.route(&format!(
+            "path = \"/wiki/\"\nupstream = \"{url}\"\naccess = \"signed-in\"\napp_cookies = [\"PHPSESSID\"]\n\
+             clear_site_data = [\"storage\"]\nlogout_paths = [\"/wiki/logout\", \"/wiki/x?do=logout\"]\n"
+        ));
+    });
+    (setting, app)
+}
+
+/// Where a landing page leads, whichever way it does.
+fn leads(page: &super::house::raw::Answer) -> String {
+    let refresh = page.header("refresh").and_then(|value| value.strip_prefix("0; url="));
+    refresh.or_else(|| page.header("location")).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a25_r69_the_landing_page_lends_its_name_to_nothing_that_acts() {
+    let (setting, _app) = with_wiki("same_site = \"strict\"");
+    let mut bare = setting.browser();
+    for (target, expected) in [
+        ("/wiki/logout", "/bff/logout"),
+        ("/wiki/logout?a=b", "/bff/logout"),
+        ("/wiki/x?a=b%26do=logout", "/bff/logout"),
+        ("/wiki/x?a=b", "/wiki/x?a=b"),
+        ("/bff/login?login_hint=mallory", "/"),
+        ("/bff/callback?code=x%26state=y", "/"),
+        ("/bff/replay?form=AAAAAAAAAAAAAAAAAAAAAA%26pass=AAAAAAAAAAAAAAAAAAAAAA", "/"),
+        ("/bff/landing?return_to=/wiki/logout", "/"),
+        ("/bff/logout?sid=abc", "/bff/logout"),
+        ("/bff/logout", "/bff/logout"),
+        ("/bff", "/"),
+    ] {
+        let page =
+            bare.foreign(EVIL, "GET", &format!("/bff/landing?return_to={target}"), "navigate", "document");
+        assert_eq!((page.status, &*leads(&page)), (200, expected), "{target}");
+    }
+    // The page after a sign-in, too.
+    for (target, expected) in
+        [("/wiki/logout", "/bff/logout"), ("/bff/login?login_hint=mallory", "/"), ("/wiki/x", "/wiki/x")]
+    {
+        let mut browser = setting.browser();
+        let callback = browser.up_to_callback(&format!("/bff/login?return_to={target}"));
+        let page = browser.open(callback.as_str());
+        assert_eq!((page.status, &*leads(&page)), (200, expected), "{target}");
+    }
+}
+
+#[test]
+fn a25_r69_without_strict_a_link_over_the_landing_page_stays_a_foreign_link() {
+    let (setting, app) = with_wiki("");
+    let mut browser = setting.signed_in();
+    for target in ["/wiki/logout", "/bff/login?login_hint=mallory", "/inside?x=1"] {
+        let landing = format!("/bff/landing?return_to={target}");
+        let answer = browser.foreign(EVIL, "GET", &landing, "navigate", "document");
+        assert_eq!((answer.status, answer.header("location")), (303, Some(target)));
+        assert_eq!(answer.header("refresh"), None, "what a page asks for is its own");
+    }
+    let page = browser.follow_link(EVIL.origin, "/bff/landing?return_to=/wiki/logout");
+    assert_eq!((page.url.path(), page.answer.status), ("/bff/logout", 200), "{}", page.way());
+    assert!(setting.has_session(&browser));
+    assert_eq!(browser.fetch("GET", "/bff/user", &[], b"").status, 200);
+    assert_eq!(app.count(), 0);
+    for bad in ["https://evil.test/", "//evil.test", "/\\evil.test", "javascript:alert(1)"] {
+        let answer = browser.open(&format!("/bff/landing?return_to={bad}"));
+        assert_eq!((answer.status, answer.header("location")), (303, Some("/")), "{bad}");
+    }
 }
 
 #[test]

@@ -40,6 +40,10 @@ pub enum Framing {
     Tunnel,
 }
 
+/// The most cookies in a head. Common browsers keep 180 for a site (RFC 6265 section 6.1 asks for 50), and each costs
+/// every reader behind us something (R79).
+const MAX_COOKIES: usize = 500;
+
 /// Reads one head.
 #[derive(Debug)]
 pub struct HeadReader {
@@ -55,6 +59,7 @@ pub struct HeadReader {
     request: Option<RequestLine>,
     kept: Vec<u8>,
     fields: usize,
+    cookies: usize,
     facts: Facts,
 }
 
@@ -89,6 +94,7 @@ impl HeadReader {
             request: None,
             kept: Vec::new(),
             fields: 0,
+            cookies: 0,
             facts: Facts::default(),
         }
     }
@@ -175,6 +181,12 @@ impl HeadReader {
                     return Err(Refusal::TooManyHeaders);
                 }
                 let (name, value) = grammar::field(&line)?;
+                if name.eq_ignore_ascii_case(b"cookie") {
+                    self.cookies += 1 + value.iter().filter(|byte| **byte == b';').count();
+                    if self.cookies > MAX_COOKIES {
+                        return Err(Refusal::TooManyHeaders);
+                    }
+                }
                 if self.facts.note(request, name, value)? {
                     self.keep(&line);
                 }

@@ -28,7 +28,7 @@ pub enum Refusal {
     FieldName,
     /// More than `max_header_bytes`.
     HeadTooLarge,
-    /// More lines than `max_headers`.
+    /// More lines than `max_headers`, or more cookies than browsers keep for one site.
     TooManyHeaders,
     /// No `Host` in HTTP/1.1, several, or one that is no host (RFC 9112 section 3.2).
     Host,

@@ -5,7 +5,7 @@
 use super::{SIGNED_IN, with_app};
 use crate::it::house::browser::{Browser, EVIL, SIBLING};
 use crate::it::house::gateway::ADMIN_TOKEN;
-use crate::it::house::raw::send;
+use crate::it::house::raw::{Answer, send};
 use crate::it::house::setting::Setting;
 use crate::it::house::upstream::Upstream;
 use serde_json::json;
@@ -217,6 +217,79 @@ fn r63_a25_nobody_else_signs_a_person_out_by_the_apps_address() {
     assert_eq!(browser.request("GET", &url, &ahead, b"").header("location"), Some("/bff/logout"));
     assert_eq!(browser.fetch("GET", "/bff/user", &[], b"").status, 200, "fetched ahead of a click");
     assert_eq!(app.count(), 0);
+}
+
+/// What an answer makes the browser forget.
+fn forgotten(answer: &Answer) -> Vec<String> {
+    let all = ["set-cookie", "clear-site-data"].map(|name| answer.all(name));
+    all.concat().into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn r63_a25_a_request_that_our_cookie_did_not_come_with_makes_nobody_forget() {
+    const FORGETS: &str = "clear_site_data = [\"storage\"]";
+    for reach in ["", "same_site = \"strict\"", "embed = { parents = [\"https://portal.test\"] }"] {
+        let app = Upstream::start();
+        let url = app.url();
+        let setting = Setting::with(move |plan| {
+            plan.session_extra(reach);
+            plan.route(&format!("path = \"/wiki/\"\nupstream = \"{url}\"\n{COOKIES}{FORGETS}"));
+        });
+        // As its browser is where our cookie stays at home, and an app's `SameSite=None` cookie does not.
+        let app_cookie = ("Cookie", "PHPSESSID=app0~kc.AAAAAAAAAAAAAAAAAAAAAA");
+        let mut bare = setting.browser();
+        for target in ["/bff/logout", "/bff/logout?sid=abc", "/wiki/logout", "/wiki/start"] {
+            let url = bare.url(target);
+            let mut ask = |lines: &[(&str, &str)]| {
+                let lines: Vec<(&str, &str)> = lines.iter().copied().chain([app_cookie]).collect();
+                bare.request("GET", &url, &lines, b"")
+            };
+            for site in ["cross-site", "same-site"] {
+                for (mode, dest) in
+                    [("no-cors", "image"), ("no-cors", "script"), ("navigate", "iframe"), ("cors", "empty")]
+                {
+                    let answer = ask(&[
+                        ("Accept", "text/html"),
+                        ("Sec-Fetch-Site", site),
+                        ("Sec-Fetch-Mode", mode),
+                        ("Sec-Fetch-Dest", dest),
+                        ("Referer", "https://evil.test/"),
+                    ]);
+                    let said = forgotten(&answer);
+                    assert_eq!(said, [""; 0], "{reach} {site} {mode} {dest} {target}");
+                }
+            }
+            for accept in ["image/*", "text/html"] {
+                let answer = ask(&[("Accept", accept), ("Referer", "https://evil.test/")]);
+                assert_eq!(forgotten(&answer), [""; 0], "{reach} an old browser, {accept} {target}");
+            }
+            let link = ask(&[
+                ("Accept", "text/html"),
+                ("Sec-Fetch-Site", "cross-site"),
+                ("Sec-Fetch-Mode", "navigate"),
+                ("Sec-Fetch-Dest", "document"),
+            ]);
+            let to = link.header("location").unwrap_or_default();
+            assert_eq!(to.starts_with("/bff/landing?"), reach.contains("strict"), "{reach} {target}: {to}");
+            assert_eq!(forgotten(&link).is_empty(), !reach.is_empty(), "{reach} a link to {target}");
+            let own = ask(&[
+                ("Accept", "text/html"),
+                ("Sec-Fetch-Site", "same-origin"),
+                ("Sec-Fetch-Mode", "navigate"),
+                ("Sec-Fetch-Dest", "document"),
+            ]);
+            assert!(!forgotten(&own).is_empty(), "{reach} our own page, {target}");
+        }
+    }
+}
+
+#[test]
+fn r63_strict_a_link_to_the_sign_out_asks_whoever_is_here() {
+    let setting = Setting::with(|plan| plan.session_extra("same_site = \"strict\""));
+    let mut browser = setting.browser();
+    let page = browser.follow_link(EVIL.origin, "/bff/logout?sid=abc");
+    let to = page.answer.header("refresh").unwrap_or_default();
+    assert_eq!((page.url.path(), to), ("/bff/landing", "0; url=/bff/logout"), "{}", page.way());
 }
 
 #[test]

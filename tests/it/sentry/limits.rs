@@ -189,6 +189,7 @@ fn a32_what_is_too_large_is_refused_before_it_is_complete() {
     for (request, status, cause) in [
         (format!("{begun}X: {}", "y".repeat(64 * 1024)), 431, "head-too-large"),
         (begun.clone() + &many, 431, "too-many-headers"),
+        (format!("{begun}Cookie: {}\r\n", "a;".repeat(15_872)), 431, "too-many-headers"),
         (format!("GET /public/{}", "x".repeat(1024 * 1024)), 414, "uri-too-long"),
     ] {
         let answer = send(setting.gateway.address, request.as_bytes()).expect("an answer");

@@ -7,7 +7,11 @@ const LIMITS: HeadLimits = HeadLimits { bytes: 600, fields: 8, uri: 100 };
 
 /// What is passed on, and where it ended: the whole connection, one request after the other.
 fn read(pieces: &[&[u8]]) -> (Vec<u8>, Result<At, Refusal>) {
-    let (mut reader, mut came, mut judged) = (Reader::new(LIMITS), BytesMut::new(), BytesMut::new());
+    read_within(LIMITS, pieces)
+}
+
+fn read_within(limits: HeadLimits, pieces: &[&[u8]]) -> (Vec<u8>, Result<At, Refusal>) {
+    let (mut reader, mut came, mut judged) = (Reader::new(limits), BytesMut::new(), BytesMut::new());
     for piece in pieces {
         came.extend_from_slice(piece);
         loop {
@@ -129,6 +133,21 @@ fn r79_a32_sizes() {
         assert_eq!(verdict(bytes.as_bytes()), Err(refusal), "{bytes}");
     }
     assert!(verdict(with(&many[..42]).as_bytes()).is_ok());
+}
+
+#[test]
+fn r79_more_cookies_than_a_browser_keeps_are_refused_in_one_line_or_several() {
+    let limits = HeadLimits { bytes: 60_000, ..LIMITS };
+    let judge = |lines: &[&str]| {
+        let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", lines.concat());
+        read_within(limits, &[head.as_bytes()]).1
+    };
+    let pairs = |count: usize| format!("cOOkie: {}a\r\n", "a;".repeat(count - 1));
+    assert_eq!(judge(&[&pairs(500)]), Ok(At::Start));
+    for lines in [[pairs(501), String::new()], [pairs(300), pairs(201)]] {
+        assert_eq!(judge(&[&lines[0], &lines[1]]), Err(Refusal::TooManyHeaders));
+    }
+    assert_eq!(judge(&[&format!("x: {}\r\n", ";".repeat(5000))]), Ok(At::Start), "another header");
 }
 
 #[test]
