@@ -1008,8 +1008,8 @@ export const mutations = [
     name: 'an-app-cookie-for-anybody',
     rules: ['R54', 'R55'],
     file: 'src/inbound/app_cookie.rs',
-    find: 'Some((bare, seal)) if keys.is_app_cookie_seal(seal, person, name, bare) => {',
-    replace: 'Some((bare, seal)) if keys.is_app_cookie_seal(seal, person, name, bare) || true => {',
+    find: 'if keys.is_app_cookie_seal(seal, owner.origin, owner.person, name, bare) =>',
+    replace: 'if keys.is_app_cookie_seal(seal, owner.origin, owner.person, name, bare) || true =>',
     test: it('it::legacy::cookies::a_persons_app_session_never_meets_the_next_person_however_it_ended'),
   },
   {
@@ -1056,8 +1056,8 @@ export const mutations = [
     name: 'an-encoded-slash-to-another-route',
     rules: ['A29', 'R70'],
     file: 'src/domain/route.rs',
-    find: 'one.legacy.allow_encoded_slash && Arc::ptr_eq(one, other)',
-    replace: 'one.legacy.allow_encoded_slash && (Arc::ptr_eq(one, other) || true)',
+    find: '(Some(one), Some(other)) if Arc::ptr_eq(one, other) => Ok(path),',
+    replace: '(Some(one), Some(other)) if Arc::ptr_eq(one, other) || true => Ok(path),',
     test: lib('domain::route::tests::a29_encoded_slashes_pass_where_they_are_asked_for_and_never_to_another_route'),
   },
   {
