@@ -40,7 +40,7 @@ const TOUR: &[Step] = &[
     Step {
         what: "Open {home}/legacy/",
         see: &[
-            "An app that knows nothing of OpenID Connect. It gets Remote-User, and none of the two cookies.",
+            "An app that knows nothing of OpenID Connect. It gets Remote-User, and neither of the two cookies.",
         ],
         there: true,
     },

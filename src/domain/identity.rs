@@ -106,7 +106,7 @@ pub struct IdentityRule {
     /// Paths that identity headers read; the session keeps the top-level claims that they lead into.
     pub read_by_headers: Vec<ClaimPath>,
     /// Whether a route hands on every claim (`identity_headers = "oidc-claim"`): then the session keeps all but
-    /// [`OF_THE_LOGIN`].
+    /// `OF_THE_LOGIN`.
     pub keeps_all: bool,
     /// Paths that rules of access read; the session keeps these claims too, so that no rule misses one for want of it.
     pub read_by_rules: Vec<ClaimPath>,

@@ -1,6 +1,6 @@
 //! New tokens for a session, fetched once whoever asks.
 //!
-//! I own: when a request needs them ([`Gateway::with_tokens`]), and [`Refreshes`], the renewals that run in this process.
+//! I own: when a request needs them (`Gateway::with_tokens`), and [`Refreshes`], the renewals that run in this process.
 //! I may call: `domain`, `ports`, `keyring`, `gateway::ending`; `renewing` has the steps of one renewal. I never make
 //! anybody wait whose token is still good, and I never end a session because a provider does not answer (R46).
 //!

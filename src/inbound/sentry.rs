@@ -9,9 +9,9 @@
 //! requests while earlier ones are being answered. Here a request is passed on when the one before has been answered
 //! to its last byte.
 //!
-//! [`guarded`] is the connection; it feeds the [`reader`] (`head`, `body`, `grammar`: pure), watches what leaves
-//! (`reply`), hears from the application through the [`turn`] that an answer is complete, and turns a [`refusal`]
-//! into the connection's last answer. The [`gate`] counts connections.
+//! `guarded` is the connection; it feeds the `reader` (`head`, `body`, `grammar`: pure), watches what leaves
+//! (`reply`), hears from the application through the `turn` that an answer is complete, and turns a `refusal`
+//! into the connection's last answer. The `gate` counts connections.
 
 mod body;
 mod deadline;

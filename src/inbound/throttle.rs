@@ -1,6 +1,6 @@
 //! How often one sender has come to sign in.
 //!
-//! I own: [`Throttle`] and what it remembers. I may call: `domain` (the rate). I never hold more than [`MOST`] senders,
+//! I own: [`Throttle`] and what it remembers. I may call: `domain` (the rate). I never hold more than `MOST` senders,
 //! and never an address that has nothing to answer for.
 
 use crate::domain::rate::{Rate, Sender};

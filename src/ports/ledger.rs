@@ -61,7 +61,7 @@ pub enum Entry<'e> {
     },
     /// The store was asked.
     Store {
-        /// The method of [`SessionStore`].
+        /// The method of `SessionStore`.
         command: &'static str,
         /// How long it took.
         took: Duration,

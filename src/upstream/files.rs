@@ -4,7 +4,7 @@
 //! I never answer without a permit, never list a folder, never hold a file whole, and never wait for a disk on a
 //! worker's thread: every call that could is made on a thread of its own.
 //!
-//! [`find`] finds and opens, `coding` and `condition` read the request, `media` names content types, `body` streams.
+//! `find` finds and opens, `coding` and `condition` read the request, `media` names content types, `body` streams.
 
 pub(super) mod body;
 mod coding;

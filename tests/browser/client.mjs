@@ -352,8 +352,11 @@ scene('a page that the browser has put aside leaves the stream to another, and l
   const two = await another();
   await page.evaluate(() => addEventListener('pageshow', ({ persisted }) => report('shown', persisted)));
   const before = streams();
+  const since = ears.of(two).length;
   await page.goto(`${house.origin}/spa/nothing.html`);
   await until('the other tab listens', () => streams() > before);
+  // That the gateway has a stream open is not yet that the page has read it.
+  await ears.next(two, 'session', since);
   await endsWithin1s(ears, [two], 'by-operator', house.endSessions);
   const end = ears.next(page, 'ended');
   await page.goBack({ waitUntil: 'commit' });

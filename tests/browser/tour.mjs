@@ -77,7 +77,7 @@ const STEPS = [
       }
       await tokenless(window);
     }],
-  [/^Open (?<legacy>http:\S+) .*It gets Remote-User, and none of the two cookies/,
+  [/^Open (?<legacy>http:\S+) .*It gets Remote-User, and neither of the two cookies/,
     async ({ window, demo }, { legacy }) => {
       // Twice: its own cookie comes back, ours never.
       await window.goto(legacy);
