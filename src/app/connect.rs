@@ -13,16 +13,18 @@ use crate::domain::renewal::Renewal;
 use crate::domain::route::UpstreamAddress;
 use crate::domain::secret::{AccessToken, RawIdToken};
 use crate::domain::session::{Session, SignInPlace, TokenSet};
-use crate::keyring::{NoRandomness, new_lease_id, new_login_id, new_sid, new_ticket, session_key};
+use crate::keyring::{NoRandomness, new_lease_id, new_login_id, new_sid, new_text, new_ticket, session_key};
 use crate::oidc::OidcProvider;
 use crate::ports::{Clock, ProviderError, SessionStore, StoreError, Updated};
 use crate::store;
 use crate::upstream::reach::Reach;
 use crate::upstream::{self, UpstreamError, files};
 use futures_util::future::{BoxFuture, FutureExt as _, join_all};
-use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 use tokio::time::{Instant, timeout};
 
 /// How long a made-up session would live if it could not be removed.
@@ -149,10 +151,11 @@ async fn try_store(settings: StoreSettings, keys: KeySource, clock: Arc<dyn Cloc
     let attempt = async {
         // A check must not make the store, whose owner it would become, nor ask for it while a gateway holds it.
         if let StoreSettings::Embedded(embedded) = &settings {
-            return Ok(match embedded.path.try_exists() {
-                Ok(true) => "its directory is there; it was not opened".to_owned(),
-                Ok(false) => "its directory is made at the first start, if this user may".to_owned(),
-                Err(error) => return Err(hidden(&error)),
+            let there = embedded.path.try_exists().map_err(|error| hidden(&error))?;
+            try_writing(&embedded.path).map_err(|error| hidden(&error))?;
+            return Ok(match there {
+                true => "its directory is there; it was not opened".to_owned(),
+                false => "its directory is made at the first start".to_owned(),
             });
         }
         let opened = store::open(&settings, keys).await.map_err(|error| unreached(&error))?;
@@ -163,8 +166,18 @@ async fn try_store(settings: StoreSettings, keys: KeySource, clock: Arc<dyn Cloc
     within("store".to_owned(), place, bound, attempt).await
 }
 
-fn hidden(error: &std::io::Error) -> Failure {
-    let remedy = "let the user that Keycard runs as reach `session.store_path`";
+/// Whether this user may write into a directory, or make it where it is not there yet: an empty file is made at the
+/// nearest place that is there, and removed.
+fn try_writing(directory: &Path) -> io::Result<()> {
+    let place = directory.ancestors().find(|place| place.is_dir()).unwrap_or(Path::new("."));
+    let name = new_text::<12>().map_err(io::Error::other)?;
+    let trial = place.join(format!(".keycard-check-{}", name.as_str()));
+    OpenOptions::new().write(true).create_new(true).open(&trial)?;
+    fs::remove_file(&trial)
+}
+
+fn hidden(error: &io::Error) -> Failure {
+    let remedy = "let the user that Keycard runs as make and write `session.store_path`";
     Failure { why: error.to_string(), remedy: remedy.to_owned() }
 }
 

@@ -88,6 +88,18 @@ fn a_store_that_answers_but_refuses_is_not_well() {
 }
 
 #[test]
+fn a_place_for_sessions_that_cannot_be_written_is_found_out_before_the_start() {
+    let (provider, upstream) = (Provider::start(&ManualClock::new()), Upstream::start());
+    let text = config(&provider, "embedded", &format!("\"{}\"", upstream.url()));
+    // Not even root makes a directory there.
+    for (place, good) in [("sessions", true), ("new/sessions", true), ("/proc/sessions", false)] {
+        let (said, code) =
+            keycard(&["check", "--connect"], Some(&text), &[("KEYCARD__SESSION__STORE_PATH", place)]);
+        assert_eq!((code == 0, said.contains("FAILED  store")), (good, !good), "{place}: {said}");
+    }
+}
+
+#[test]
 fn a45_mistakes_exit_with_64_and_name_the_variable() {
     let provider = Provider::start(&ManualClock::new());
     let text = config(&provider, "memory", "\"http://wiki\"");

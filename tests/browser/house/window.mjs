@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SCREENSHOTS, until } from '../house.mjs';
 
-const BOUND = 15_000;
+const BOUND = 30_000;
 /** The one key of an object that stands for an element (WebDriver section 12.1). */
 const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf';
 
