@@ -17,10 +17,16 @@ use crate::domain::policy::WhySignIn;
 use crate::domain::request::{FetchSite, OriginHeader, RequestKind};
 use crate::domain::route::Route;
 use actix_session::Session;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::time::{Sleep, sleep};
 
 /// How long the app may take to sign its person out; then it is left behind.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -51,7 +57,11 @@ pub async fn answer(
     let theirs = tokio::time::timeout(PATIENCE, app).await.ok();
     envelope::clear(session);
     match theirs {
-        Some(theirs) if !visit.voice.wants_page => forget_apps(theirs, visit, desk),
+        Some(theirs) if !visit.voice.wants_page => {
+            let until = Box::pin(sleep(PATIENCE));
+            let theirs = theirs.map_body(|_, body| BoxBody::new(Brief { body, until }));
+            forget_apps(theirs, visit, desk)
+        }
         theirs => {
             // Ours come last: what the app sets in saying goodbye is expired with the rest.
             let mut farewell = farewell;
@@ -62,6 +72,27 @@ pub async fn answer(
             }
             farewell
         }
+    }
+}
+
+/// An answer after the end of its session: nothing watches over it any more, so it is over soon or cut off.
+struct Brief {
+    body: BoxBody,
+    until: Pin<Box<Sleep>>,
+}
+
+impl MessageBody for Brief {
+    type Error = Box<dyn Error>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        if self.until.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(Err("the app's goodbye took too long".into())));
+        }
+        Pin::new(&mut self.body).poll_next(cx)
     }
 }
 

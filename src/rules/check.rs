@@ -63,6 +63,9 @@ const NEVER_TRUE: &[&str] = &[
 /// The deepest tree: evaluation goes down as far, on a worker's stack.
 const DEEPEST: usize = 40;
 
+/// What looking for a pattern counts for: it is read anew each time.
+const MATCHING: u64 = 50;
+
 /// The most steps that evaluating may take, loops multiplied: some tens of milliseconds.
 const MOST_STEPS: u64 = 200_000;
 
@@ -280,11 +283,13 @@ impl Judge<'_> {
             self.claim(&key);
             return Ok(0);
         }
+        let mut own = 0;
         if name == "matches" {
             self.pattern(expr, call)?;
+            own = MATCHING;
         }
         let target = call.target.as_deref().into_iter();
-        self.sum(target.chain(&call.args), depth)
+        Ok(self.sum(target.chain(&call.args), depth)?.saturating_add(own))
     }
 
     fn is_claims(&self, expr: &IdedExpr) -> bool {
