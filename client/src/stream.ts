@@ -14,6 +14,9 @@ const [FIRST, LONGEST] = [1_000, 30_000];
 const REPLACED = ['person-changed', 'replaced'];
 const [PATIENCE, STEP] = [6, 250];
 
+/** A replaced session lives ten seconds more, and any other is announced two minutes ahead: below so many milliseconds the
+ *  successor is waited for this long. */
+const [SUDDEN, SETTLE] = [15_000, 1_000];
 /** By so much two readings of one session's end may differ, in milliseconds. */
 const SLACK = 5_000;
 
@@ -65,7 +68,10 @@ export class Stream {
         this.#until = Date.parse((JSON.parse(data) as Lease).idle_until);
         this.#reason = 'unknown';
         this.#failures = 0;
-        void this.#confirm(source);
+        // A session that ends so suddenly was replaced by a new sign-in, whose cookie may still be on its way.
+        const sudden = is === 'expiring' && this.#until - Date.now() < SUDDEN;
+        if (sudden) setTimeout(() => void this.#confirm(source), SETTLE);
+        else void this.#confirm(source);
       });
     }
     source.addEventListener('ended', ({ data }: MessageEvent<string>) => {

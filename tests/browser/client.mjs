@@ -190,8 +190,11 @@ scene('the tab that listens is closed, and another takes over', async ({ ears, s
   const two = await another();
   const three = await another();
   const before = streams();
+  const since = [two, three].map((page) => ears.of(page).length);
   await one.close();
   await until('another stream is open', () => streams() > before);
+  // That the gateway has a stream open is not yet that the pages have heard it speak.
+  await Promise.all([two, three].map((page, n) => ears.next(page, 'session', since[n])));
   await endsWithin1s(ears, [two, three], 'by-operator', house.endSessions);
   assert.equal(streams() - before, 1, 'one of the two others has opened its own');
 });
