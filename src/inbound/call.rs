@@ -258,6 +258,8 @@ fn respond(
     let events = headers.get(http::header::CONTENT_TYPE).is_some_and(is_event_stream);
     // Only what can be asked for again ends when the gateway stops.
     let live = events.then(|| Arc::clone(&desk.gateway.live));
+    // Without a session there is nothing that a task of its own could see end.
+    let upload = upload.filter(|_| vigil.is_some());
     let watch = watch(vigil, live, Rc::new(Notify::new()));
     let watch: Pin<Box<dyn Future<Output = _>>> = match upload {
         Some(upload) => apart(watch, move || upload.notify_one()),
