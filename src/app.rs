@@ -164,7 +164,6 @@ impl App {
             prefix: server.prefix,
             throttle: Arc::new(Throttle::new(server.limits.login_rate)),
             trusted_proxies: server.trusted_proxies,
-            parents: session.reach.parents().iter().map(|parent| parent.as_str().to_owned()).collect(),
             cookies: CookieNames::new(secure).reaching(session.reach),
             origins: server.origins,
             has_counter: server.admin.is_some(),

@@ -38,8 +38,6 @@ pub(super) struct House {
     pub(super) trusted_proxies: Vec<IpNet>,
     pub(super) throttle: Arc<Throttle>,
     pub(super) cookies: CookieNames,
-    /// The origins whose pages may frame ours.
-    pub(super) parents: Vec<String>,
     pub(super) envelope: EnvelopeKeys,
     /// Whether there is a door for operators.
     pub(super) has_counter: bool,
@@ -70,7 +68,8 @@ impl House {
     ) -> Result<(Desk, Adapters), StartError> {
         let Furniture { providers, identity, routes, pages, admin_token } = furniture;
         let PageSettings { folder: _, templates, name, logo, accent, footer } = pages;
-        let parents = self.parents.clone();
+        // Whose pages may frame ours.
+        let parents = self.cookies.reach.parents().iter().map(|parent| parent.as_str().to_owned()).collect();
         let pages = Pages::new(Branding { name, logo, accent, footer, parents, templates })?;
         let mut adapters = Adapters::new();
         for settings in providers {

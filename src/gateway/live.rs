@@ -184,11 +184,6 @@ impl Vigil {
         Self { gateway, subscription, ticket, seen: admitted }
     }
 
-    /// Why the session is over, if this process was told: costs nothing, and asks nobody.
-    pub fn ended(&self) -> Option<&'static str> {
-        self.subscription.ended()
-    }
-
     /// Completes when the session is over, with the reason. May be dropped and called again.
     pub async fn over(&mut self) -> &'static str {
         loop {
