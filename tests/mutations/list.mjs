@@ -32,6 +32,14 @@ export const mutations = [
     test: it('it::websockets::a40_r78_a_route_that_is_not_marked_takes_none'),
   },
   {
+    name: 'half-a-tunnel-is-none',
+    rules: ['R78'],
+    file: 'src/inbound/tunnel.rs',
+    find: 'turn.finish();',
+    replace: 'let _ = turn;',
+    test: it('it::websockets::r78_the_app_may_end_its_side_first'),
+  },
+  {
     name: 'close-frame-anywhere',
     rules: ['R65', 'A40'],
     file: 'src/upstream/tunnel/walker.rs',
