@@ -26,7 +26,9 @@ use crate::inbound::sentry::Sentry;
 use crate::inbound::throttle::Throttle;
 use crate::inbound::{self, BrokenPage, CookieNames, Current, EnvelopeKeys};
 use crate::ports::{Clock, Entry, Ledger, News, ProviderError, SessionStore, StoreError};
-use crate::store::{self, Keeper, Measured, Near, NearBounds, NearParts, Opened};
+use crate::store::{
+    self, Endings, EndingsMemory, Keeper, MOST_ENDINGS, Measured, Near, NearBounds, NearParts, Opened,
+};
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::{TrustError, Upstreams};
 use actix_web::dev::{Server, ServerHandle};
@@ -102,6 +104,7 @@ pub struct App {
     changing: Arc<Changing>,
     live: Arc<Live>,
     refreshes: Arc<Refreshes>,
+    endings: Arc<Endings>,
     watch: web::Data<Watch>,
     draining: Arc<AtomicBool>,
     counter: Option<web::Data<Counter>>,
@@ -131,19 +134,32 @@ impl App {
         let live = Arc::<Live>::default();
         // Measured within the near cache: what the store itself is asked.
         let store: Arc<dyn SessionStore> = Arc::new(Measured::new(store, Arc::clone(&ledger)));
-        let store = match (feed, near_bounds(&session.near)) {
-            (Some(feed), Some(bounds)) => {
+        // The near cache tells it of news, and it tells those who wait.
+        let memory = Arc::new(EndingsMemory::new(
+            MOST_ENDINGS,
+            session.limits.lifetime,
+            Arc::new(BootClock),
+            Arc::clone(&ledger),
+            Arc::clone(&live) as Arc<dyn News>,
+        ));
+        let store = match near_bounds(&session.near) {
+            None => store,
+            Some(bounds) => {
                 let parts = NearParts {
                     bounds,
                     limits: session.limits,
                     stopwatch: Arc::new(BootClock),
                     ledger: Arc::clone(&ledger),
-                    news: Arc::clone(&live) as Arc<dyn News>,
+                    news: Arc::clone(&memory) as Arc<dyn News>,
                 };
-                Arc::new(Near::new(store, feed, parts))
+                Arc::new(match feed {
+                    Some(feed) => Near::new(store, feed, parts),
+                    None => Near::alone(store, parts),
+                })
             }
-            _ => store,
         };
+        let endings = Arc::new(Endings::around(store, memory));
+        let store: Arc<dyn SessionStore> = Arc::clone(&endings) as Arc<dyn SessionStore>;
         let sentry = Sentry::new(
             &server.limits,
             server.header_timeout,
@@ -187,6 +203,7 @@ impl App {
             current: web::Data::from(current),
             live,
             refreshes,
+            endings,
             watch: web::Data::new(watch),
             draining,
             counter: counter.map(web::Data::new),
@@ -238,8 +255,9 @@ impl App {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         let Doors { public, health, admin } = doors.into();
-        let Self { current, live, refreshes, workers, header_timeout, sentry, drain_timeout, keeper, .. } =
-            self;
+        let Self { current, live, refreshes, endings, workers, .. } = self;
+        let (header_timeout, sentry, drain_timeout, keeper) =
+            (self.header_timeout, self.sentry, self.drain_timeout, self.keeper);
         let (watch, draining) = (self.watch, self.draining);
         let mut side_doors: Vec<ServerHandle> = Vec::new();
         if let Some(listener) = health {
@@ -279,6 +297,7 @@ impl App {
         // Tokens that are on their way are used up at the provider: they are waited for, whoever has gone meanwhile.
         // Each renewal has limits of its own.
         refreshes.ended().await;
+        endings.settle().await;
         // The last request has been answered: what the store has not written yet, it writes now.
         drop(keeper);
         served

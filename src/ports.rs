@@ -104,6 +104,22 @@ pub trait SessionStore: Send + Sync {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Updated, StoreError>>;
 
+    /// Puts a later version of a record back over the earlier one, `found`, that a store has fallen back to: after a failover
+    /// that lost writes, or a restore. Never creates, and never replaces anything but that earlier one. A store that
+    /// cannot do this reports a conflict.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn restore<'a>(
+        &'a self,
+        _ticket: &'a Ticket,
+        _later: &'a LiveSession,
+        _found: u64,
+        _now: Timestamp,
+    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+        Box::pin(std::future::ready(Ok(Updated::Conflict)))
+    }
+
     /// Notes that a session was used at `now`, in a key of its own that lives for `keep`. Never creates a session.
     ///
     /// # Errors
@@ -273,6 +289,12 @@ pub trait News: Send + Sync {
 
     /// Any record may have been. Never waits.
     fn anything_changed(&self);
+
+    /// The store may be another one than before: what it has taken in the last while may be forgotten. Never waits.
+    fn began_anew(&self) {}
+
+    /// This session was ended, by anybody. Its record may not be gone yet. Never waits.
+    fn ended(&self, _key: &SessionKey) {}
 }
 
 /// Where a listing goes on. Only the store that made it can read it, so it may travel.

@@ -5,9 +5,11 @@
 //!
 //! Two layers: `sealed` is the port, and seals and opens records; below it `memory`, `embedded`
 //! or `redis` keeps the bytes. Around them, `measured` enters every command into the ledger, and where others write to the store
-//! as well, `near` answers from memory what its feed proves unchanged.
+//! as well, `near` answers from memory what its feed proves unchanged. `endings`, outermost, remembers what has ended: it is
+//! in force here also while a store does not take it, or has forgotten it.
 //! One contract suite (`contract`) runs on all of them.
 
+pub use self::endings::{Endings, MOST_ENDINGS, Memory as EndingsMemory};
 pub use self::measured::Measured;
 pub use self::near::{Near, NearBounds, NearParts};
 pub use self::redis::feed::Feed;
@@ -30,6 +32,7 @@ use std::time::Duration;
 #[cfg(test)]
 pub mod contract;
 mod embedded;
+mod endings;
 mod leases;
 mod measured;
 mod memory;

@@ -73,8 +73,8 @@ impl Gateway {
     /// Idempotent: without a session there is only the question to the provider left, and it is not asked.
     ///
     /// # Errors
-    /// [`GatewayError::Store`] when the record could not be removed: then nobody is signed out, and the caller must
-    /// not say so.
+    /// [`GatewayError::Store`] when the ending was taken neither by the store nor by this process's memory of endings:
+    /// then nobody is signed out, and the caller must not say so.
     pub async fn sign_out(
         &self,
         ticket: &Ticket,
@@ -90,7 +90,12 @@ impl Gateway {
                 self.discard(ticket, why).await?;
                 return Ok(Farewell { end_session: None });
             }
-            Err(error) => return Err(error.into()),
+            // Whose it is nobody can say now, so the provider is not asked; but it can be ended by its name, here at once
+            // and in the store when that is back.
+            Err(StoreError::Unavailable(_)) => {
+                self.end_record(&session_key(ticket), None, Ending::ByUser.code()).await?;
+                return Ok(Farewell { end_session: None });
+            }
         };
         self.end(ticket, &session, Ending::ByUser).await?;
         let end_session = self.end_session_url(&session, origin, hint).await;

@@ -70,6 +70,8 @@ pub enum Entry<'e> {
     },
     /// The near cache was asked for a session, or told of one.
     Near(Near),
+    /// An ending that this process remembers has come a step further.
+    Endings(EndingStep),
     /// What the near cache holds now, and how its feed does.
     Held {
         /// Sessions.
@@ -88,6 +90,17 @@ pub enum Entry<'e> {
         /// When.
         at: Timestamp,
     },
+}
+
+/// What became of an ending that this process remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndingStep {
+    /// The store did not take it: it is in force here, and is written later.
+    Deferred,
+    /// The store has taken it at last.
+    Written,
+    /// The store had taken it and forgotten it: it was written once more.
+    Forgotten,
 }
 
 /// What happened in the near cache.
@@ -109,4 +122,6 @@ pub enum Near {
     AllInvalidated,
     /// A session made room for another one.
     Evicted,
+    /// The store had forgotten the last version of a session, and was given it back.
+    PutBack,
 }

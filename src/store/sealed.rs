@@ -180,6 +180,23 @@ impl SessionStore for Sealed {
         })
     }
 
+    fn restore<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+        later: &'a LiveSession,
+        found: u64,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+        Box::pin(async move {
+            // Under its own number, not the next one: whoever else holds it sees that it is there.
+            if later.version <= found {
+                return Ok(Updated::Conflict);
+            }
+            let (key, row) = self.row(ticket, &later.session, later.version)?;
+            self.backend.replace(&key, &row, found, now).await
+        })
+    }
+
     fn touch<'a>(
         &'a self,
         key: &'a SessionKey,

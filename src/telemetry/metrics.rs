@@ -3,7 +3,7 @@
 //! I own: [`Metrics`], every name and label of a metric, and the crate prometheus-client. I may call: `ports`. I never
 //! take a label from a request: the words come from the configuration and from the source, so their number is bounded.
 
-use crate::ports::{Entry, FeedState, Ledger, Near};
+use crate::ports::{EndingStep, Entry, FeedState, Ledger, Near};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -28,6 +28,7 @@ pub struct Metrics {
     upstream: Family<RouteLabels, Histogram, fn() -> Histogram>,
     store: Family<CommandLabels, Histogram, fn() -> Histogram>,
     store_errors: Family<CommandLabels, Counter>,
+    endings: Family<NearLabels, Counter>,
     near: Family<NearLabels, Counter>,
     /// Apart from the others: it is entered on every request, and costs no look-up here.
     near_hits: Counter,
@@ -94,6 +95,7 @@ impl Metrics {
             upstream: Family::new_with_constructor(long_times),
             store: Family::new_with_constructor(short_times),
             store_errors: Family::default(),
+            endings: Family::default(),
             near,
             near_hits,
             near_sessions: Gauge::default(),
@@ -137,6 +139,9 @@ impl Metrics {
         registry.register_with_unit("store", "Time of commands to the session store", seconds(), store);
         let text = "Commands that the session store did not answer, or not with what we write";
         registry.register("store_errors", text, self.store_errors.clone());
+        let text =
+            "Endings that the session store did not take at once, took later, or had forgotten, by event";
+        registry.register("endings_remembered", text, self.endings.clone());
         let text = "What happened in the near cache, by event";
         registry.register("near_cache_events", text, self.near.clone());
         registry.register("near_cache_sessions", "Sessions in the near cache", self.near_sessions.clone());
@@ -205,6 +210,9 @@ impl Ledger for Metrics {
                     self.store_errors.get_or_create(&labels).inc();
                 }
             }
+            Entry::Endings(step) => {
+                self.endings.get_or_create(&NearLabels { event: step_word(step) }).inc();
+            }
             Entry::Near(Near::Hit) => {
                 self.near_hits.inc();
             }
@@ -242,6 +250,14 @@ impl Ledger for Metrics {
     }
 }
 
+fn step_word(step: EndingStep) -> &'static str {
+    match step {
+        EndingStep::Deferred => "deferred",
+        EndingStep::Written => "written",
+        EndingStep::Forgotten => "forgotten",
+    }
+}
+
 fn near_word(event: Near) -> &'static str {
     match event {
         Near::Hit => "hit",
@@ -252,6 +268,7 @@ fn near_word(event: Near) -> &'static str {
         Near::Invalidated => "invalidated",
         Near::AllInvalidated => "all-invalidated",
         Near::Evicted => "evicted",
+        Near::PutBack => "put-back",
     }
 }
 

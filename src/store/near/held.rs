@@ -32,6 +32,8 @@ enum Line {
     Down = 0,
     Up = 1,
     Refused = 2,
+    /// There is none, and none is needed.
+    Own = 3,
 }
 
 /// The sessions that this process holds.
@@ -71,6 +73,12 @@ impl Held {
         }
     }
 
+    /// Nobody else writes to the store: what is held is always sure.
+    pub(super) fn trust_oneself(&self) {
+        self.line.store(Line::Own as u8, Ordering::SeqCst);
+        self.trust.always();
+    }
+
     /// What is held of a session now.
     pub(super) fn look(&self, key: &SessionKey) -> Found {
         let Some(kept) = self.shard(key).look(key) else { return Found::Nothing };
@@ -101,6 +109,14 @@ impl Held {
             Filled::Refused | Filled::TooLarge => self.count(Near::FillRefused),
         }
         known.map_or_else(|| live.clone(), |kept| kept.live)
+    }
+
+    /// A later version of this session than the one that the store has, if there is one here. Whatever tokens the store
+    /// has that are newer, it keeps.
+    pub(super) fn later_than(&self, found: &LiveSession) -> Option<LiveSession> {
+        let kept = self.shard(&found.key).look(&found.key)?.live;
+        let generation = |live: &LiveSession| live.session.renewal.generation;
+        (kept.version > found.version && generation(&kept) >= generation(found)).then_some(kept)
     }
 
     /// What may stand in for a store that does not answer: a session that was known to be good not longer ago than
@@ -135,6 +151,7 @@ impl Held {
         let now = self.stopwatch.elapsed();
         let age = self.trust.last_proof().map(|sent| now.saturating_sub(sent));
         match (self.line.load(Ordering::SeqCst), age) {
+            (line, _) if line == Line::Own as u8 => FeedState::NotUsed,
             (line, _) if line == Line::Refused as u8 => FeedState::Refused,
             (line, Some(age)) if line == Line::Up as u8 && age < super::trust::BELIEVED_FOR => {
                 FeedState::Up(age)
@@ -166,6 +183,7 @@ impl Held {
     pub(in crate::store) fn everything_changed(&self) {
         self.trust.begin();
         self.count(Near::AllInvalidated);
+        self.news.began_anew();
         self.news.anything_changed();
     }
 
