@@ -236,7 +236,7 @@ fn r56_a_gateway_that_is_killed_leaves_its_debts_to_another() {
     let plan = plan_over(&redis, (&setting.provider, &setting.upstream));
     let path = file(&folder, "keycard.toml", &plan.text_for(address));
     let mut process = Run::start(&["serve", "--config", path.to_str().unwrap()], &[]);
-    process.wait_for("listening");
+    process.wait_for("keycard is serving");
     // By the time of that process everybody has been idle for long: it sees that, and ends the session.
     let mut there = Browser::new(&setting.gateway.origin, address);
     there.jar = browser.jar.clone();

@@ -34,7 +34,7 @@ const MOST: u64 = 10_000;
 
 pub(super) fn read(section: &mut Section<'_>) -> Result<EndingSettings, Reported> {
     let revocable = section.or(REVOCABLE.name, true, Entry::boolean);
-    let most = section.or(MAX_PER_USER.name, 0, |entry| {
+    let most = section.may(MAX_PER_USER.name, |entry| {
         let number = entry.number().filter(|number| *number <= MOST);
         number.and_then(|number| usize::try_from(number).ok()).ok_or_else(|| {
             entry.wrong(
@@ -46,7 +46,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Result<EndingSettings, Reported
     let at_limit = section.may(AT_LIMIT.name, |entry| {
         entry.choice(&[("end-oldest", AtLimit::EndOldest), ("refuse", AtLimit::Refuse)])
     });
-    if let (Ok(0), Ok(Some(_))) = (&most, &at_limit) {
+    if let (Ok(None), Ok(Some(_))) = (&most, &at_limit) {
         section.wrong(
             AT_LIMIT.name,
             "is never used: `max_per_user` sets no limit",
@@ -54,6 +54,6 @@ pub(super) fn read(section: &mut Section<'_>) -> Result<EndingSettings, Reported
         );
     }
     let at_limit = at_limit?.unwrap_or(AtLimit::EndOldest);
-    let cap = NonZeroUsize::new(most?).map(|most| Cap { most, at_limit });
+    let cap = NonZeroUsize::new(most?.unwrap_or(0)).map(|most| Cap { most, at_limit });
     Ok(EndingSettings { revocable: revocable?, cap })
 }

@@ -65,12 +65,15 @@ pub(in crate::store::redis) async fn reached(name: &'static str) {
     static STOP_AT: OnceLock<Option<String>> = OnceLock::new();
     let stop_at = STOP_AT.get_or_init(|| std::env::var(POINT).ok());
     if stop_at.as_deref() == Some(name) && ARMED.load(Ordering::SeqCst) {
-        let mut out = std::io::stdout().lock();
-        out.write_all(b"@stopped\n").unwrap();
-        out.flush().unwrap();
-        drop(out);
+        say_that_it_stopped();
         std::future::pending::<()>().await;
     }
+}
+
+fn say_that_it_stopped() {
+    let mut out = std::io::stdout().lock();
+    out.write_all(b"@stopped\n").unwrap();
+    out.flush().unwrap();
 }
 
 struct Then;
@@ -96,7 +99,7 @@ impl Ledger for Then {
 /// A provider that nobody can reach.
 struct Away(Issuer, Requested);
 
-fn away<T>() -> BoxFuture<'static, Result<T, ProviderError>> {
+fn away<T: Send + 'static>() -> BoxFuture<'static, Result<T, ProviderError>> {
     Box::pin(std::future::ready(Err(ProviderError::Unavailable("it is away".into()))))
 }
 
