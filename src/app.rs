@@ -17,9 +17,12 @@ use crate::app::stopwatch::BootClock;
 use crate::config::fixed::Fixed;
 use crate::config::sources::{Reading, Sources};
 use crate::config::{NearSettings, Settings};
+use crate::domain::identity::ProviderId;
 use crate::domain::time::Timestamp;
+use crate::gateway::ending;
 use crate::gateway::live::Live;
 use crate::gateway::refresh::Refreshes;
+use crate::gateway::revoking::Revoker;
 use crate::inbound::admin::{self, AdminToken, Counter};
 use crate::inbound::health::{self, Watch};
 use crate::inbound::sentry::Sentry;
@@ -41,6 +44,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 /// The clock of this machine: the only one in the house.
 pub struct SystemClock;
@@ -58,6 +62,9 @@ impl Clock for SystemClock {
         Box::pin(tokio::time::sleep(step))
     }
 }
+
+/// How long a gateway that stops goes on telling providers what has ended: another one, or its next start, does the rest.
+const LAST_REVOCATIONS: Duration = Duration::from_secs(3);
 
 /// How long the clock waits before it looks at the time of day again.
 const LONGEST_STEP: Duration = Duration::from_secs(30);
@@ -105,6 +112,7 @@ pub struct App {
     live: Arc<Live>,
     refreshes: Arc<Refreshes>,
     endings: Arc<Endings>,
+    revoker: Arc<Revoker>,
     watch: web::Data<Watch>,
     draining: Arc<AtomicBool>,
     counter: Option<web::Data<Counter>>,
@@ -130,7 +138,9 @@ impl App {
         let Settings { server, session, providers, identity, routes, pages, log: _, from_environment: _ } =
             settings;
         let ledger: Arc<dyn Ledger> = Arc::new(Metrics::new());
-        let Opened { store, feed, keys, keeper } = store::open(&session.store, session.keys).await?;
+        let revocable = session.endings.revocable;
+        let opened = store::open(&session.store, session.keys, revocable).await?;
+        let Opened { store, feed, outbox, clearing, keys, keeper } = opened;
         let live = Arc::<Live>::default();
         // Measured within the near cache: what the store itself is asked.
         let store: Arc<dyn SessionStore> = Arc::new(Measured::new(store, Arc::clone(&ledger)));
@@ -167,6 +177,10 @@ impl App {
             server.trusted_proxies.clone(),
             Arc::clone(&ledger),
         );
+        let revoker = Revoker::new(Arc::clone(&outbox), Arc::clone(&clock), Arc::clone(&ledger));
+        let revoker = Arc::new(revoker);
+        let ending =
+            ending::Endings { outbox, revoker: Arc::clone(&revoker), clearing, cap: session.endings.cap };
         let secure = server.origins.iter().all(|origin| origin.is_secure());
         let house = House {
             clock,
@@ -176,6 +190,7 @@ impl App {
             ledger,
             live,
             refreshes: Arc::new(Refreshes::on(Handle::current())),
+            endings: Arc::new(ending),
             limits: session.limits,
             prefix: server.prefix,
             throttle: Arc::new(Throttle::new(server.limits.login_rate)),
@@ -204,6 +219,7 @@ impl App {
             live,
             refreshes,
             endings,
+            revoker,
             watch: web::Data::new(watch),
             draining,
             counter: counter.map(web::Data::new),
@@ -255,10 +271,10 @@ impl App {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         let Doors { public, health, admin } = doors.into();
-        let Self { current, live, refreshes, endings, workers, .. } = self;
-        let (header_timeout, sentry, drain_timeout, keeper) =
-            (self.header_timeout, self.sentry, self.drain_timeout, self.keeper);
-        let (watch, draining) = (self.watch, self.draining);
+        let Self { current, live, refreshes, revoker, endings, workers, header_timeout, sentry, .. } = self;
+        let (watch, draining, drain_timeout, keeper) =
+            (self.watch, self.draining, self.drain_timeout, self.keeper);
+        let revoking = carry_out_debts(&revoker, &current);
         let mut side_doors: Vec<ServerHandle> = Vec::new();
         if let Some(listener) = health {
             let server = HttpServer::new(move || health::application(watch.clone()))
@@ -297,11 +313,23 @@ impl App {
         // Tokens that are on their way are used up at the provider: they are waited for, whoever has gone meanwhile.
         // Each renewal has limits of its own.
         refreshes.ended().await;
+        revoker.end(LAST_REVOCATIONS).await;
+        revoking.abort();
         endings.settle().await;
         // The last request has been answered: what the store has not written yet, it writes now.
         drop(keeper);
         served
     }
+}
+
+/// Tells providers of what has ended, from now on; by whatever configuration is in force then.
+fn carry_out_debts(revoker: &Arc<Revoker>, current: &web::Data<Current>) -> JoinHandle<()> {
+    let (revoker, current) = (Arc::clone(revoker), current.clone());
+    let find = move |id: &ProviderId| {
+        let desk = current.desk();
+        desk.gateway.providers.find(Some(id.as_str())).map(|(_, provider)| Arc::clone(provider))
+    };
+    tokio::spawn(async move { revoker.run(Box::new(find)).await })
 }
 
 /// What the near cache may hold; `None` where it is switched off.

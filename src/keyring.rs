@@ -99,6 +99,8 @@ pub enum Purpose {
     KeptForm,
     /// Which session may send such a form.
     FormPass,
+    /// A refresh token that is to be revoked.
+    Debt,
 }
 
 impl Purpose {
@@ -115,6 +117,7 @@ impl Purpose {
             Self::AppCookie => b"keycard/1 app cookie",
             Self::KeptForm => b"keycard/1 kept form",
             Self::FormPass => b"keycard/1 form pass",
+            Self::Debt => b"keycard/1 debt",
         }
     }
 }

@@ -14,21 +14,25 @@ pub use self::measured::Measured;
 pub use self::near::{Near, NearBounds, NearParts};
 pub use self::redis::feed::Feed;
 
+use self::clearing::{Board, Slate};
 use self::embedded::Embedded;
 use self::memory::Memory;
+use self::outbox::Debts;
 use self::redis::Redis;
 use self::sealed::Sealed;
+use self::shelf::EndingShelf;
 use crate::config::{KeySource, StoreSettings};
 use crate::domain::login::LoginId;
 use crate::domain::renewal::LeaseId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::KeyRing;
-use crate::ports::{Cursor, SessionStore, StoreError, Updated};
+use crate::ports::{Clearing, Cursor, Outbox, SessionStore, StoreError, Updated};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod clearing;
 #[cfg(test)]
 pub mod contract;
 mod embedded;
@@ -37,9 +41,11 @@ mod leases;
 mod measured;
 mod memory;
 mod near;
+mod outbox;
 mod record;
 mod redis;
 mod sealed;
+mod shelf;
 
 /// A store that is open.
 pub struct Opened {
@@ -47,6 +53,10 @@ pub struct Opened {
     pub store: Arc<dyn SessionStore>,
     /// What tells of changes that others make; `None` where there are no others.
     pub feed: Option<Feed>,
+    /// What is owed to providers.
+    pub outbox: Arc<dyn Outbox>,
+    /// The moment at which everybody was sent home.
+    pub clearing: Arc<dyn Clearing>,
     /// The keys that seal what is in it.
     pub keys: Arc<KeyRing>,
     /// To be dropped when no request is served any more.
@@ -65,28 +75,36 @@ impl Drop for Keeper {
 }
 
 /// Opens the store. A Redis server is not connected to yet: one that is down makes requests fail, never the start, and
-/// its connections live on the runtime that this is called on. The file of the embedded store is opened, or made, and
+/// its connections live on the runtime that this is called on. `revocable`: whether
+/// the operator parts of records hold refresh tokens, so that every ending can revoke them. The file of the embedded store is opened, or made, and
 /// so is its key.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] when the settings can never work (a malformed URL, certificates that are none), and when
 /// the file of the embedded store or its key cannot be used.
-pub async fn open(settings: &StoreSettings, keys: KeySource) -> Result<Opened, StoreError> {
-    let (backend, keys, keeper, feed): (Arc<dyn Backend>, _, _, _) = match settings {
-        StoreSettings::Memory => (Arc::new(Memory::new()), given(keys)?, None, None),
+pub async fn open(settings: &StoreSettings, keys: KeySource, revocable: bool) -> Result<Opened, StoreError> {
+    type Parts = (Arc<dyn Backend>, Arc<dyn EndingShelf>, Arc<Slate>);
+    let ((backend, shelf, slate), keys, keeper, feed): (Parts, _, _, _) = match settings {
+        StoreSettings::Memory => {
+            let memory = Arc::new(Memory::new());
+            ((memory.clone(), memory, Arc::new(Slate::alone())), given(keys)?, None, None)
+        }
         StoreSettings::Redis(settings) => {
             let redis = Redis::open(settings)?;
             let feed = redis.feed(settings)?;
-            (Arc::new(redis), given(keys)?, None, Some(feed))
+            let (slate, redis) = (redis.slate(), Arc::new(redis));
+            ((redis.clone(), redis, slate), given(keys)?, None, Some(feed))
         }
         StoreSettings::Embedded(settings) => {
             let (embedded, keys) = Embedded::open(settings, keys)?;
             let embedded = Arc::new(embedded);
-            (Arc::clone(&embedded) as Arc<dyn Backend>, keys, Some(embedded), None)
+            ((embedded.clone(), embedded.clone(), Arc::new(Slate::alone())), keys, Some(embedded), None)
         }
     };
-    let store = Arc::new(Sealed::new(backend, Arc::clone(&keys)));
-    Ok(Opened { store, feed, keys, keeper: Keeper(keeper) })
+    let store = Arc::new(Sealed::new(Arc::clone(&backend), Arc::clone(&keys), revocable));
+    let outbox = Arc::new(Debts { backend, shelf: Arc::clone(&shelf), keys: Arc::clone(&keys) });
+    let clearing = Arc::new(Board { shelf, slate });
+    Ok(Opened { store, feed, outbox, clearing, keys, keeper: Keeper(keeper) })
 }
 
 /// The keys where there is no place beside the store.

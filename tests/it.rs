@@ -27,6 +27,7 @@ mod it {
     mod csrf;
     mod deployment;
     mod documents;
+    mod end_all;
     mod endpoints;
     mod events;
     mod files;
@@ -49,7 +50,9 @@ mod it {
     mod reach;
     mod refresh;
     mod reload;
+    mod revocations;
     mod sentry;
+    mod session_cap;
     mod slow_heads;
     mod stopping;
     mod stores;

@@ -158,7 +158,7 @@ async fn try_store(settings: StoreSettings, keys: KeySource, clock: Arc<dyn Cloc
                 false => "its directory is made at the first start".to_owned(),
             });
         }
-        let opened = store::open(&settings, keys).await.map_err(|error| unreached(&error))?;
+        let opened = store::open(&settings, keys, true).await.map_err(|error| unreached(&error))?;
         opened.store.ping().await.map_err(|error| unreached(&error))?;
         rehearse(opened.store.as_ref(), clock.as_ref()).await?;
         Ok("a made-up session was written, read and removed".to_owned())

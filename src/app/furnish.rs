@@ -11,6 +11,7 @@ use crate::domain::origin::Origins;
 use crate::domain::path::CanonicalPath;
 use crate::domain::route::RouteTable;
 use crate::domain::session::Limits;
+use crate::gateway::ending::Endings;
 use crate::gateway::live::Live;
 use crate::gateway::refresh::Refreshes;
 use crate::gateway::{Gateway, Providers};
@@ -32,6 +33,7 @@ pub(super) struct House {
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) live: Arc<Live>,
     pub(super) refreshes: Arc<Refreshes>,
+    pub(super) endings: Arc<Endings>,
     pub(super) limits: Limits,
     pub(super) prefix: CanonicalPath,
     pub(super) origins: Origins,
@@ -99,6 +101,7 @@ impl House {
             ledger: Arc::clone(&self.ledger),
             live: Arc::clone(&self.live),
             refreshes: Arc::clone(&self.refreshes),
+            endings: Arc::clone(&self.endings),
         };
         let desk = Desk {
             gateway: Arc::new(gateway),

@@ -203,6 +203,8 @@ pub enum WhyOver {
     Idle,
     /// Its life is over.
     Lifetime,
+    /// An operator ended all that began before some moment, and this one did.
+    Cleared,
 }
 
 impl WhyOver {
@@ -212,6 +214,7 @@ impl WhyOver {
             Self::Unknown => "unknown",
             Self::Idle => "idle",
             Self::Lifetime => "lifetime",
+            Self::Cleared => "by-operator",
         }
     }
 }

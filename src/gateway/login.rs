@@ -4,6 +4,7 @@
 //! `ports`, `keyring`, and `gateway::{state, ending}`. I never write anything for a visitor who is not signed in but
 //! the name of a login that has just been finished (design: login without server state).
 
+use super::ending::Tokens;
 use super::{Gateway, GatewayError, state};
 use crate::domain::ending::Ending;
 use crate::domain::identity::ProviderId;
@@ -229,13 +230,27 @@ impl Gateway {
         match self.is_over_already(&session, began, now).await {
             Ok(false) => {}
             over => {
-                self.store.remove(&session_key(&ticket)).await?;
+                self.take_back(&ticket, &session).await?;
                 return over.map(|_| LoginEnd::Failed(LoginRefusal::SignedOut, Some(login.return_to)));
             }
         }
-        if let Err(error) = self.end_predecessors(&login, old.as_ref(), &session, now).await {
+        let replaced = [session.supersedes, login.started_from];
+        let own = session_key(&ticket);
+        let minded = match self.mind_the_cap(&own, &session, &replaced, now).await {
+            Ok(minded) if minded.stays => minded,
+            over => {
+                self.take_back(&ticket, &session).await?;
+                over?;
+                return Ok(LoginEnd::Failed(LoginRefusal::TooMany, Some(login.return_to)));
+            }
+        };
+        let ended = match self.end_predecessors(&login, old.as_ref(), &session, now).await {
+            Ok(()) => self.end_surplus(&minded, now).await.map_err(GatewayError::from),
+            error => error,
+        };
+        if let Err(error) = ended {
             // Two people must not share a browser: better no sign-in than a ticket of somebody else left alive.
-            self.store.remove(&session_key(&ticket)).await?;
+            self.take_back(&ticket, &session).await?;
             return Err(error);
         }
         let identity = &session.identity;
@@ -259,7 +274,15 @@ impl Gateway {
     ) -> Result<bool, GatewayError> {
         let marks = Mark::not_before(&session.identity, session.provider_sid.as_deref());
         let ended = self.store.marked(&marks, now).await?;
-        Ok(ended.is_some_and(|moment| began <= moment))
+        // Asked of the store, whatever memory knows: the news may still be under way.
+        let cleared = self.endings.clearing.ask(now).await?;
+        Ok(ended.is_some_and(|moment| began <= moment) || began <= cleared)
+    }
+
+    /// Removes what this login has just written: nobody was given its ticket.
+    async fn take_back(&self, ticket: &Ticket, session: &Session) -> Result<(), GatewayError> {
+        self.remove_and_owe(&session_key(ticket), Tokens::Revoke(Some(session))).await?;
+        Ok(())
     }
 
     fn new_session(
@@ -299,7 +322,8 @@ impl Gateway {
         }
         match login.started_from {
             Some(key) if presented.map(session_key) != Some(key) => {
-                self.end_record(&key, None, Ending::Replaced.code()).await?;
+                let tokens = Tokens::RevokeUnlessShared(new);
+                self.end_record(&key, None, Ending::Replaced.code(), tokens).await?;
             }
             _ => {}
         }

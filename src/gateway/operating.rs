@@ -8,7 +8,11 @@ use super::{Gateway, GatewayError};
 use crate::domain::ending::Ending;
 use crate::domain::session::{Summary, WhyOver};
 use crate::domain::time::Timestamp;
-use crate::ports::{Cursor, Listed};
+use crate::ports::{Cursor, Listed, News as _};
+use std::time::Duration;
+
+/// By how much longer than any session the moment is remembered at which all ended.
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How many records are asked for at once.
 const PAGE: usize = 200;
@@ -68,6 +72,7 @@ impl Gateway {
         limit: usize,
         now: Timestamp,
     ) -> Result<SessionViews, GatewayError> {
+        let cleared = self.cleared(now).await?;
         let mut views = SessionViews { sessions: Vec::new(), unreadable: 0, next: cursor };
         // A page is shown whole, or what is cut off would be lost; a few out of many are looked for in big steps.
         let step = if selection == Selection::All { PAGE.min(limit) } else { PAGE };
@@ -79,7 +84,8 @@ impl Gateway {
                     Some(summary) => {
                         let last_seen = listed.last_seen.unwrap_or(summary.started);
                         let handle = self.keys.handle(&listed.key);
-                        let is_over = self.judge(&summary, last_seen, now).is_err();
+                        let is_over =
+                            summary.started <= cleared || self.judge(&summary, last_seen, now).is_err();
                         // A store may show one session on two pages.
                         if !is_over && views.sessions.iter().all(|view| view.handle != handle) {
                             views.sessions.push(SessionView { handle, last_seen, summary });
@@ -95,19 +101,30 @@ impl Gateway {
     }
 
     /// Ends the sessions of a selection; how many there were. Those that do not open are ended with all, or by handle.
-    /// A login that is completed meanwhile may escape.
+    /// All of them is one write, which is in force here at once and elsewhere as soon as its news are there, and from which
+    /// no login escapes that has begun; their records go afterwards, and the tokens with them. Where only some are meant, a
+    /// login that is completed meanwhile may escape.
     ///
     /// # Errors
-    /// [`GatewayError::Store`]: some of them may have ended by then.
+    /// [`GatewayError::Store`]: some of them may have ended by then; of all of them, none or all.
     pub async fn end_sessions(
         &self,
         selection: Selection<'_>,
         now: Timestamp,
     ) -> Result<usize, GatewayError> {
+        if selection == Selection::All {
+            self.endings.clearing.clear(now, self.limits.lifetime + REMEMBERED).await?;
+            self.live.anything_changed();
+        }
         let (mut ended, mut cursor) = (0, None);
         loop {
             let page = self.store.list(cursor.as_ref(), PAGE, now).await?;
-            for listed in page.entries.iter().filter(|listed| self.is_meant(selection, listed)) {
+            // Whoever has come in since then is in.
+            let came_later = |listed: &Listed| {
+                selection == Selection::All && listed.summary.as_ref().is_some_and(|came| came.started > now)
+            };
+            let meant = |listed: &&Listed| self.is_meant(selection, listed) && !came_later(listed);
+            for listed in page.entries.iter().filter(meant) {
                 ended += usize::from(self.end_listed(listed, Ending::ByOperator, now).await?);
             }
             match page.next {

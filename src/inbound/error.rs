@@ -207,6 +207,7 @@ pub fn login(refusal: &LoginRefusal) -> Fault {
         }
         LoginRefusal::Elsewhere | LoginRefusal::WrongIssuer => bad("wrong-provider", words::WRONG_PROVIDER),
         LoginRefusal::SignedOut => bad("signed-out-meanwhile", words::SIGNED_OUT_MEANWHILE),
+        LoginRefusal::TooMany => fault(StatusCode::FORBIDDEN, "too-many-sessions", words::TOO_MANY_SESSIONS),
         LoginRefusal::Expired => bad("login-expired", words::LOGIN_EXPIRED),
         LoginRefusal::Unbound => Fault { kind: Kind::Loop, ..bad("cookie-lost", words::COOKIE_LOST) },
         LoginRefusal::AlreadyUsed => Fault { kind: Kind::Loop, ..bad("login-used", words::LOGIN_USED) },

@@ -308,6 +308,13 @@ pages! {
         en "You were signed out meanwhile", "Your sign-in service ended this sign-in before it was completed.", "";
         de "Du wurdest inzwischen abgemeldet",
             "Dein Anmeldedienst hat diese Anmeldung beendet, bevor sie abgeschlossen war.", "";
+    /// The limit of sessions for one person.
+    TOO_MANY_SESSIONS
+        en "You are signed in too many times",
+            "You are signed in on as many devices and browsers as is allowed.",
+            "Sign out on one of them, or wait until one has been idle for long, then try again.";
+        de "Du bist zu oft angemeldet", "Du bist an so vielen Geräten und Browsern angemeldet, wie erlaubt ist.",
+            "Melde dich an einem davon ab, oder warte, bis eines lange genug unbenutzt war, und versuche es dann noch einmal.";
     /// Too late.
     LOGIN_EXPIRED
         en "The sign-in took too long", "For your safety a sign-in is valid for ten minutes only.", "";

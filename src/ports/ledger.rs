@@ -48,6 +48,15 @@ pub enum Entry<'e> {
         /// What became of it.
         result: &'static str,
     },
+    /// A refresh token of a session that has ended was to be revoked.
+    Revocation {
+        /// The id of the provider.
+        provider: &'e str,
+        /// What became of it.
+        result: &'static str,
+    },
+    /// So many refresh tokens wait for that.
+    Owed(usize),
     /// A session has ended, and why.
     Ended(&'static str),
     /// A ticket was turned into a standing in this time.

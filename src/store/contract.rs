@@ -19,6 +19,7 @@ use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod endings;
 pub(in crate::store) mod house;
 mod leases;
 mod marks;
@@ -375,6 +376,7 @@ async fn what_does_not_open_is_listed_without_a_word(house: House) {
     assert!(foreign.is_err() || foreign.is_ok_and(|page| page.entries.len() <= 2));
 }
 
+use endings::*;
 use leases::*;
 use marks::*;
 
@@ -435,4 +437,8 @@ on_every_store! {
     r45_a_lease_has_one_holder,
     r45_of_many_at_once_one_gets_the_lease,
     r45_a_lease_that_nobody_gives_back_ends_by_itself,
+    r56_a_debt_is_given_to_one_and_comes_back_when_its_lease_is_over,
+    r56_a_debt_names_what_its_record_held_and_its_record_goes_in_that_version_only,
+    r44_a_debt_is_noise_without_the_keys,
+    a_moment_for_everybody_is_kept_and_only_moves_on,
 }

@@ -26,6 +26,7 @@ use redb::Database;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod endings;
 mod folder;
 mod tables;
 #[cfg(test)]

@@ -21,11 +21,14 @@ use crate::store::{Backend, Glance, IndexName, Row, record};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Sessions, sealed, over any backend.
 pub struct Sealed {
     backend: Arc<dyn Backend>,
     keys: Arc<KeyRing>,
+    /// Whether the operator part holds the refresh token.
+    revocable: bool,
 }
 
 /// A part of a record; the numbers are sealed in.
@@ -57,8 +60,9 @@ impl Part {
 
 impl Sealed {
     /// Over `backend`: the first key of the ring seals, all of them open.
-    pub fn new(backend: Arc<dyn Backend>, keys: Arc<KeyRing>) -> Self {
-        Self { backend, keys }
+    /// `revocable`: the server can reach refresh tokens without the browser's ticket.
+    pub fn new(backend: Arc<dyn Backend>, keys: Arc<KeyRing>, revocable: bool) -> Self {
+        Self { backend, keys, revocable }
     }
 
     fn row(&self, ticket: &Ticket, session: &Session, version: u64) -> Result<(SessionKey, Row), StoreError> {
@@ -69,8 +73,8 @@ impl Sealed {
                 .seal(part.purpose(), part.salt(ticket, &key), &context, plain)
                 .map_err(|error: NoRandomness| StoreError::Unavailable(error.to_string()))
         };
-        let private = seal(Part::Private, &record::encode_private(session)?)?;
-        let operator = seal(Part::Operator, &record::encode_operator(session)?)?;
+        let private = seal(Part::Private, &record::encode_private(session, self.revocable)?)?;
+        let operator = seal(Part::Operator, &record::encode_operator(session, self.revocable)?)?;
         let identity = &session.identity;
         let mut indexes =
             vec![self.keys.name(Purpose::Index, &subject_parts(&identity.issuer, &identity.subject))];
@@ -82,10 +86,8 @@ impl Sealed {
 
     /// What the operator part says; `None` when it does not open or is of another version of this program.
     fn summary(&self, glance: &Glance) -> Option<Summary> {
-        let part = Part::Operator;
-        let context = part.context(&glance.key, glance.version);
-        let opened = self.keys.open(part.purpose(), glance.key.as_bytes(), &context, &glance.operator);
-        record::decode_summary(&opened.ok()?.1).ok()
+        let opened = open_operator(&self.keys, &glance.key, glance.version, &glance.operator)?;
+        record::decode_summary(&opened).ok()
     }
 
     async fn members(&self, parts: &[&[u8]], now: Timestamp) -> Result<Vec<SessionKey>, StoreError> {
@@ -93,6 +95,18 @@ impl Sealed {
         let names: Vec<IndexName> = self.keys.names(Purpose::Index, parts);
         self.backend.members(&names, now).await
     }
+}
+
+/// Opens an operator part; `None` when it does not open.
+pub(super) fn open_operator(
+    keys: &KeyRing,
+    key: &SessionKey,
+    version: u64,
+    operator: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
+    let part = Part::Operator;
+    let context = part.context(key, version);
+    keys.open(part.purpose(), key.as_bytes(), &context, operator).ok().map(|(_, plain)| plain)
 }
 
 /// Marks have labels of their own: no name of one is ever that of an index entry.

@@ -23,6 +23,8 @@ pub struct Metrics {
     cut: Family<EndingLabels, Counter>,
     logins: Family<LoginLabels, Counter>,
     renewals: Family<LoginLabels, Counter>,
+    revocations: Family<LoginLabels, Counter>,
+    owed: Gauge,
     ended: Family<EndingLabels, Counter>,
     checks: Histogram,
     upstream: Family<RouteLabels, Histogram, fn() -> Histogram>,
@@ -90,6 +92,8 @@ impl Metrics {
             cut: Family::default(),
             logins: Family::default(),
             renewals: Family::default(),
+            revocations: Family::default(),
+            owed: Gauge::default(),
             ended: Family::default(),
             checks: short_times(),
             upstream: Family::new_with_constructor(long_times),
@@ -129,6 +133,11 @@ impl Metrics {
         registry.register("logins", "Steps of logins by provider and result", self.logins.clone());
         let text = "Attempts to renew the tokens of a session by provider and result";
         registry.register("token_renewals", text, self.renewals.clone());
+        let text =
+            "Refresh tokens of sessions that have ended, by provider and what became of their revocation";
+        registry.register("token_revocations", text, self.revocations.clone());
+        let text = "Refresh tokens that wait to be revoked, in the whole store";
+        registry.register("token_revocations_owed", text, self.owed.clone());
         registry.register("sessions_ended", "Sessions that have ended, by reason", self.ended.clone());
         let (checks, upstream, store) = (self.checks.clone(), self.upstream.clone(), self.store.clone());
         let seconds = || Unit::Seconds;
@@ -194,6 +203,13 @@ impl Ledger for Metrics {
             Entry::Renewal { provider, result } => {
                 let labels = LoginLabels { provider: provider.to_owned(), result };
                 self.renewals.get_or_create(&labels).inc();
+            }
+            Entry::Revocation { provider, result } => {
+                let labels = LoginLabels { provider: provider.to_owned(), result };
+                self.revocations.get_or_create(&labels).inc();
+            }
+            Entry::Owed(count) => {
+                self.owed.set(i64::try_from(count).unwrap_or(i64::MAX));
             }
             Entry::Ended(reason) => {
                 self.ended.get_or_create(&EndingLabels { reason }).inc();
@@ -314,6 +330,8 @@ mod tests {
             Entry::Request { route: "/wiki/", outcome: "forwarded", status: Some(204) },
             Entry::Login { provider: "corp", result: "signed-in" },
             Entry::Ended("by-user"),
+            Entry::Revocation { provider: "corp", result: "revoked" },
+            Entry::Owed(3),
             Entry::Cut("write-stall"),
             Entry::Checked(took),
             Entry::Upstream { route: "/wiki/", took },
@@ -334,6 +352,8 @@ mod tests {
             "keycard_requests_total{route=\"/wiki/\",outcome=\"forwarded\",status_class=\"2xx\"} 1",
             "keycard_logins_total{provider=\"corp\",result=\"signed-in\"} 1",
             "keycard_sessions_ended_total{reason=\"by-user\"} 1",
+            "keycard_token_revocations_total{provider=\"corp\",result=\"revoked\"} 1",
+            "keycard_token_revocations_owed 3",
             "keycard_connections_cut_total{reason=\"write-stall\"} 1",
             "keycard_session_check_seconds_count 1",
             "keycard_upstream_seconds_bucket{le=\"0.005\",route=\"/wiki/\"} 1",

@@ -34,6 +34,13 @@ pub(super) enum Write {
     Insert(SessionKey, Row, Timestamp),
     Replace(SessionKey, Row, u64, Timestamp),
     Delete(SessionKey),
+    /// Only in this version.
+    DeleteAt(SessionKey, u64),
+    /// A debt that is due from then on.
+    Owe(Vec<u8>, Timestamp),
+    /// Debts that are due then, if they are still there.
+    Defer(Vec<Vec<u8>>, Timestamp),
+    Settle(Vec<u8>),
     /// Used at the first moment; that counts until the second.
     Seen(SessionKey, Timestamp, Timestamp),
     /// Taken at the first moment, until the second.
@@ -50,6 +57,10 @@ impl Write {
             Self::Insert(key, row, now) => tables.insert(key, row, *now),
             Self::Replace(key, row, expected, now) => tables.replace(key, row, *expected, *now),
             Self::Delete(key) => tables.delete(key),
+            Self::DeleteAt(key, version) => tables.delete_at(key, *version),
+            Self::Owe(debt, due) => tables.owe(debt, *due),
+            Self::Defer(debts, due) => tables.defer(debts, *due),
+            Self::Settle(debt) => tables.settle(debt),
             Self::Seen(key, now, until) => tables.note_seen(key, *now, *until),
             Self::Take(login, now, until) => tables.take(*login, *now, *until),
             Self::Mark(name, now, until) => tables.mark(name, *now, *until),
@@ -61,7 +72,8 @@ impl Write {
         match self {
             Self::Insert(_, _, now) | Self::Replace(_, _, _, now) => Some(*now),
             Self::Seen(_, now, _) | Self::Take(_, now, _) | Self::Mark(_, now, _) => Some(*now),
-            Self::Delete(_) | Self::Check => None,
+            Self::Delete(_) | Self::DeleteAt(..) | Self::Check => None,
+            Self::Owe(..) | Self::Defer(..) | Self::Settle(_) => None,
         }
     }
 }

@@ -199,7 +199,7 @@ struct Scene {
 
 impl Scene {
     fn with_room_for(most: usize) -> Self {
-        let store = Arc::new(Sealed::new(Arc::new(Shelf::new()), ring(&[1])));
+        let store = Arc::new(Sealed::new(Arc::new(Shelf::new()), ring(&[1]), true));
         let below = Arc::new(Fickle { store, away: AtomicBool::new(false), removed: Mutex::default() });
         let (steps, stage) = (Arc::new(Steps::default()), Arc::new(Stage::default()));
         let clock: Arc<dyn Stopwatch> = stage.clone();

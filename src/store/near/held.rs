@@ -127,6 +127,22 @@ impl Held {
         (self.stopwatch.elapsed() < known.saturating_add(self.outage_grace)).then_some(kept.live)
     }
 
+    /// The epoch that reads belong to which begin now.
+    pub(in crate::store) fn epoch(&self) -> u64 {
+        self.trust.epoch()
+    }
+
+    /// Whether what was read in this epoch, and of which nothing was told since, holds now.
+    pub(in crate::store) fn believes(&self, epoch: u64) -> bool {
+        self.trust.holds(epoch, self.stopwatch.elapsed())
+    }
+
+    /// Whether it may stand in for a store that does not answer; it was read at `at`.
+    pub(in crate::store) fn may_still_hold(&self, epoch: u64, at: Duration) -> bool {
+        let known = self.trust.last_known(epoch, at);
+        self.stopwatch.elapsed() < known.saturating_add(self.outage_grace)
+    }
+
     /// A record is being changed by this process.
     pub(super) fn strike(&self, key: &SessionKey) {
         self.shard(key).strike(key);

@@ -136,7 +136,7 @@ impl Scene {
     async fn new() -> Self {
         let stage = Arc::new(Stage::default());
         stage.pass(Duration::from_secs(100));
-        let below = Arc::new(Sealed::new(Arc::new(Memory::new()), ring(&[1])));
+        let below = Arc::new(Sealed::new(Arc::new(Memory::new()), ring(&[1]), true));
         let near = Near::without_feed(below.clone(), stage.parts(GRACE));
         let ticket = new_ticket().unwrap();
         near.create(&ticket, &session(), NOW).await.unwrap();

@@ -138,6 +138,12 @@ impl Server {
         self.settings_at(&format!("redis://127.0.0.1:{}/0", self.port), prefix)
     }
 
+    /// For a process that did not start it.
+    pub(in crate::store) fn settings_on(port: u16, prefix: &str) -> RedisSettings {
+        let url = SecretString::from(format!("redis://127.0.0.1:{port}/0"));
+        RedisSettings { url, prefix: prefix.into(), timeout: TIMEOUT, ca_pem: None }
+    }
+
     pub(in crate::store) fn settings_at(&self, url: &str, prefix: &str) -> RedisSettings {
         RedisSettings {
             url: SecretString::from(url),

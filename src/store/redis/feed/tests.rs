@@ -35,7 +35,7 @@ struct Replica {
 impl Replica {
     async fn of(settings: RedisSettings) -> Self {
         let given = KeySource::Given(keys(&[1]));
-        let Opened { store, feed, .. } = open(&StoreSettings::Redis(settings), given).await.unwrap();
+        let Opened { store, feed, .. } = open(&StoreSettings::Redis(settings), given, true).await.unwrap();
         let stage = Arc::new(Stage::default());
         let mut feed = feed.unwrap();
         feed.refused_for = Duration::from_millis(50);
