@@ -12,11 +12,12 @@ pub mod reload;
 pub mod stopwatch;
 
 use crate::app::furnish::{Furniture, House};
+use crate::app::reload::keys::Keys;
 use crate::app::reload::{Changing, Reloader};
 use crate::app::stopwatch::BootClock;
 use crate::config::fixed::Fixed;
 use crate::config::sources::{Reading, Sources};
-use crate::config::{NearSettings, Settings};
+use crate::config::{NearSettings, Settings, StoreSettings};
 use crate::domain::time::Timestamp;
 use crate::gateway::live::Live;
 use crate::gateway::refresh::Refreshes;
@@ -26,7 +27,7 @@ use crate::inbound::sentry::Sentry;
 use crate::inbound::throttle::Throttle;
 use crate::inbound::{self, BrokenPage, CookieNames, Current, EnvelopeKeys};
 use crate::ports::{Clock, Entry, Ledger, News, ProviderError, SessionStore, StoreError};
-use crate::store::{self, Keeper, Measured, Near, NearBounds, NearParts, Opened};
+use crate::store::{self, Breaker, BreakerParts, Keeper, Measured, Near, NearBounds, NearParts, Opened};
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::{TrustError, Upstreams};
 use actix_web::dev::{Server, ServerHandle};
@@ -127,10 +128,25 @@ impl App {
         let Settings { server, session, providers, identity, routes, pages, log: _, from_environment: _ } =
             settings;
         let ledger: Arc<dyn Ledger> = Arc::new(Metrics::new());
-        let Opened { store, feed, keys, keeper } = store::open(&session.store, session.keys).await?;
+        let Opened { store, feed, keys, locksmith, census, keeper } =
+            store::open(&session.store, session.keys).await?;
         let live = Arc::<Live>::default();
         // Measured within the near cache: what the store itself is asked.
         let store: Arc<dyn SessionStore> = Arc::new(Measured::new(store, Arc::clone(&ledger)));
+        // Over a store that is a server: one that does not answer is not asked.
+        let breaker = matches!(session.store, StoreSettings::Redis(_)).then(|| {
+            let parts = BreakerParts {
+                ledger: Arc::clone(&ledger),
+                clock: Arc::clone(&clock),
+                stopwatch: Arc::new(BootClock),
+                runtime: Handle::current(),
+            };
+            Arc::new(Breaker::new(Arc::clone(&store), parts))
+        });
+        let store = match &breaker {
+            Some(breaker) => Arc::clone(breaker) as Arc<dyn SessionStore>,
+            None => store,
+        };
         let store = match (feed, near_bounds(&session.near)) {
             (Some(feed), Some(bounds)) => {
                 let parts = NearParts {
@@ -152,10 +168,10 @@ impl App {
             Arc::clone(&ledger),
         );
         let secure = server.origins.iter().all(|origin| origin.is_secure());
+        let envelope = EnvelopeKeys::new(&keys).ok_or(StartError::Missing("session keys"))?;
         let house = House {
             clock,
             store,
-            envelope: EnvelopeKeys::new(&keys).ok_or(StartError::Missing("session keys"))?,
             keys,
             ledger,
             live,
@@ -174,16 +190,18 @@ impl App {
             routes,
             pages,
             admin_token: server.admin.as_ref().map(|admin| AdminToken::new(&admin.token)),
+            envelope,
         };
         let (desk, adapters) = house.furnish(furniture, &[])?;
         house.ledger.enter(Entry::Configured(house.clock.now()));
         let current = Arc::new(Current::new(desk));
         let draining = Arc::new(AtomicBool::new(false));
-        let watch = Watch::new(Arc::clone(&current), Arc::clone(&draining));
-        let counter = server.admin.as_ref().map(|_| Counter::new(Arc::clone(&current)));
+        let watch = Watch::new(Arc::clone(&current), Arc::clone(&draining), breaker.map(|it| it as _));
+        let counter = server.admin.as_ref().map(|_| Counter::new(Arc::clone(&current), Arc::clone(&census)));
+        let keys = Keys { locksmith, census, runtime: Handle::current() };
         let (live, refreshes) = (Arc::clone(&house.live), Arc::clone(&house.refreshes));
         Ok(Self {
-            changing: Arc::new(Changing::new(house, Arc::clone(&current), fixed, adapters)),
+            changing: Arc::new(Changing::new(house, Arc::clone(&current), fixed, adapters, keys)),
             current: web::Data::from(current),
             live,
             refreshes,

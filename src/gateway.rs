@@ -15,6 +15,7 @@ pub mod live;
 pub mod login;
 pub mod notice;
 pub mod operating;
+mod other_keys;
 pub mod refresh;
 mod state;
 

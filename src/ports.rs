@@ -3,8 +3,12 @@
 //! I own: the traits [`Clock`], [`Stopwatch`], [`SessionStore`], [`News`], [`IdentityProvider`], [`Ledger`] and their errors. I may call: `domain`.
 //! I never say how: adapters hang on from outside, and no one here knows their names.
 
+mod breaker;
+mod census;
 mod ledger;
 
+pub use breaker::*;
+pub use census::*;
 pub use ledger::*;
 
 use crate::domain::identity::{Identity, Issuer, Subject};

@@ -5,13 +5,17 @@
 //!
 //! Two layers: `sealed` is the port, and seals and opens records; below it `memory`, `embedded`
 //! or `redis` keeps the bytes. Around them, `measured` enters every command into the ledger, and where others write to the store
-//! as well, `near` answers from memory what its feed proves unchanged.
+//! as well, `breaker` spares it while it does not answer, and `near` answers from memory what its feed proves unchanged.
+//! `census` counts what each key is needed for, and `locksmith` changes the keys.
 //! One contract suite (`contract`) runs on all of them.
 
+pub use self::breaker::{Breaker, BreakerParts};
+pub use self::locksmith::Locksmith;
 pub use self::measured::Measured;
 pub use self::near::{Near, NearBounds, NearParts};
 pub use self::redis::feed::Feed;
 
+use self::census::{Census, Entries};
 use self::embedded::Embedded;
 use self::memory::Memory;
 use self::redis::Redis;
@@ -22,15 +26,18 @@ use crate::domain::renewal::LeaseId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::KeyRing;
-use crate::ports::{Cursor, SessionStore, StoreError, Updated};
+use crate::ports::{Cursor, KeyCensus, SessionStore, StoreError, Updated};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod breaker;
+mod census;
 #[cfg(test)]
 pub mod contract;
 mod embedded;
 mod leases;
+mod locksmith;
 mod measured;
 mod memory;
 mod near;
@@ -44,8 +51,12 @@ pub struct Opened {
     pub store: Arc<dyn SessionStore>,
     /// What tells of changes that others make; `None` where there are no others.
     pub feed: Option<Feed>,
-    /// The keys that seal what is in it.
+    /// The keys that seal what is in it: one ring for all who use it, so that a change reaches everybody.
     pub keys: Arc<KeyRing>,
+    /// Changes them.
+    pub locksmith: Locksmith,
+    /// Says which of them are still needed.
+    pub census: Arc<dyn KeyCensus>,
     /// To be dropped when no request is served any more.
     pub keeper: Keeper,
 }
@@ -69,7 +80,7 @@ impl Drop for Keeper {
 /// [`StoreError::Unavailable`] when the settings can never work (a malformed URL, certificates that are none), and when
 /// the file of the embedded store or its key cannot be used.
 pub async fn open(settings: &StoreSettings, keys: KeySource) -> Result<Opened, StoreError> {
-    let (backend, keys, keeper, feed): (Arc<dyn Backend>, _, _, _) = match settings {
+    let (backend, keys, embedded, feed): (Arc<dyn Backend>, _, _, _) = match settings {
         StoreSettings::Memory => (Arc::new(Memory::new()), given(keys)?, None, None),
         StoreSettings::Redis(settings) => {
             let redis = Redis::open(settings)?;
@@ -79,11 +90,14 @@ pub async fn open(settings: &StoreSettings, keys: KeySource) -> Result<Opened, S
         StoreSettings::Embedded(settings) => {
             let (embedded, keys) = Embedded::open(settings, keys)?;
             let embedded = Arc::new(embedded);
-            (Arc::clone(&embedded) as Arc<dyn Backend>, keys, Some(embedded), None)
+            (Arc::clone(&embedded) as Arc<dyn Backend>, keys, Some((embedded, settings.clone())), None)
         }
     };
+    let keeper = Keeper(embedded.as_ref().map(|(embedded, _)| Arc::clone(embedded)));
+    let census = Arc::new(Census::new(Arc::clone(&backend), Arc::clone(&keys)));
+    let locksmith = Locksmith::new(Arc::clone(&keys), embedded);
     let store = Arc::new(Sealed::new(backend, Arc::clone(&keys)));
-    Ok(Opened { store, feed, keys, keeper: Keeper(keeper) })
+    Ok(Opened { store, feed, keys, locksmith, census, keeper })
 }
 
 /// The keys where there is no place beside the store.
@@ -141,7 +155,7 @@ struct Glance {
 type Page = (Vec<Glance>, Option<Cursor>);
 
 /// What a place for bytes owes. Every expiry is a point on the clock whose `now` is passed in; every entry has one.
-trait Backend: Send + Sync {
+trait Backend: Entries + Send + Sync {
     /// Makes the index entries, then the record, then notes it as seen at `now`. Never overwrites: `false` when there
     /// is such a record already.
     fn insert<'a>(

@@ -68,6 +68,13 @@ pub enum Entry<'e> {
         /// Whether it answered.
         answered: bool,
     },
+    /// The breaker before the store is there, closed, or has turned.
+    Breaker {
+        /// Whether the store is asked no more.
+        open: bool,
+        /// Whether that has just changed.
+        turned: bool,
+    },
     /// The near cache was asked for a session, or told of one.
     Near(Near),
     /// What the near cache holds now, and how its feed does.

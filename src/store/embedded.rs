@@ -26,7 +26,9 @@ use redb::Database;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod census;
 mod folder;
+pub(in crate::store) mod keys;
 mod tables;
 #[cfg(test)]
 mod tests;

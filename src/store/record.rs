@@ -15,6 +15,7 @@ use crate::domain::secret::{AccessToken, RawIdToken, RefreshToken};
 use crate::domain::session::{Session, SessionKey, Sid, SignInPlace, Summary, TokenSet};
 use crate::domain::time::Timestamp;
 use crate::ports::StoreError;
+use crate::store::sealed::Whose;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -257,6 +258,20 @@ pub fn decode_summary(operator: &[u8]) -> Result<Summary, StoreError> {
             user_agent: operator.user_agent.into_owned(),
         },
         supersedes: operator.supersedes.as_deref().map(session_key).transpose()?,
+    })
+}
+
+/// What index entries are made of, from the operator part alone.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_whose(operator: &[u8]) -> Result<Whose, StoreError> {
+    let operator: Operator<'_> = from_bytes(operator)?;
+    Ok(Whose {
+        issuer: Issuer::new(operator.issuer),
+        subject: Subject::parse(&operator.subject).ok_or(NOT_OURS)?,
+        provider_sid: operator.provider_sid.map(Cow::into_owned),
+        ends: Timestamp::from_unix_millis(operator.ends),
     })
 }
 

@@ -36,6 +36,7 @@ use redis::{cmd, pipe};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod census;
 mod connection;
 pub(in crate::store) mod feed;
 mod link;

@@ -28,6 +28,8 @@ pub struct Metrics {
     upstream: Family<RouteLabels, Histogram, fn() -> Histogram>,
     store: Family<CommandLabels, Histogram, fn() -> Histogram>,
     store_errors: Family<CommandLabels, Counter>,
+    breaker_open: Gauge,
+    breaker_turns: Family<BreakerLabels, Counter>,
     near: Family<NearLabels, Counter>,
     /// Apart from the others: it is entered on every request, and costs no look-up here.
     near_hits: Counter,
@@ -42,6 +44,11 @@ pub struct Metrics {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct NearLabels {
     event: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BreakerLabels {
+    to: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -94,6 +101,8 @@ impl Metrics {
             upstream: Family::new_with_constructor(long_times),
             store: Family::new_with_constructor(short_times),
             store_errors: Family::default(),
+            breaker_open: Gauge::default(),
+            breaker_turns: Family::default(),
             near,
             near_hits,
             near_sessions: Gauge::default(),
@@ -137,6 +146,14 @@ impl Metrics {
         registry.register_with_unit("store", "Time of commands to the session store", seconds(), store);
         let text = "Commands that the session store did not answer, or not with what we write";
         registry.register("store_errors", text, self.store_errors.clone());
+        let text = "Whether the session store is not asked, because it has not answered lately";
+        registry.register("store_breaker_open", text, self.breaker_open.clone());
+        for to in ["open", "closed"] {
+            // There from the start, so that the first outage is a step that an alarm can see.
+            let _ = self.breaker_turns.get_or_create(&BreakerLabels { to });
+        }
+        let text = "How often the session store was given up, and asked again";
+        registry.register("store_breaker_transitions", text, self.breaker_turns.clone());
         let text = "What happened in the near cache, by event";
         registry.register("near_cache_events", text, self.near.clone());
         registry.register("near_cache_sessions", "Sessions in the near cache", self.near_sessions.clone());
@@ -203,6 +220,13 @@ impl Ledger for Metrics {
                 self.store.get_or_create(&labels).observe(took.as_secs_f64());
                 if !answered {
                     self.store_errors.get_or_create(&labels).inc();
+                }
+            }
+            Entry::Breaker { open, turned } => {
+                self.breaker_open.set(i64::from(open));
+                if turned {
+                    let to = if open { "open" } else { "closed" };
+                    self.breaker_turns.get_or_create(&BreakerLabels { to }).inc();
                 }
             }
             Entry::Near(Near::Hit) => {
@@ -301,6 +325,7 @@ mod tests {
             Entry::Checked(took),
             Entry::Upstream { route: "/wiki/", took },
             Entry::Store { command: "load", took, answered: false },
+            Entry::Breaker { open: true, turned: true },
             Entry::Near(Near::Hit),
             Entry::Near(Near::Doubtful),
             Entry::Held { sessions: 3, bytes: 6000, feed: FeedState::Up(Duration::from_millis(250)) },
@@ -324,6 +349,9 @@ mod tests {
             "keycard_store_errors_total{command=\"load\"} 1",
             "keycard_near_cache_events_total{event=\"hit\"} 1",
             "keycard_near_cache_events_total{event=\"doubtful\"} 1",
+            "keycard_store_breaker_open 1",
+            "keycard_store_breaker_transitions_total{to=\"open\"} 1",
+            "keycard_store_breaker_transitions_total{to=\"closed\"} 0",
             "keycard_near_cache_sessions 3",
             "keycard_near_cache_bytes 6000",
             "keycard_feed_up 1",
