@@ -18,6 +18,7 @@ mod it {
     mod authorization_response;
     mod backchannel;
     mod binary;
+    mod breaker;
     mod check;
     mod contract;
     mod cookies;
@@ -49,6 +50,7 @@ mod it {
     mod reach;
     mod refresh;
     mod reload;
+    mod rotation;
     mod sentry;
     mod slow_heads;
     mod stopping;
