@@ -12,11 +12,12 @@ pub mod reload;
 pub mod stopwatch;
 
 use crate::app::furnish::{Furniture, House};
+use crate::app::reload::keys::Keys;
 use crate::app::reload::{Changing, Reloader};
 use crate::app::stopwatch::BootClock;
 use crate::config::fixed::Fixed;
 use crate::config::sources::{Reading, Sources};
-use crate::config::{NearSettings, Settings};
+use crate::config::{NearSettings, Settings, StoreSettings};
 use crate::domain::identity::ProviderId;
 use crate::domain::time::Timestamp;
 use crate::gateway::ending;
@@ -28,9 +29,10 @@ use crate::inbound::health::{self, Watch};
 use crate::inbound::sentry::Sentry;
 use crate::inbound::throttle::Throttle;
 use crate::inbound::{self, BrokenPage, CookieNames, Current, EnvelopeKeys};
-use crate::ports::{Clock, Entry, Ledger, News, ProviderError, SessionStore, StoreError};
+use crate::ports::{Clearing, Clock, Entry, Ledger, News, ProviderError, SessionStore, StoreError};
 use crate::store::{
-    self, Endings, EndingsMemory, Keeper, MOST_ENDINGS, Measured, Near, NearBounds, NearParts, Opened,
+    self, Breaker, BreakerParts, Endings, EndingsMemory, Keeper, MOST_ENDINGS, Measured, Near, NearBounds,
+    NearParts, Opened, Spared,
 };
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::{TrustError, Upstreams};
@@ -140,10 +142,27 @@ impl App {
         let ledger: Arc<dyn Ledger> = Arc::new(Metrics::new());
         let revocable = session.endings.revocable;
         let opened = store::open(&session.store, session.keys, revocable).await?;
-        let Opened { store, feed, outbox, clearing, keys, keeper } = opened;
+        let Opened { store, feed, outbox, clearing, keys, locksmith, census, keeper } = opened;
         let live = Arc::<Live>::default();
         // Measured within the near cache: what the store itself is asked.
         let store: Arc<dyn SessionStore> = Arc::new(Measured::new(store, Arc::clone(&ledger)));
+        // Over a store that is a server: one that does not answer is not asked.
+        let breaker = matches!(session.store, StoreSettings::Redis(_)).then(|| {
+            let parts = BreakerParts {
+                ledger: Arc::clone(&ledger),
+                clock: Arc::clone(&clock),
+                stopwatch: Arc::new(BootClock),
+                runtime: Handle::current(),
+            };
+            Arc::new(Breaker::new(Arc::clone(&store), parts))
+        });
+        let (store, clearing) = match &breaker {
+            Some(breaker) => {
+                let clearing: Arc<dyn Clearing> = Arc::new(Spared::new(clearing, Arc::clone(breaker)));
+                (Arc::clone(breaker) as Arc<dyn SessionStore>, clearing)
+            }
+            None => (store, clearing),
+        };
         // The near cache tells it of news, and it tells those who wait.
         let memory = Arc::new(EndingsMemory::new(
             MOST_ENDINGS,
@@ -182,10 +201,10 @@ impl App {
         let ending =
             ending::Endings { outbox, revoker: Arc::clone(&revoker), clearing, cap: session.endings.cap };
         let secure = server.origins.iter().all(|origin| origin.is_secure());
+        let envelope = EnvelopeKeys::new(&keys).ok_or(StartError::Missing("session keys"))?;
         let house = House {
             clock,
             store,
-            envelope: EnvelopeKeys::new(&keys).ok_or(StartError::Missing("session keys"))?,
             keys,
             ledger,
             live,
@@ -205,16 +224,18 @@ impl App {
             routes,
             pages,
             admin_token: server.admin.as_ref().map(|admin| AdminToken::new(&admin.token)),
+            envelope,
         };
         let (desk, adapters) = house.furnish(furniture, &[])?;
         house.ledger.enter(Entry::Configured(house.clock.now()));
         let current = Arc::new(Current::new(desk));
         let draining = Arc::new(AtomicBool::new(false));
-        let watch = Watch::new(Arc::clone(&current), Arc::clone(&draining));
-        let counter = server.admin.as_ref().map(|_| Counter::new(Arc::clone(&current)));
+        let watch = Watch::new(Arc::clone(&current), Arc::clone(&draining), breaker.map(|it| it as _));
+        let counter = server.admin.as_ref().map(|_| Counter::new(Arc::clone(&current), Arc::clone(&census)));
+        let keys = Keys { locksmith, census, runtime: Handle::current() };
         let (live, refreshes) = (Arc::clone(&house.live), Arc::clone(&house.refreshes));
         Ok(Self {
-            changing: Arc::new(Changing::new(house, Arc::clone(&current), fixed, adapters)),
+            changing: Arc::new(Changing::new(house, Arc::clone(&current), fixed, adapters, keys)),
             current: web::Data::from(current),
             live,
             refreshes,

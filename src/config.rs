@@ -187,6 +187,7 @@ pub enum StoreSettings {
 }
 
 /// A directory with the sessions of one gateway.
+#[derive(Clone)]
 pub struct EmbeddedSettings {
     /// `store_path`: the directory; whether it is there is for the store to find out.
     pub path: PathBuf,

@@ -17,6 +17,7 @@ pub mod live;
 pub mod login;
 pub mod notice;
 pub mod operating;
+mod other_keys;
 pub mod refresh;
 pub mod revoking;
 mod state;

@@ -50,7 +50,7 @@ pub use pages::{Branding, BrokenPage, Pages};
 
 use crate::domain::identity::{IdentityRule, ProviderId};
 use crate::domain::origin::Origins;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, GatewayError};
 use crate::upstream::Upstreams;
 use crate::upstream::rules::HeaderRules;
 use actix_session::Session;
@@ -61,6 +61,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpMessage as _, HttpRequest, HttpResponse, web};
 use admin::AdminToken;
 use answer::Fault;
+use envelope::Shown;
 use http::Method;
 use ipnet::IpNet;
 use std::sync::Arc;
@@ -149,6 +150,7 @@ async fn threshold(
                 // Nobody can tell any more what the client's next bytes are (R78).
                 response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
+            desk.envelope.sign_anew(response.headers_mut(), &desk.cookies);
             envelope::partition(response.headers_mut(), &desk.cookies);
             Ok(response)
         }
@@ -193,11 +195,17 @@ fn read_visit(
         fault: error::planted(),
         removal: Some(desk.cookies.removal(&planted.0)),
     })?;
-    let shown = cookies.session.and_then(|raw_value| desk.envelope.admissible(&desk.cookies, &raw_value));
+    let shown = cookies.session.map(|raw_value| desk.envelope.admissible(&desk.cookies, &raw_value));
+    let (shown, unproved) = match shown {
+        Some(Shown::Admissible(pair)) => (Some(pair), None),
+        Some(Shown::Unproved(ticket)) => (None, Some(ticket)),
+        Some(Shown::Nothing) | None => (None, None),
+    };
     let user_agent = facts::one(request.headers(), "user-agent").unwrap_or_default();
     let visit = Visit {
         facts,
         binding: cookies.binding,
+        unproved,
         foreign_cookies: cookies.foreign,
         voice,
         user_agent: user_agent.chars().filter(|c| !c.is_control()).take(200).collect(),
@@ -272,6 +280,33 @@ impl Endpoint {
     }
 }
 
+/// What stands in the way of a cookie that none of our keys has signed: the record that its ticket leads to cannot be
+/// opened here either. Then another gateway has keys that are missing here, and nobody is to lose their session over
+/// that: neither is it passed over, nor is there another sign-in in its place (R82). Whoever makes up a cookie finds
+/// no record, and is nobody, as before.
+async fn of_other_keys(endpoint: Option<&Endpoint>, visit: &Visit, desk: &Desk) -> Result<(), GatewayError> {
+    let Some(ticket) = &visit.unproved else { return Ok(()) };
+    let asks_for_session = match endpoint {
+        None => desk.gateway.asks_for_session(&visit.facts),
+        Some(
+            Endpoint::Login
+            | Endpoint::Callback(_)
+            | Endpoint::Logout
+            | Endpoint::User
+            | Endpoint::Events
+            | Endpoint::Replay,
+        ) => true,
+        Some(
+            Endpoint::SignedOut
+            | Endpoint::Landing
+            | Endpoint::BackChannelLogout(_)
+            | Endpoint::FrontChannelLogout(_)
+            | Endpoint::Unknown,
+        ) => false,
+    };
+    if asks_for_session { desk.gateway.must_be_readable(ticket).await } else { Ok(()) }
+}
+
 /// Sign-ins cost the provider something, too: one sender gets only so many (R79). The error is the time to wait.
 fn throttle(endpoint: &Endpoint, visit: &Visit, desk: &Desk) -> Result<(), Duration> {
     match endpoint {
@@ -305,7 +340,13 @@ async fn dispatch(
     };
     let ticket = envelope::ticket(&session);
     let (get, post) = (visit.facts.method == Method::GET, visit.facts.method == Method::POST);
-    let Some(endpoint) = endpoint(&desk, &visit) else {
+    let endpoint = endpoint(&desk, &visit);
+    if let Err(failure) = of_other_keys(endpoint.as_ref(), &visit, &desk).await {
+        let place = endpoint.as_ref().map_or("cookie", Endpoint::name);
+        let response = error::gateway(&failure).respond(&desk.pages, &visit.voice, place, None);
+        return unread::hold(response, body.into_inner());
+    }
+    let Some(endpoint) = endpoint else {
         return proxy::forward(&request, &session, body, &visit, &desk, &upstreams).await;
     };
     if let Err(wait) = throttle(&endpoint, &visit, &desk) {

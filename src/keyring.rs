@@ -5,9 +5,11 @@
 //!
 //! Each key of the ring is a master key. What is used is derived from it by HKDF-SHA256 (RFC 5869) for one purpose
 //! and one salt, so that no two uses share a key. The first key of the ring seals; all of them open. A sealed value
-//! begins with the id of its key, which is itself derived and says nothing about the key.
+//! begins with the id of its key, which is itself derived and says nothing about the key. The keys of a ring can be
+//! changed while it is in use (`change`).
 
 mod app_cookie;
+mod change;
 mod random;
 
 pub use random::{NoRandomness, new_binding, new_lease_id, new_login_id, new_sid, new_text, new_ticket};
@@ -15,6 +17,7 @@ pub use random::{NoRandomness, new_binding, new_lease_id, new_login_id, new_sid,
 use crate::domain::login::{BindingMark, LoginId};
 use crate::domain::secret::{Binding, Nonce, PkceVerifier};
 use crate::domain::session::{SessionKey, Ticket};
+use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce as GcmNonce, UnboundKey};
 use aws_lc_rs::{digest, hkdf, hmac};
 use base64::Engine as _;
@@ -48,6 +51,16 @@ impl MasterKey {
         Ok(Self(Zeroizing::new(random()?)))
     }
 
+    /// The name of this key.
+    pub fn id(&self) -> KeyId {
+        key_id(self)
+    }
+
+    /// Whether it is what a file is full of that nobody has written a key into: no random number.
+    pub fn is_blank(&self) -> bool {
+        self.0.iter().all(|byte| *byte == 0)
+    }
+
     /// The text to put into a configuration.
     pub fn to_text(&self) -> Zeroizing<String> {
         Zeroizing::new(STANDARD.encode(self.0.as_slice()))
@@ -66,6 +79,12 @@ impl KeyId {
     /// Reads what [`Self::as_bytes`] gave.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
+    }
+
+    /// The name in front of what was sealed; `None` where that is too short to be anything sealed.
+    pub fn of(sealed: &[u8]) -> Option<Self> {
+        let is_whole = sealed.len() >= KEY_ID_LENGTH + NONCE_LEN + AES_256_GCM.tag_len();
+        sealed.first_chunk().filter(|_| is_whole).map(|id| Self(*id))
     }
 
     /// The name, as it stands in front of what its key has sealed.
@@ -138,19 +157,13 @@ struct RingKey {
     master: MasterKey,
 }
 
-/// The keys of this server, the sealing one first.
-pub struct KeyRing {
+/// The keys of one moment, the sealing one first.
+struct Ring {
     first: RingKey,
     others: Vec<RingKey>,
 }
 
-impl KeyRing {
-    /// Takes the configured keys; `None` for an empty list.
-    pub fn new(keys: Vec<MasterKey>) -> Option<Self> {
-        let mut ring = keys.into_iter().map(|master| RingKey { id: key_id(&master), master });
-        Some(Self { first: ring.next()?, others: ring.collect() })
-    }
-
+impl Ring {
     fn keys(&self) -> impl Iterator<Item = &RingKey> {
         std::iter::once(&self.first).chain(&self.others)
     }
@@ -158,15 +171,27 @@ impl KeyRing {
     fn find(&self, id: KeyId) -> Result<&RingKey, CannotOpen> {
         self.keys().find(|key| key.id == id).ok_or(CannotOpen::UnknownKey)
     }
+}
+
+/// The keys of this server, the sealing one first. A change of keys is seen at once by whoever holds this one ring; who
+/// needs the same keys in several steps takes [`Self::held`].
+pub struct KeyRing(ArcSwap<Ring>);
+
+impl KeyRing {
+    /// Takes the configured keys; `None` for an empty list.
+    pub fn new(keys: Vec<MasterKey>) -> Option<Self> {
+        let mut ring = keys.into_iter().map(|master| RingKey { id: key_id(&master), master });
+        Some(Self(ArcSwap::from_pointee(Ring { first: ring.next()?, others: ring.collect() })))
+    }
 
     /// Whether this key is in the ring.
     pub fn has(&self, id: KeyId) -> bool {
-        self.find(id).is_ok()
+        self.0.load().find(id).is_ok()
     }
 
     /// The id of the key that seals.
     pub fn sealing_key(&self) -> KeyId {
-        self.first.id
+        self.0.load().first.id
     }
 
     /// Seals `plain` with AES-256-GCM under a key derived for `purpose` and `salt`. `context` is authenticated
@@ -182,12 +207,13 @@ impl KeyRing {
         plain: &[u8],
     ) -> Result<Vec<u8>, NoRandomness> {
         let nonce: [u8; NONCE_LEN] = random()?;
-        let aad = associated_data(purpose, self.first.id, context);
+        let ring = self.0.load();
+        let aad = associated_data(purpose, ring.first.id, context);
         let mut sealed = Vec::with_capacity(KEY_ID_LENGTH + NONCE_LEN + plain.len() + AES_256_GCM.tag_len());
-        sealed.extend_from_slice(&self.first.id.0);
+        sealed.extend_from_slice(&ring.first.id.0);
         sealed.extend_from_slice(&nonce);
         let mut body = plain.to_vec();
-        aead_key(&self.first.master, purpose, salt)
+        aead_key(&ring.first.master, purpose, salt)
             .seal_in_place_append_tag(GcmNonce::assume_unique_for_key(nonce), Aad::from(aad), &mut body)
             .map_err(|_| NoRandomness)?;
         sealed.extend_from_slice(&body);
@@ -207,7 +233,8 @@ impl KeyRing {
     ) -> Result<(KeyId, Zeroizing<Vec<u8>>), CannotOpen> {
         let (id, rest) = sealed.split_first_chunk::<KEY_ID_LENGTH>().ok_or(CannotOpen::NotAuthentic)?;
         let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or(CannotOpen::NotAuthentic)?;
-        let key = self.find(KeyId(*id))?;
+        let ring = self.0.load();
+        let key = ring.find(KeyId(*id))?;
         let aad = associated_data(purpose, key.id, context);
         let mut body = Zeroizing::new(body.to_vec());
         let length = aead_key(&key.master, purpose, salt)
@@ -220,17 +247,17 @@ impl KeyRing {
 
     /// A keyed name for `parts` under the sealing key: HMAC-SHA256 over each part with its length.
     pub fn name(&self, purpose: Purpose, parts: &[&[u8]]) -> [u8; 32] {
-        keyed_name(&self.first.master, purpose, parts)
+        keyed_name(&self.0.load().first.master, purpose, parts)
     }
 
     /// The same under every key of the ring, the sealing one first: an entry may have been made under any of them.
     pub fn names(&self, purpose: Purpose, parts: &[&[u8]]) -> Vec<[u8; 32]> {
-        self.keys().map(|key| keyed_name(&key.master, purpose, parts)).collect()
+        self.0.load().keys().map(|key| keyed_name(&key.master, purpose, parts)).collect()
     }
 
     /// The keys of the cookie envelope, 64 bytes each, the sealing one first.
     pub fn cookie_keys(&self) -> Vec<Zeroizing<[u8; 64]>> {
-        self.keys().map(|key| derive(&key.master, Purpose::Cookie, b"", b"envelope")).collect()
+        self.0.load().keys().map(|key| derive(&key.master, Purpose::Cookie, b"", b"envelope")).collect()
     }
 
     /// The mark that a login's state carries of the browser's binding cookie.
@@ -275,14 +302,18 @@ impl KeyRing {
         let mut info = what.to_vec();
         info.push(0);
         info.extend_from_slice(&login.0);
-        Ok(derive(&self.find(key)?.master, Purpose::LoginSecrets, binding.expose().as_bytes(), &info))
+        Ok(derive(
+            &self.0.load().find(key)?.master,
+            Purpose::LoginSecrets,
+            binding.expose().as_bytes(),
+            &info,
+        ))
     }
 
     /// The pseudonym of a person in log lines: 64 bits in hexadecimal. Equal people have equal ones, and nobody
     /// without the key can tell whose it is (R60).
     pub fn log_name(&self, issuer: &str, subject: &str) -> String {
-        let name = self.name(Purpose::LogName, &[issuer.as_bytes(), subject.as_bytes()]);
-        name.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        to_log_name(&self.name(Purpose::LogName, &[issuer.as_bytes(), subject.as_bytes()]))
     }
 
     /// The handle of a session: its name for operators, 128 bits in base64url. It is neither the ticket nor the key in
@@ -295,6 +326,10 @@ impl KeyRing {
     pub fn is_handle_of(&self, handle: &str, key: &SessionKey) -> bool {
         self.names(Purpose::Handle, &[key.as_bytes()]).iter().any(|name| to_handle(name) == handle)
     }
+}
+
+fn to_log_name(name: &[u8; 32]) -> String {
+    name.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn to_handle(name: &[u8; 32]) -> String {

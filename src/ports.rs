@@ -3,10 +3,14 @@
 //! I own: the traits [`Clock`], [`Stopwatch`], [`SessionStore`], [`News`], [`IdentityProvider`], [`Ledger`], [`Outbox`], [`Clearing`] and their errors. I may call: `domain`.
 //! I never say how: adapters hang on from outside, and no one here knows their names.
 
+mod breaker;
+mod census;
 mod clearing;
 mod ledger;
 mod outbox;
 
+pub use breaker::*;
+pub use census::*;
 pub use clearing::Clearing;
 pub use ledger::*;
 pub use outbox::{Debt, Outbox, Owed, Standing, Taken};

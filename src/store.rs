@@ -5,15 +5,19 @@
 //!
 //! Two layers: `sealed` is the port, and seals and opens records; below it `memory`, `embedded`
 //! or `redis` keeps the bytes. Around them, `measured` enters every command into the ledger, and where others write to the store
-//! as well, `near` answers from memory what its feed proves unchanged. `endings`, outermost, remembers what has ended: it is
-//! in force here also while a store does not take it, or has forgotten it.
+//! as well, `breaker` spares it while it does not answer, and `near` answers from memory what its feed proves unchanged.
+//! `endings`, outermost, remembers what has ended: it is in force here also while a store does not take it, or has
+//! forgotten it. `census` counts what each key is needed for, and `locksmith` changes the keys.
 //! One contract suite (`contract`) runs on all of them.
 
+pub use self::breaker::{Breaker, BreakerParts, Spared};
 pub use self::endings::{Endings, MOST_ENDINGS, Memory as EndingsMemory};
+pub use self::locksmith::Locksmith;
 pub use self::measured::Measured;
 pub use self::near::{Near, NearBounds, NearParts};
 pub use self::redis::feed::Feed;
 
+use self::census::{Census, Entries};
 use self::clearing::{Board, Slate};
 use self::embedded::Embedded;
 use self::memory::Memory;
@@ -27,17 +31,20 @@ use crate::domain::renewal::LeaseId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::KeyRing;
-use crate::ports::{Clearing, Cursor, Outbox, SessionStore, StoreError, Updated};
+use crate::ports::{Clearing, Cursor, KeyCensus, Outbox, SessionStore, StoreError, Updated};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod breaker;
+mod census;
 mod clearing;
 #[cfg(test)]
 pub mod contract;
 mod embedded;
 mod endings;
 mod leases;
+mod locksmith;
 mod measured;
 mod memory;
 mod near;
@@ -57,8 +64,12 @@ pub struct Opened {
     pub outbox: Arc<dyn Outbox>,
     /// The moment at which everybody was sent home.
     pub clearing: Arc<dyn Clearing>,
-    /// The keys that seal what is in it.
+    /// The keys that seal what is in it: one ring for all who use it, so that a change reaches everybody.
     pub keys: Arc<KeyRing>,
+    /// Changes them.
+    pub locksmith: Locksmith,
+    /// Says which of them are still needed.
+    pub census: Arc<dyn KeyCensus>,
     /// To be dropped when no request is served any more.
     pub keeper: Keeper,
 }
@@ -84,7 +95,7 @@ impl Drop for Keeper {
 /// the file of the embedded store or its key cannot be used.
 pub async fn open(settings: &StoreSettings, keys: KeySource, revocable: bool) -> Result<Opened, StoreError> {
     type Parts = (Arc<dyn Backend>, Arc<dyn EndingShelf>, Arc<Slate>);
-    let ((backend, shelf, slate), keys, keeper, feed): (Parts, _, _, _) = match settings {
+    let ((backend, shelf, slate), keys, embedded, feed): (Parts, _, _, _) = match settings {
         StoreSettings::Memory => {
             let memory = Arc::new(Memory::new());
             ((memory.clone(), memory, Arc::new(Slate::alone())), given(keys)?, None, None)
@@ -98,13 +109,17 @@ pub async fn open(settings: &StoreSettings, keys: KeySource, revocable: bool) ->
         StoreSettings::Embedded(settings) => {
             let (embedded, keys) = Embedded::open(settings, keys)?;
             let embedded = Arc::new(embedded);
-            ((embedded.clone(), embedded.clone(), Arc::new(Slate::alone())), keys, Some(embedded), None)
+            let parts: Parts = (embedded.clone(), embedded.clone(), Arc::new(Slate::alone()));
+            (parts, keys, Some((embedded, settings.clone())), None)
         }
     };
+    let keeper = Keeper(embedded.as_ref().map(|(embedded, _)| Arc::clone(embedded)));
+    let census = Arc::new(Census::new(Arc::clone(&backend), Arc::clone(&keys)));
+    let locksmith = Locksmith::new(Arc::clone(&keys), embedded);
     let store = Arc::new(Sealed::new(Arc::clone(&backend), Arc::clone(&keys), revocable));
     let outbox = Arc::new(Debts { backend, shelf: Arc::clone(&shelf), keys: Arc::clone(&keys) });
     let clearing = Arc::new(Board { shelf, slate });
-    Ok(Opened { store, feed, outbox, clearing, keys, keeper: Keeper(keeper) })
+    Ok(Opened { store, feed, outbox, clearing, keys, locksmith, census, keeper })
 }
 
 /// The keys where there is no place beside the store.
@@ -162,7 +177,7 @@ struct Glance {
 type Page = (Vec<Glance>, Option<Cursor>);
 
 /// What a place for bytes owes. Every expiry is a point on the clock whose `now` is passed in; every entry has one.
-trait Backend: Send + Sync {
+trait Backend: Entries + Send + Sync {
     /// Makes the index entries, then the record, then notes it as seen at `now`. Never overwrites: `false` when there
     /// is such a record already.
     fn insert<'a>(

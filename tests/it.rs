@@ -18,6 +18,7 @@ mod it {
     mod authorization_response;
     mod backchannel;
     mod binary;
+    mod breaker;
     mod check;
     mod contract;
     mod cookies;
@@ -51,6 +52,7 @@ mod it {
     mod refresh;
     mod reload;
     mod revocations;
+    mod rotation;
     mod sentry;
     mod session_cap;
     mod slow_heads;

@@ -40,7 +40,6 @@ pub(super) struct House {
     pub(super) trusted_proxies: Vec<IpNet>,
     pub(super) throttle: Arc<Throttle>,
     pub(super) cookies: CookieNames,
-    pub(super) envelope: EnvelopeKeys,
     /// Whether there is a door for operators.
     pub(super) has_counter: bool,
 }
@@ -53,6 +52,8 @@ pub(super) struct Furniture {
     pub(super) pages: PageSettings,
     /// `None` where it stays as it was.
     pub(super) admin_token: Option<AdminToken>,
+    /// Of the keys that are, or are about to be, in force.
+    pub(super) envelope: EnvelopeKeys,
 }
 
 /// The providers of one desk, as those that a reload finds again.
@@ -68,7 +69,7 @@ impl House {
         furniture: Furniture,
         before: &[Arc<OidcProvider>],
     ) -> Result<(Desk, Adapters), StartError> {
-        let Furniture { providers, identity, routes, pages, admin_token } = furniture;
+        let Furniture { providers, identity, routes, pages, admin_token, envelope } = furniture;
         let PageSettings { folder: _, templates, name, logo, accent, footer } = pages;
         // Whose pages may frame ours.
         let parents = self.cookies.reach.parents().iter().map(|parent| parent.as_str().to_owned()).collect();
@@ -109,7 +110,7 @@ impl House {
             trusted_proxies: self.trusted_proxies.clone(),
             throttle: Arc::clone(&self.throttle),
             cookies,
-            envelope: self.envelope.clone(),
+            envelope,
             identity,
             pages,
             rules: Arc::new(rules),

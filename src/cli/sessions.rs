@@ -70,7 +70,7 @@ pub struct Reach {
     token_file: Option<PathBuf>,
     /// Answer as JSON, for programs.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Why a command was not carried out.
@@ -137,14 +137,14 @@ struct Ended {
 }
 
 /// The operators' door, and the token for it.
-struct Door {
+pub(super) struct Door {
     client: Client,
     sessions: Url,
     token: Zeroizing<String>,
 }
 
 impl Door {
-    fn open(reach: &Reach, environment: &dyn Environment) -> Result<Self, Failure> {
+    pub(super) fn open(reach: &Reach, environment: &dyn Environment) -> Result<Self, Failure> {
         let sessions = Url::parse(&reach.url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
@@ -154,6 +154,12 @@ impl Door {
         let client =
             client.map_err(|error| Failure::Failed(format!("no connection can be made: {error}")))?;
         Ok(Self { client, sessions, token: token(reach, environment)? })
+    }
+
+    /// The same door, for something else than sessions.
+    pub(super) fn at(mut self, path: &str) -> Self {
+        self.sessions.set_path(path);
+        self
     }
 
     /// All pages, each session once.
@@ -188,9 +194,15 @@ impl Door {
         self.ask(Method::DELETE, &[pair]).await
     }
 
-    async fn ask<T: DeserializeOwned>(&self, method: Method, query: &[(&str, &str)]) -> Result<T, Failure> {
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        query: &[(&str, &str)],
+    ) -> Result<T, Failure> {
         let mut url = self.sessions.clone();
-        url.query_pairs_mut().extend_pairs(query);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
         let failed = |what: String| Failure::Failed(what);
         let address = self.sessions.origin().ascii_serialization();
         let answer = self
@@ -238,7 +250,7 @@ fn token(reach: &Reach, environment: &dyn Environment) -> Result<Zeroizing<Strin
     Ok(Zeroizing::new(text))
 }
 
-fn to_json(answer: &impl Serialize) -> Result<String, Failure> {
+pub(super) fn to_json(answer: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string_pretty(answer).map_err(|error| Failure::Failed(error.to_string()))
 }
 

@@ -181,8 +181,12 @@ fn store_prefix(entry: &Entry<'_>) -> Result<String, Reported> {
 }
 
 fn key(entry: &Entry<'_>, dev: bool) -> Result<MasterKey, Reported> {
-    MasterKey::parse(secret(entry, dev)?.expose_secret())
-        .ok_or_else(|| entry.wrong("is not base64 of exactly 32 bytes", NEW_KEY))
+    let key = MasterKey::parse(secret(entry, dev)?.expose_secret())
+        .ok_or_else(|| entry.wrong("is not base64 of exactly 32 bytes", NEW_KEY))?;
+    if key.is_blank() {
+        return Err(entry.wrong("is nothing but zeros, which anybody can guess", NEW_KEY));
+    }
+    Ok(key)
 }
 
 /// With Redis the keys must be given, or sessions would end with the process and replicas could not share them. The

@@ -108,22 +108,24 @@ impl Gateway {
             }
         };
         let id = new_login_id()?;
-        let key = self.keys.sealing_key();
+        // State, nonce and verifier are made under one key, which the state names: also when keys change meanwhile.
+        let keys = self.keys.held();
+        let key = keys.sealing_key();
         let login = PendingLogin {
             id,
             provider: provider_id.clone(),
             origin: wish.origin.as_str().to_owned(),
             return_to: wish.return_to,
             started: self.clock.now(),
-            binding: self.keys.binding_mark(key, &binding, id)?,
+            binding: keys.binding_mark(key, &binding, id)?,
             started_from: held.ticket.as_ref().map(session_key),
             attempt,
             requested: provider.requested().joined(wish.requested),
         };
-        let (nonce, verifier) = self.keys.login_secrets(key, &binding, id)?;
+        let (nonce, verifier) = keys.login_secrets(key, &binding, id)?;
         let request = AuthorizationRequest {
             login: &login,
-            state: &state::seal(&self.keys, &login)?,
+            state: &state::seal(&keys, &login)?,
             nonce: &nonce,
             verifier: &verifier,
             redirect_uri: &self.redirect_uri(&wish.origin, provider_id)?,
@@ -159,7 +161,9 @@ impl Gateway {
     async fn complete(self: &Arc<Self>, callback: Callback) -> Result<LoginEnd, GatewayError> {
         let now = self.clock.now();
         let Callback { origin, provider, params, held, place } = callback;
-        let opened = params.state().and_then(|state| state::open(&self.keys, state));
+        // The key that opens the state is needed again below.
+        let keys = self.keys.held();
+        let opened = params.state().and_then(|state| state::open(&keys, state));
         let Some((key, login)) = opened else {
             return Ok(LoginEnd::Failed(LoginRefusal::NotOurs, None));
         };
@@ -175,7 +179,7 @@ impl Gateway {
             return failed(LoginRefusal::Elsewhere);
         }
         let mark = match &held.binding {
-            Some(binding) => Some(self.keys.binding_mark(key, binding, login.id)?),
+            Some(binding) => Some(keys.binding_mark(key, binding, login.id)?),
             None => None,
         };
         let bound = match login.clone().bind(mark, now) {
@@ -198,7 +202,7 @@ impl Gateway {
         let Some(binding) = &held.binding else {
             return failed(LoginRefusal::Unbound);
         };
-        let (nonce, verifier) = self.keys.login_secrets(key, binding, login.id)?;
+        let (nonce, verifier) = keys.login_secrets(key, binding, login.id)?;
         let proven = match claimed.prove(params, &rules, nonce, verifier) {
             Ok(proven) => proven,
             Err(refusal) => return failed(refusal),

@@ -76,6 +76,8 @@ impl Gateway {
         let mut views = SessionViews { sessions: Vec::new(), unreadable: 0, next: cursor };
         // A page is shown whole, or what is cut off would be lost; a few out of many are looked for in big steps.
         let step = if selection == Selection::All { PAGE.min(limit) } else { PAGE };
+        // One session has one handle on one page.
+        let keys = self.keys.held();
         loop {
             let page = self.store.list(views.next.as_ref(), step, now).await?;
             for listed in page.entries.into_iter().filter(|listed| self.is_meant(selection, listed)) {
@@ -83,7 +85,7 @@ impl Gateway {
                     None => views.unreadable += 1,
                     Some(summary) => {
                         let last_seen = listed.last_seen.unwrap_or(summary.started);
-                        let handle = self.keys.handle(&listed.key);
+                        let handle = keys.handle(&listed.key);
                         let is_over =
                             summary.started <= cleared || self.judge(&summary, last_seen, now).is_err();
                         // A store may show one session on two pages.

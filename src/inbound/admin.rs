@@ -1,8 +1,10 @@
 //! The door for operators: which sessions there are, and ending them, on an address of its own.
 //!
-//! I own: [`Counter`], the token check, and the form of `/admin/sessions`. I may call: `gateway`, `keyring` (for
-//! digests). I never answer without the token, never say what was wrong with one, never show a ticket or a key of the
+//! I own: [`Counter`], the token check, and the form of `/admin/sessions`; `keys` has `/admin/keys`. I may call: `gateway`,
+//! `keyring` (for digests). I never answer without the token, never say what was wrong with one, never show a ticket or a key of the
 //! store, and leave one audit line for each act.
+
+mod keys;
 
 use super::answer::{Fault, json};
 use super::current::Current;
@@ -12,7 +14,7 @@ use super::{error, facts};
 use crate::gateway::operating::{Selection, SessionView};
 use crate::gateway::{Gateway, GatewayError};
 use crate::keyring::{new_text, sha256};
-use crate::ports::Cursor;
+use crate::ports::{Cursor, KeyCensus};
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderValue};
@@ -33,12 +35,13 @@ const MAX_LIMIT: usize = 1000;
 /// The operators' counter.
 pub struct Counter {
     current: Arc<Current>,
+    census: Arc<dyn KeyCensus>,
 }
 
 impl Counter {
     /// Opens it to whoever has the token that is in force.
-    pub fn new(current: Arc<Current>) -> Self {
-        Self { current }
+    pub fn new(current: Arc<Current>, census: Arc<dyn KeyCensus>) -> Self {
+        Self { current, census }
     }
 }
 
@@ -82,6 +85,9 @@ async fn dispatch(request: HttpRequest, counter: web::Data<Counter>) -> HttpResp
     let desk = counter.current.desk();
     if !desk.admin_token.as_ref().is_some_and(|token| token.admits(&request)) {
         return act.refuse(error::no_admin_token());
+    }
+    if request.path() == "/admin/keys" {
+        return keys::status(act, &request, counter.census.as_ref(), &desk.gateway).await;
     }
     if request.path() != "/admin/sessions" {
         return act.refuse(error::no_such_endpoint());

@@ -19,7 +19,10 @@ pub trait Clearing: Send + Sync {
     /// That moment from memory, where memory may answer; [`Timestamp::NEVER`] where there was none. Asks nobody.
     fn known(&self) -> Option<Timestamp>;
 
-    /// That moment from the store.
+    /// What may stand in for a store that does not answer, for as long as a session in memory may. Asks nobody.
+    fn kept(&self) -> Option<Timestamp>;
+
+    /// That moment from the store; where that does not answer, [`Self::kept`].
     ///
     /// # Errors
     /// See [`StoreError`].

@@ -77,6 +77,13 @@ pub enum Entry<'e> {
         /// Whether it answered.
         answered: bool,
     },
+    /// The breaker before the store is there, closed, or has turned.
+    Breaker {
+        /// Whether the store is asked no more.
+        open: bool,
+        /// Whether that has just changed.
+        turned: bool,
+    },
     /// The near cache was asked for a session, or told of one.
     Near(Near),
     /// An ending that this process remembers has come a step further.

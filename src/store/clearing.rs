@@ -151,6 +151,10 @@ impl Clearing for Board {
         self.slate.known()
     }
 
+    fn kept(&self) -> Option<Timestamp> {
+        self.slate.fall_back()
+    }
+
     fn ask(&self, now: Timestamp) -> BoxFuture<'_, Result<Timestamp, StoreError>> {
         Box::pin(async move {
             let mark = self.slate.mark();

@@ -19,6 +19,7 @@ use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod census;
 mod endings;
 pub(in crate::store) mod house;
 mod leases;
@@ -376,6 +377,7 @@ async fn what_does_not_open_is_listed_without_a_word(house: House) {
     assert!(foreign.is_err() || foreign.is_ok_and(|page| page.entries.len() <= 2));
 }
 
+use census::*;
 use endings::*;
 use leases::*;
 use marks::*;
@@ -428,6 +430,10 @@ on_every_store! {
     r44_a_dump_of_the_store_says_nothing,
     r44_the_private_part_needs_the_ticket_besides_the_keys,
     r44_rotated_keys_open_what_the_old_one_sealed,
+    r44_a_key_is_needed_as_long_as_a_session_began_with_it,
+    r44_a_key_that_is_missing_is_told_with_what_it_has_sealed,
+    a_census_walks_through_all_pages_or_stops_early,
+    r44_a_store_seals_with_a_new_key_from_one_moment_to_the_next,
     operators_see_every_session_and_no_secret,
     what_does_not_open_is_listed_without_a_word,
     r85_an_index_entry_lives_as_long_as_its_record,

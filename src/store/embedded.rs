@@ -26,8 +26,10 @@ use redb::Database;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod census;
 mod endings;
 mod folder;
+pub(in crate::store) mod keys;
 mod tables;
 #[cfg(test)]
 mod tests;

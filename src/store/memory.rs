@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+mod census;
 mod endings;
 
 /// At most this often are all entries looked at for expiry.

@@ -16,6 +16,7 @@ use crate::domain::secret::{AccessToken, RawIdToken, RefreshToken};
 use crate::domain::session::{Session, SessionKey, Sid, SignInPlace, Summary, TokenSet};
 use crate::domain::time::Timestamp;
 use crate::ports::{Owed, StoreError};
+use crate::store::sealed::Whose;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -277,6 +278,20 @@ pub fn decode_owed(operator: &[u8]) -> Result<Option<Owed>, StoreError> {
     let issuer = Issuer::new(operator.issuer);
     let stands_on = operator.provider_sid.map(|sid| (issuer, sid.into_owned()));
     Ok(Some(Owed { provider, token, stands_on }))
+}
+
+/// What index entries are made of, from the operator part alone.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_whose(operator: &[u8]) -> Result<Whose, StoreError> {
+    let operator: Operator<'_> = from_bytes(operator)?;
+    Ok(Whose {
+        issuer: Issuer::new(operator.issuer),
+        subject: Subject::parse(&operator.subject).ok_or(NOT_OURS)?,
+        provider_sid: operator.provider_sid.map(Cow::into_owned),
+        ends: Timestamp::from_unix_millis(operator.ends),
+    })
 }
 
 fn refresh(session: &Session) -> Option<Cow<'_, str>> {

@@ -39,6 +39,7 @@ use redis::{cmd, pipe};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod census;
 mod connection;
 mod endings;
 mod fault;

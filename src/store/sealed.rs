@@ -67,19 +67,20 @@ impl Sealed {
 
     fn row(&self, ticket: &Ticket, session: &Session, version: u64) -> Result<(SessionKey, Row), StoreError> {
         let key = session_key(ticket);
+        // Both parts and the names under one key: what is counted for a key is then all or nothing of a record.
+        let keys = self.keys.held();
         let seal = |part: Part, plain: &[u8]| {
             let context = part.context(&key, version);
-            self.keys
-                .seal(part.purpose(), part.salt(ticket, &key), &context, plain)
+            keys.seal(part.purpose(), part.salt(ticket, &key), &context, plain)
                 .map_err(|error: NoRandomness| StoreError::Unavailable(error.to_string()))
         };
         let private = seal(Part::Private, &record::encode_private(session, self.revocable)?)?;
         let operator = seal(Part::Operator, &record::encode_operator(session, self.revocable)?)?;
         let identity = &session.identity;
         let mut indexes =
-            vec![self.keys.name(Purpose::Index, &subject_parts(&identity.issuer, &identity.subject))];
+            vec![keys.name(Purpose::Index, &subject_parts(&identity.issuer, &identity.subject))];
         if let Some(sid) = &session.provider_sid {
-            indexes.push(self.keys.name(Purpose::Index, &provider_sid_parts(&identity.issuer, sid)));
+            indexes.push(keys.name(Purpose::Index, &provider_sid_parts(&identity.issuer, sid)));
         }
         Ok((key, Row { version, private, operator, indexes, expires: session.ends }))
     }
@@ -130,6 +131,32 @@ fn subject_parts<'a>(issuer: &'a Issuer, subject: &'a Subject) -> [&'a [u8]; 3] 
 
 fn provider_sid_parts<'a>(issuer: &'a Issuer, provider_sid: &'a str) -> [&'a [u8]; 3] {
     [b"sid", issuer.as_str().as_bytes(), provider_sid.as_bytes()]
+}
+
+/// Whose a record is, and until when, from the part that the server opens alone; `None` when it does not open.
+pub(in crate::store) fn whose(keys: &KeyRing, glance: &Glance) -> Option<Whose> {
+    let part = Part::Operator;
+    let context = part.context(&glance.key, glance.version);
+    let (_, plain) = keys.open(part.purpose(), glance.key.as_bytes(), &context, &glance.operator).ok()?;
+    record::decode_whose(&plain).ok()
+}
+
+/// What the index entries of a record are made of.
+pub(in crate::store) struct Whose {
+    pub(in crate::store) issuer: Issuer,
+    pub(in crate::store) subject: Subject,
+    pub(in crate::store) provider_sid: Option<String>,
+    pub(in crate::store) ends: Timestamp,
+}
+
+impl Whose {
+    /// The parts of each entry's name.
+    pub(in crate::store) fn index_parts(&self) -> Vec<Vec<Vec<u8>>> {
+        let owned = |parts: [&[u8]; 3]| parts.iter().map(|part| part.to_vec()).collect();
+        let mut all: Vec<Vec<Vec<u8>>> = vec![owned(subject_parts(&self.issuer, &self.subject))];
+        all.extend(self.provider_sid.as_deref().map(|sid| owned(provider_sid_parts(&self.issuer, sid))));
+        all
+    }
 }
 
 impl SessionStore for Sealed {

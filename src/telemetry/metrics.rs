@@ -31,6 +31,8 @@ pub struct Metrics {
     store: Family<CommandLabels, Histogram, fn() -> Histogram>,
     store_errors: Family<CommandLabels, Counter>,
     endings: Family<NearLabels, Counter>,
+    breaker_open: Gauge,
+    breaker_turns: Family<BreakerLabels, Counter>,
     near: Family<NearLabels, Counter>,
     /// Apart from the others: it is entered on every request, and costs no look-up here.
     near_hits: Counter,
@@ -45,6 +47,11 @@ pub struct Metrics {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct NearLabels {
     event: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BreakerLabels {
+    to: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -100,6 +107,8 @@ impl Metrics {
             store: Family::new_with_constructor(short_times),
             store_errors: Family::default(),
             endings: Family::default(),
+            breaker_open: Gauge::default(),
+            breaker_turns: Family::default(),
             near,
             near_hits,
             near_sessions: Gauge::default(),
@@ -151,6 +160,14 @@ impl Metrics {
         let text =
             "Endings that the session store did not take at once, took later, or had forgotten, by event";
         registry.register("endings_remembered", text, self.endings.clone());
+        let text = "Whether the session store is not asked, because it has not answered lately";
+        registry.register("store_breaker_open", text, self.breaker_open.clone());
+        for to in ["open", "closed"] {
+            // There from the start, so that the first outage is a step that an alarm can see.
+            let _ = self.breaker_turns.get_or_create(&BreakerLabels { to });
+        }
+        let text = "How often the session store was given up, and asked again";
+        registry.register("store_breaker_transitions", text, self.breaker_turns.clone());
         let text = "What happened in the near cache, by event";
         registry.register("near_cache_events", text, self.near.clone());
         registry.register("near_cache_sessions", "Sessions in the near cache", self.near_sessions.clone());
@@ -228,6 +245,13 @@ impl Ledger for Metrics {
             }
             Entry::Endings(step) => {
                 self.endings.get_or_create(&NearLabels { event: step_word(step) }).inc();
+            }
+            Entry::Breaker { open, turned } => {
+                self.breaker_open.set(i64::from(open));
+                if turned {
+                    let to = if open { "open" } else { "closed" };
+                    self.breaker_turns.get_or_create(&BreakerLabels { to }).inc();
+                }
             }
             Entry::Near(Near::Hit) => {
                 self.near_hits.inc();
@@ -336,6 +360,7 @@ mod tests {
             Entry::Checked(took),
             Entry::Upstream { route: "/wiki/", took },
             Entry::Store { command: "load", took, answered: false },
+            Entry::Breaker { open: true, turned: true },
             Entry::Near(Near::Hit),
             Entry::Near(Near::Doubtful),
             Entry::Held { sessions: 3, bytes: 6000, feed: FeedState::Up(Duration::from_millis(250)) },
@@ -361,6 +386,9 @@ mod tests {
             "keycard_store_errors_total{command=\"load\"} 1",
             "keycard_near_cache_events_total{event=\"hit\"} 1",
             "keycard_near_cache_events_total{event=\"doubtful\"} 1",
+            "keycard_store_breaker_open 1",
+            "keycard_store_breaker_transitions_total{to=\"open\"} 1",
+            "keycard_store_breaker_transitions_total{to=\"closed\"} 0",
             "keycard_near_cache_sessions 3",
             "keycard_near_cache_bytes 6000",
             "keycard_feed_up 1",

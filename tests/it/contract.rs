@@ -209,6 +209,11 @@ fn every_described_answer_is_given_as_described() {
     }
     seen.hold("DELETE", sessions, 200, &ask(admin, "DELETE", "/admin/sessions?user=nobody", ADMIN_TOKEN));
 
+    let keys = "/admin/keys";
+    seen.hold("GET", keys, 200, &ask(admin, "GET", keys, ADMIN_TOKEN));
+    seen.hold("GET", keys, 400, &ask(admin, "GET", "/admin/keys?user=a", ADMIN_TOKEN));
+    seen.hold("GET", keys, 401, &ask(admin, "GET", keys, "another"));
+
     let (mut sender, brought) = kept_forms(&mut seen, &setting);
     let mut late = setting.browser();
     let callback = late.up_to_callback("/");
@@ -224,6 +229,8 @@ fn every_described_answer_is_given_as_described() {
     for method in ["GET", "DELETE"] {
         seen.hold(method, sessions, 503, &ask(admin, method, "/admin/sessions?all=true", ADMIN_TOKEN));
     }
+
+    seen.hold("GET", keys, 503, &ask(admin, "GET", keys, ADMIN_TOKEN));
 
     for (path, target) in NOTICES {
         let token = setting.provider.logout_forge().sign();
@@ -317,7 +324,7 @@ fn a_method_that_is_not_described_is_refused_with_those_that_are() {
             let target = path.replace("{provider}", "corp");
             let answer = match path {
                 "/livez" | "/readyz" | "/metrics" => ask(setting.gateway.health, method, path, ""),
-                "/admin/sessions" => ask(setting.gateway.admin, method, path, ADMIN_TOKEN),
+                "/admin/sessions" | "/admin/keys" => ask(setting.gateway.admin, method, path, ADMIN_TOKEN),
                 _ => setting.signed_in().fetch(method, &target, &[], b""),
             };
             assert_eq!(answer.status, 405, "{method} {path}");

@@ -172,6 +172,9 @@ fn a34_r82_an_outage_is_bridged_and_ends_with_it() {
     assert_eq!(status(&mut late), 503);
     redis.freeze(false);
     until("the feed is up again", || feed(&pair.setting.gateway) == "up");
+    until("the store is asked again", || {
+        probe(&pair.setting.gateway, "/readyz").json()["breaker"] == "closed"
+    });
     assert_eq!(status(&mut pair.setting.signed_in()), 200);
     let (mut here, _) = pair.signed_in();
     holds(&pair.setting.gateway, &mut here);

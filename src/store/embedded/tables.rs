@@ -108,6 +108,18 @@ pub(super) fn members(
     Ok(found)
 }
 
+/// Reads the index names in the rows of some sessions.
+pub(super) fn entries(database: &Database, keys: &[SessionKey]) -> Result<Vec<Vec<IndexName>>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let sessions = transaction.open_table(SESSIONS)?;
+    let mut entries = Vec::with_capacity(keys.len());
+    for key in keys {
+        let row = sessions.get(key.as_bytes())?;
+        entries.push(row.map(|row| row.value().2.as_chunks().0.to_vec()).unwrap_or_default());
+    }
+    Ok(entries)
+}
+
 /// Reads the latest moment under some names.
 pub(super) fn marked(
     database: &Database,
