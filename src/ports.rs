@@ -139,7 +139,8 @@ pub trait SessionStore: Send + Sync {
         keep: Duration,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Removes a record with its index entries; whether there was one.
+    /// Removes a record with its index entries; whether there was one. Also true where the store does not answer, and
+    /// this process has taken note: see [`Self::owed`].
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -248,6 +249,12 @@ pub trait SessionStore: Send + Sync {
     /// # Errors
     /// See [`StoreError`].
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// How many endings are in force in this process that the store has not taken yet. Whoever has to say that an ending
+    /// is done, to somebody who would come back otherwise, asks this first. Asks nobody.
+    fn owed(&self) -> usize {
+        0
+    }
 
     /// What is known of the store's feed. Asks nobody.
     fn feed(&self) -> FeedState {

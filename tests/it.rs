@@ -46,6 +46,7 @@ mod it {
     mod near;
     mod open_redirects;
     mod operating;
+    mod outage;
     mod provider_tls;
     mod proxying;
     mod reach;

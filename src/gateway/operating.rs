@@ -8,7 +8,7 @@ use super::{Gateway, GatewayError};
 use crate::domain::ending::Ending;
 use crate::domain::session::{Summary, WhyOver};
 use crate::domain::time::Timestamp;
-use crate::ports::{Cursor, Listed, News as _};
+use crate::ports::{Cursor, Listed, News as _, StoreError};
 use std::time::Duration;
 
 /// By how much longer than any session the moment is remembered at which all ended.
@@ -108,7 +108,7 @@ impl Gateway {
     /// login that is completed meanwhile may escape.
     ///
     /// # Errors
-    /// [`GatewayError::Store`]: some of them may have ended by then; of all of them, none or all.
+    /// [`GatewayError::Store`]: some of them may have ended by then, or in this gateway only; of all of them, none or all.
     pub async fn end_sessions(
         &self,
         selection: Selection<'_>,
@@ -131,7 +131,15 @@ impl Gateway {
             }
             match page.next {
                 Some(next) => cursor = Some(next),
-                None => return Ok(ended),
+                None => break,
+            }
+        }
+        // What is in force in this process alone is not done: the operator would not come back.
+        match self.store.owed() {
+            0 => Ok(ended),
+            owed => {
+                let text = format!("{owed} endings are in force in this gateway, and not in the store yet");
+                Err(StoreError::Unavailable(text).into())
             }
         }
     }

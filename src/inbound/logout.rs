@@ -1,7 +1,8 @@
 //! `POST logout`, `GET logout`, `GET signed-out`.
 //!
 //! I own: the sign-out as a person or a script meets it. I may call: `domain`, `gateway`. I never end a session on a
-//! request that a foreign page could have made (R63, A25), and never say "signed out" when the store did not confirm it.
+//! request that a foreign page could have made (R63, A25), and never say "signed out" when neither the store
+//! nor this process's memory of endings has taken it.
 
 use super::answer::{json, noted, redirect};
 use super::pages::{Kind, Link, Page};
@@ -79,7 +80,7 @@ pub async fn sign_out(ticket: Option<Ticket>, session: &Session, visit: &Visit, 
 /// Ends the session itself, and asks the provider where the browser shall go.
 ///
 /// # Errors
-/// When the store did not confirm it: then nobody is signed out.
+/// When neither the store nor this process has taken it: then nobody is signed out.
 pub async fn end(ticket: Option<Ticket>, visit: &Visit, desk: &Desk) -> Result<Farewell, GatewayError> {
     let now = desk.gateway.clock.now();
     let hint = if visit.voice.wants_page { Hint::InRedirect } else { Hint::Withheld };

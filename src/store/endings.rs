@@ -340,6 +340,10 @@ impl SessionStore for Endings {
         self.heard(self.store.ping())
     }
 
+    fn owed(&self) -> usize {
+        self.memory.count_owed()
+    }
+
     fn feed(&self) -> FeedState {
         self.store.feed()
     }

@@ -43,6 +43,8 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 
 pub(in crate::store) mod held;
+#[cfg(test)]
+mod orders;
 mod shard;
 #[cfg(test)]
 pub(in crate::store) mod tests;

@@ -12,6 +12,7 @@
 //! - `i:<index name>`: sorted set of session keys, by the time at which they end;
 //! - `l:<login id>`: a login that was taken;
 //! - `s:beat:<connection>:<number>`: a heartbeat of the `feed`, for five seconds; no session key has a colon in it.
+//! - `s:end:<session key>`: says that this session was ended, to all who hear the `feed`; deleted at once;
 //! - `r:<session key>`: who holds the lease on the renewal of its tokens;
 //! - `d:<shelf>` and `s:all`: see `endings`.
 //!
@@ -34,7 +35,7 @@ use crate::store::redis::scripts::Scripts;
 use crate::store::{Backend, Found, Glance, IndexName, Page, Row};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::{BoxFuture, join, try_join_all};
 use redis::{cmd, pipe};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +54,12 @@ pub(in crate::store) mod tests;
 
 /// Longer expiries are cut to this, some 142,000 years: Redis adds them to its own clock in 63 bits.
 const LONGEST: u64 = 1 << 52;
+
+/// What stands before a session key in the name of the message that it was ended. No session key has a colon in it.
+const ENDED: &str = "end:";
+
+/// How long such a message lives at most, where it is not deleted at once.
+const TOLD_FOR_MS: u64 = 5000;
 
 const DAMAGED: StoreError = StoreError::Unreadable("its entry in Redis is not of our making");
 
@@ -138,6 +145,19 @@ impl Redis {
         if let Err(error) = self.connection.ask::<()>(Request::Pipeline(&commands), IfBroken::AskAgain).await
         {
             tracing::warn!(cause = %error, "index entries of an ended session stay until they expire");
+        }
+    }
+
+    /// Tells all gateways that this was an ending, and no expiry or eviction: they remember it, should a failover forget it.
+    /// That some are not told costs no more than that.
+    async fn tell_of_end(&self, key: &SessionKey) {
+        let name = format!("{}s:{ENDED}{}", self.prefix, URL_SAFE_NO_PAD.encode(key.as_bytes()));
+        // It is told when it is written, and leaves nothing behind.
+        let mut commands = pipe();
+        commands.cmd("SET").arg(&name).arg("").arg("PX").arg(TOLD_FOR_MS).ignore().del(&name).ignore();
+        if let Err(error) = self.connection.ask::<()>(Request::Pipeline(&commands), IfBroken::AskAgain).await
+        {
+            tracing::debug!(%error, "other gateways are not told of an ending");
         }
     }
 
@@ -286,7 +306,13 @@ impl Backend for Redis {
             let (removed,): (u64,) =
                 self.connection.ask(Request::Pipeline(&commands), IfBroken::AskAgain).await?;
             fault::point("end: record and last use gone").await;
-            self.leave(key, &indexes.unwrap_or_default()).await;
+            let indexes = indexes.unwrap_or_default();
+            let leaving = self.leave(key, &indexes);
+            if removed > 0 {
+                join(leaving, self.tell_of_end(key)).await;
+            } else {
+                leaving.await;
+            }
             Ok(removed > 0)
         })
     }

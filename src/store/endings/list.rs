@@ -82,6 +82,15 @@ struct Kept {
     since: Duration,
 }
 
+/// An ending that is to be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) number: u64,
+    pub(super) over: Over,
+    /// The store had taken it, and may have forgotten it since.
+    pub(super) was_taken: bool,
+}
+
 /// What became of a note.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Noted {
@@ -133,10 +142,11 @@ impl List {
         }
     }
 
-    /// The store has taken it; whether it had taken it before, and forgotten it since.
-    pub(super) fn settle(&mut self, number: u64) -> bool {
-        let Some(kept) = self.kept.get_mut(&number) else { return false };
-        std::mem::replace(&mut kept.state, State::Written) == State::Doubted
+    /// The store has taken it.
+    pub(super) fn settle(&mut self, number: u64) {
+        if let Some(kept) = self.kept.get_mut(&number) {
+            kept.state = State::Written;
+        }
     }
 
     /// The store did not take it.
@@ -162,20 +172,21 @@ impl List {
     }
 
     /// What is to be written now, at most so much of it: in order, but marks first, for they keep others out.
-    pub(super) fn owed(&mut self, most: usize, now: Duration) -> Vec<(u64, Over)> {
+    pub(super) fn owed(&mut self, most: usize, now: Duration) -> Vec<Due> {
         self.expire(now);
-        let due = |kept: &Kept| matches!(kept.state, State::Owed | State::Doubted);
+        let is_due = |kept: &Kept| matches!(kept.state, State::Owed | State::Doubted);
         let marks = self.marks.values().filter_map(|number| Some((*number, self.kept.get(number)?)));
-        let mut first: Vec<_> = marks.filter(|(_, kept)| due(kept)).collect();
+        let mut first: Vec<_> = marks.filter(|(_, kept)| is_due(kept)).collect();
         first.sort_unstable_by_key(|(number, _)| *number);
         let sessions = self.kept.iter().map(|(number, kept)| (*number, kept));
-        let sessions = sessions.filter(|(_, kept)| due(kept) && matches!(kept.over, Over::Session(_)));
-        first
-            .into_iter()
-            .chain(sessions)
-            .take(most)
-            .map(|(number, kept)| (number, kept.over.clone()))
-            .collect()
+        let sessions = sessions.filter(|(_, kept)| is_due(kept) && matches!(kept.over, Over::Session(_)));
+        let due = first.into_iter().chain(sessions).take(most);
+        due.map(|(number, kept)| Due {
+            number,
+            over: kept.over.clone(),
+            was_taken: kept.state == State::Doubted,
+        })
+        .collect()
     }
 
     /// How many endings the store has not taken.
@@ -312,10 +323,14 @@ mod tests {
         assert!(list.owed(9, at(0)).is_empty(), "whoever ends them is at it");
         numbers.iter().for_each(|number| list.owe(*number));
         assert_eq!(list.note(over(2), at(1)), Noted::Owed);
-        let owed: Vec<Over> = list.owed(9, at(20_000)).into_iter().map(|(_, over)| over).collect();
-        assert_eq!(owed, [over(1), over(2), over(3)]);
+        let due = |number: usize| Due {
+            number: numbers[number],
+            over: over(u8::try_from(number).unwrap() + 1),
+            was_taken: false,
+        };
+        assert_eq!(list.owed(9, at(20_000)), [due(0), due(1), due(2)]);
         assert_eq!(list.owed(2, at(20_000)).len(), 2);
-        assert!(!list.settle(numbers[0]), "it had not taken it before");
+        list.settle(numbers[0]);
         assert_eq!(list.owed(9, at(20_000)).len(), 2);
         // After the longest life of a session its record is gone by itself.
         assert!(list.owed(9, at(36_000)).is_empty());
@@ -330,8 +345,8 @@ mod tests {
         for now in [1, 300, 599] {
             assert!(list.owed(9, at(now)).is_empty());
             list.doubt(at(now));
-            assert_eq!(list.owed(9, at(now)), [(number, over(1))]);
-            assert!(list.settle(number), "it had been taken before");
+            assert_eq!(list.owed(9, at(now)), [Due { number, over: over(1), was_taken: true }]);
+            list.settle(number);
         }
         list.doubt(at(600));
         assert!(list.owed(9, at(600)).is_empty());
@@ -389,7 +404,7 @@ mod tests {
         let marked = Over::Marked(mark, Timestamp::from_unix_seconds(5), at(600));
         let Noted::Here(second) = list.note(marked, at(1)) else { panic!() };
         list.owe(second);
-        let numbers: Vec<u64> = list.owed(9, at(1)).into_iter().map(|(number, _)| number).collect();
+        let numbers: Vec<u64> = list.owed(9, at(1)).into_iter().map(|due| due.number).collect();
         assert_eq!(numbers, [second, first]);
     }
 }

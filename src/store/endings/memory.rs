@@ -6,7 +6,7 @@
 //! I stand in the way of news, between the near cache's feed and those who wait for endings: when the feed has begun
 //! anew, the store may be another one than before, and what it had taken is doubted.
 
-use super::list::{Bounds, List, Noted, Over};
+use super::list::{Bounds, Due, List, Noted, Over};
 use crate::domain::logout::Mark;
 use crate::domain::session::{LiveSession, SessionKey};
 use crate::domain::time::Timestamp;
@@ -73,8 +73,8 @@ impl Memory {
     }
 
     /// The store has taken it.
-    pub(super) fn settle(&self, number: u64) -> bool {
-        self.change(|list, _| list.settle(number))
+    pub(super) fn settle(&self, number: u64) {
+        self.change(|list, _| list.settle(number));
     }
 
     /// It did not come about.
@@ -90,13 +90,13 @@ impl Memory {
     }
 
     /// What is to be written now, at most so much of it.
-    pub(super) fn owed(&self, most: usize) -> Vec<(u64, Over)> {
+    pub(super) fn owed(&self, most: usize) -> Vec<Due> {
         self.change(|list, now| list.owed(most, now))
     }
 
     /// How many endings the store has not taken.
     pub(super) fn count_owed(&self) -> usize {
-        self.read().count_owed()
+        if self.is_empty() { 0 } else { self.read().count_owed() }
     }
 
     /// The store has failed somebody.

@@ -56,8 +56,8 @@ async fn write(store: &dyn SessionStore, memory: &Memory) -> Option<bool> {
     if owed.is_empty() {
         return None;
     }
-    let written = join_all(owed.iter().map(|(number, over)| async move {
-        let was_there = match over {
+    let written = join_all(owed.iter().map(|due| async move {
+        let was_there = match &due.over {
             Over::Session(key) => store.remove(key).await,
             Over::Marked(mark, moment, keep) => {
                 store.mark(mark.as_mark(), *moment, *keep).await.map(|()| false)
@@ -65,8 +65,8 @@ async fn write(store: &dyn SessionStore, memory: &Memory) -> Option<bool> {
         };
         match was_there {
             Ok(was_there) => {
-                let was_taken_before = memory.settle(*number);
-                if !was_taken_before {
+                memory.settle(due.number);
+                if !due.was_taken {
                     memory.count(EndingStep::Written);
                 } else if was_there {
                     memory.count(EndingStep::Forgotten);
@@ -78,7 +78,7 @@ async fn write(store: &dyn SessionStore, memory: &Memory) -> Option<bool> {
             // Nobody can read it, so nobody can use it.
             Err(StoreError::Unreadable(why)) => {
                 tracing::warn!(why, "an ending could not be written");
-                memory.withdraw(*number);
+                memory.withdraw(due.number);
                 true
             }
         }

@@ -211,6 +211,12 @@ impl Held {
         self.news.changed(key);
     }
 
+    /// A session was ended, by anybody.
+    pub(in crate::store) fn ended(&self, key: &SessionKey) {
+        self.strike(key);
+        self.news.ended(key);
+    }
+
     /// A heartbeat that was sent at `sent` has come back on the connection that is in use.
     pub(in crate::store) fn proved(&self, sent: Duration) {
         self.trust.prove(sent);

@@ -13,7 +13,7 @@ use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::ports::StoreError;
 use crate::store::shelf::{EndingShelf, RemovedAt, SHELF_KEPT, SHELVES};
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::{BoxFuture, join, try_join_all};
 use redis::{Script, cmd, pipe};
 use std::time::Duration;
 
@@ -175,7 +175,7 @@ impl EndingShelf for Redis {
             {
                 tracing::warn!(cause = %error, "the last use of an ended session stays until it expires");
             }
-            self.leave(key, &indexes).await;
+            join(self.leave(key, &indexes), self.tell_of_end(key)).await;
             Ok(RemovedAt::Done)
         })
     }

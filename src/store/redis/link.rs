@@ -4,7 +4,8 @@
 //! I never believe a heartbeat of another connection, and take what I do not understand for the worst.
 
 use super::endings::ALL;
-use super::key_in;
+use super::{ENDED, key_in};
+use crate::domain::session::SessionKey;
 use crate::store::clearing::Slate;
 use crate::store::near::held::Held;
 use redis::{PushInfo, PushKind, Value};
@@ -115,6 +116,8 @@ impl Link {
         };
         if let Some(number) = name.strip_prefix(self.beats.as_bytes()) {
             self.came_back(number);
+        } else if let Some(key) = self.ended_by(name) {
+            self.held.ended(&key);
         } else if let Some(key) = name.strip_prefix(self.records.as_bytes()).and_then(key_in) {
             self.held.changed(&key);
         } else if name.strip_prefix(self.records.as_bytes()) == Some(ALL.as_bytes()) {
@@ -123,6 +126,11 @@ impl Link {
             self.held.suspected();
         }
         // The heartbeats of other processes, and what is none of ours.
+    }
+
+    /// The session that this message says was ended.
+    fn ended_by(&self, name: &[u8]) -> Option<SessionKey> {
+        key_in(name.strip_prefix(self.records.as_bytes())?.strip_prefix(ENDED.as_bytes())?)
     }
 
     fn came_back(&self, number: &[u8]) {

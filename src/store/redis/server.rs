@@ -70,7 +70,7 @@ impl Server {
         Self { port: free_port(), tls, directory: TempDir::new().unwrap(), running: Mutex::new(None) }
     }
 
-    /// Starts it on its port, empty; whether that worked.
+    /// Starts it on its port, empty, or with what was last saved (`SAVE`); whether that worked.
     pub(in crate::store) fn resume(&self) -> bool {
         let port = self.port.to_string();
         let mut command = Command::new("redis-server");
