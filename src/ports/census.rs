@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 
 /// Counts what is sealed, and what is named, under which key.
 pub trait KeyCensus: Send + Sync {
-    /// Looks at all records, or at about `most` of them, in pages; what it takes in memory does not grow with them. A
+    /// Looks at all records, or in about as many places as `most` says, in pages; what it takes in memory does not grow with them. A
     /// record that is written meanwhile is counted as it was or as it is, and one may be counted twice; none that is there
     /// all the while is left out.
     ///

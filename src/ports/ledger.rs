@@ -77,12 +77,10 @@ pub enum Entry<'e> {
         /// Whether it answered.
         answered: bool,
     },
-    /// The breaker before the store is there, closed, or has turned.
+    /// The breaker before the store has turned.
     Breaker {
-        /// Whether the store is asked no more.
+        /// Whether the store is not asked from now on.
         open: bool,
-        /// Whether that has just changed.
-        turned: bool,
     },
     /// The near cache was asked for a session, or told of one.
     Near(Near),

@@ -97,7 +97,6 @@ impl Breaker {
     /// Around `store`, closed.
     pub fn new(store: Arc<dyn SessionStore>, parts: BreakerParts) -> Self {
         let BreakerParts { ledger, clock, stopwatch, runtime } = parts;
-        ledger.enter(Entry::Breaker { open: false, turned: false });
         let (open, failing) = (AtomicBool::new(false), AtomicU32::new(0));
         let state = Mutex::default();
         Self(Arc::new(Inner { store, ledger, clock, stopwatch, runtime, open, failing, state }))
@@ -159,7 +158,7 @@ impl Inner {
             state.round += 1;
             drop(state);
             tracing::info!("the session store answers again");
-            self.ledger.enter(Entry::Breaker { open: false, turned: true });
+            self.ledger.enter(Entry::Breaker { open: false });
         }
     }
 
@@ -185,7 +184,7 @@ impl Inner {
             "the session store does not answer, and is not asked but every {} ms",
             INTERVAL.as_millis()
         );
-        this.ledger.enter(Entry::Breaker { open: true, turned: true });
+        this.ledger.enter(Entry::Breaker { open: true });
         this.runtime.spawn(probe(Arc::downgrade(this), round));
     }
 

@@ -51,6 +51,7 @@ impl KeyCensus for Census {
         Box::pin(async move {
             let mut count = Count::under(self.keys.held());
             let (mut cursor, mut seen): (Option<Cursor>, u64) = (None, 0);
+            // By pages, not by what is found on them: others may keep any number of things in the same store.
             loop {
                 let (glances, next) = self.backend.page(cursor.as_ref(), PAGE, now).await?;
                 let keys: Vec<SessionKey> = glances.iter().map(|glance| glance.key).collect();
@@ -58,7 +59,7 @@ impl KeyCensus for Census {
                 for (glance, names) in glances.iter().zip(&entries) {
                     count.add(glance, names);
                 }
-                seen = seen.saturating_add(glances.len() as u64);
+                seen = seen.saturating_add(PAGE as u64);
                 match next {
                     Some(next) if most.is_none_or(|most| seen < most) => cursor = Some(next),
                     next => return Ok(count.told(next.is_none())),

@@ -246,12 +246,10 @@ impl Ledger for Metrics {
             Entry::Endings(step) => {
                 self.endings.get_or_create(&NearLabels { event: step_word(step) }).inc();
             }
-            Entry::Breaker { open, turned } => {
+            Entry::Breaker { open } => {
                 self.breaker_open.set(i64::from(open));
-                if turned {
-                    let to = if open { "open" } else { "closed" };
-                    self.breaker_turns.get_or_create(&BreakerLabels { to }).inc();
-                }
+                let to = if open { "open" } else { "closed" };
+                self.breaker_turns.get_or_create(&BreakerLabels { to }).inc();
             }
             Entry::Near(Near::Hit) => {
                 self.near_hits.inc();
@@ -360,7 +358,7 @@ mod tests {
             Entry::Checked(took),
             Entry::Upstream { route: "/wiki/", took },
             Entry::Store { command: "load", took, answered: false },
-            Entry::Breaker { open: true, turned: true },
+            Entry::Breaker { open: true },
             Entry::Near(Near::Hit),
             Entry::Near(Near::Doubtful),
             Entry::Held { sessions: 3, bytes: 6000, feed: FeedState::Up(Duration::from_millis(250)) },

@@ -19,7 +19,7 @@ struct Patient {
     read_only: AtomicBool,
     asked: AtomicUsize,
     glances: AtomicUsize,
-    entered: Mutex<Vec<(bool, bool)>>,
+    entered: Mutex<Vec<bool>>,
     turned: Notify,
     questioned: Notify,
     elapsed: Mutex<Duration>,
@@ -55,15 +55,14 @@ impl Patient {
     }
 
     fn turns(&self) -> Vec<bool> {
-        let entered = self.entered.lock().unwrap();
-        entered.iter().filter(|(_, turned)| *turned).map(|(open, _)| *open).collect()
+        self.entered.lock().unwrap().clone()
     }
 }
 
 impl Ledger for Patient {
     fn enter(&self, entry: Entry<'_>) {
-        if let Entry::Breaker { open, turned } = entry {
-            self.entered.lock().unwrap().push((open, turned));
+        if let Entry::Breaker { open } = entry {
+            self.entered.lock().unwrap().push(open);
             self.turned.notify_one();
         }
     }

@@ -2,7 +2,10 @@
 //!
 //! I own: `keycard serve` with keys in files. I never reach inside; I wait for its log.
 
+use super::{NEW, OLD};
 use crate::it::binary::{Run, file, keycard, sound};
+use crate::it::house::setting::Setting;
+use crate::it::stores::Redis;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use tempfile::TempDir;
@@ -82,4 +85,23 @@ fn r44_a_key_file_that_changes_is_in_force_at_once_and_a_bad_one_is_told() {
     let ended = run.end();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!ended.stderr.contains(&old[..20]) && !ended.stderr.contains(&new[..20]), "{}", ended.stderr);
+}
+
+#[test]
+fn r44_a_check_finds_sessions_that_need_a_key_that_is_missing() {
+    let redis = Redis::start();
+    let url = redis.url();
+    let setting = Setting::with(|plan| plan.store_redis_asked(&url));
+    setting.signed_in();
+    let folder = TempDir::new().unwrap();
+    let said = |name: &str, keys: &str| {
+        let before = format!("keys = [\"{OLD}\"]");
+        let text = setting.gateway.config_text().replace(&before, &format!("keys = [{keys}]"));
+        let path = file(&folder, name, &text);
+        keycard(&["check", "--connect", "--config", path.to_str().unwrap()], &[]).stdout
+    };
+    let both = said("both.toml", &format!("\"{NEW}\", \"{OLD}\""));
+    assert!(both.contains("was written, read and removed") && !both.contains("put it back"), "{both}");
+    let alone = said("alone.toml", &format!("\"{NEW}\""));
+    assert!(alone.contains("but 1 sessions, at first sight, are sealed with key"), "{alone}");
 }
