@@ -9,7 +9,7 @@ mod outbox;
 
 pub use clearing::Clearing;
 pub use ledger::*;
-pub use outbox::{Debt, Outbox, Owed, Standing, Taken};
+pub use outbox::{Debt, Outbox, Owed, Standing, StandsOn, Taken};
 
 use crate::domain::identity::{Identity, Issuer, Subject};
 use crate::domain::login::{LoginId, PendingLogin, ProvenCallback, Requested, ResponseRules};
