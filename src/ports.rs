@@ -13,7 +13,7 @@ pub use breaker::*;
 pub use census::*;
 pub use clearing::Clearing;
 pub use ledger::*;
-pub use outbox::{Debt, Outbox, Owed, Standing, Taken};
+pub use outbox::{Debt, Outbox, Owed, Standing, StandsOn, Taken};
 
 use crate::domain::identity::{Identity, Issuer, Subject};
 use crate::domain::login::{LoginId, PendingLogin, ProvenCallback, Requested, ResponseRules};

@@ -218,11 +218,8 @@ impl Gateway {
         }
         let mut last_moments = Session::clone(&live.session);
         last_moments.ends = last_moments.ends.min(now.plus(SUPERSEDED_FOR));
-        // Due when its last moments are over, and its record with them. Not where both stand on one session of the
-        // provider: there are providers where that would take the new one's tokens as well.
-        if let Some(owed) = Owed::of(&live.session)
-            && (owed.stands_on.is_none() || owed.stands_on != Owed::of(new).and_then(|new| new.stands_on))
-        {
+        // Due when its last moments are over, and its record with them.
+        if let Some(owed) = Owed::of(&live.session) {
             self.endings.outbox.note(&live.key, &owed, last_moments.ends, now).await?;
         }
         match self.store.update(old, &last_moments, live.version, now).await? {

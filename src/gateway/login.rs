@@ -326,8 +326,7 @@ impl Gateway {
         }
         match login.started_from {
             Some(key) if presented.map(session_key) != Some(key) => {
-                let tokens = Tokens::RevokeUnlessShared(new);
-                self.end_record(&key, None, Ending::Replaced.code(), tokens).await?;
+                self.end_record(&key, None, Ending::Replaced.code(), Tokens::Revoke(None)).await?;
             }
             _ => {}
         }

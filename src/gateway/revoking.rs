@@ -1,7 +1,8 @@
 //! Debts are carried out: refresh tokens of sessions that have ended are revoked at their providers (RFC 7009).
 //!
 //! I own: [`Revoker`], the one task that does it in this process. I may call: `domain`, `ports`. I never revoke the token of
-//! a session whose record is still there, never hold up an ending, and never try for ever.
+//! a session whose record is still there, nor one that another session stands on, never hold up an ending, and never try
+//! for ever.
 //!
 //! Several gateways share the debts: each takes some with a lease, and what one of them has taken no other is given until
 //! that is over. A provider that cannot be reached is asked again, after as long as the debt has waited already, ten
@@ -136,10 +137,8 @@ impl Revoker {
         let now = self.clock.now();
         let stored = match done {
             Done::Settled(result) => {
-                if let Some(result) = result {
-                    self.enter(&debt.provider, result);
-                }
-                self.outbox.settle(debt).await
+                self.enter(&debt.owed.provider, result);
+                self.outbox.settle(&debt.name).await
             }
             Done::Later(until) => self.outbox.defer(debt, until.max(now)).await,
         };
@@ -153,47 +152,48 @@ impl Revoker {
     async fn attempt(&self, debt: &Debt, find: &FindProvider) -> Done {
         let now = self.clock.now();
         let age = now.since(debt.noted);
-        match self.outbox.is_over(&debt.session, now).await {
+        match self.outbox.is_needless(debt, now).await {
             Ok(true) => {}
-            // Its ending is under way, or was cut short: then the session goes on, and the token with it.
+            // Its ending is under way, or was cut short: then the session goes on, and the token with it. Or another one
+            // needs what both have at the provider.
             Ok(false) if age < ENDING_TAKES => return Done::Later(now),
             Ok(false) if age < GIVEN_UP_AFTER => return Done::Later(next(now, age)),
-            // Whatever ends it one day notes the debt anew.
-            Ok(false) => return Done::Settled(None),
+            // Whatever ends those one day notes a debt of its own.
+            Ok(false) => return Done::Settled("still-needed"),
             Err(_) => return Done::Later(next(now, age)),
         }
-        let Some(provider) = find(&debt.provider) else {
+        let Some(provider) = find(&debt.owed.provider) else {
             tracing::warn!(
-                provider = debt.provider.as_str(),
+                provider = debt.owed.provider.as_str(),
                 "a token stays: its provider is not configured"
             );
-            return Done::Settled(Some("no-such-provider"));
+            return Done::Settled("no-such-provider");
         };
-        let answer = timeout(PATIENCE, provider.revoke(&debt.token)).await;
+        let answer = timeout(PATIENCE, provider.revoke(&debt.owed.token)).await;
         let answer = answer
             .unwrap_or_else(|_| Err(ProviderError::Unavailable("it took longer than anybody waits".into())));
         match answer {
-            Ok(true) => Done::Settled(Some("revoked")),
-            Ok(false) => Done::Settled(Some("no-endpoint")),
+            Ok(true) => Done::Settled("revoked"),
+            Ok(false) => Done::Settled("no-endpoint"),
             Err(ProviderError::Rejected(why) | ProviderError::Refused(why)) => {
                 tracing::warn!(
-                    provider = debt.provider.as_str(),
+                    provider = debt.owed.provider.as_str(),
                     cause = why,
                     "the provider revokes no token"
                 );
-                Done::Settled(Some("refused"))
+                Done::Settled("refused")
             }
             Err(error) if age >= GIVEN_UP_AFTER => {
                 tracing::warn!(
-                    provider = debt.provider.as_str(),
+                    provider = debt.owed.provider.as_str(),
                     %error,
                     "a token could not be revoked within a day, and lives until the provider ends it"
                 );
-                Done::Settled(Some("given-up"))
+                Done::Settled("given-up")
             }
             Err(error) => {
-                tracing::info!(provider = debt.provider.as_str(), %error, "a token is revoked later");
-                self.enter(&debt.provider, "unanswered");
+                tracing::info!(provider = debt.owed.provider.as_str(), %error, "a token is revoked later");
+                self.enter(&debt.owed.provider, "unanswered");
                 Done::Later(next(now, age))
             }
         }
@@ -218,7 +218,7 @@ impl Revoker {
 #[derive(Clone, Copy)]
 enum Done {
     /// There is nothing left to do; the word for the ledger.
-    Settled(Option<&'static str>),
+    Settled(&'static str),
     /// It is due again then.
     Later(Timestamp),
 }

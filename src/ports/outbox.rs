@@ -1,6 +1,6 @@
 //! What is owed to providers: refresh tokens of sessions that have ended, to be revoked there (RFC 7009).
 //!
-//! I own: the trait [`Outbox`], [`Owed`] and [`Debt`]. I may call: `domain`. I never revoke anything: whoever takes a debt
+//! I own: the trait [`Outbox`], [`Owed`], [`StandsOn`] and [`Debt`]. I may call: `domain`. I never revoke anything: whoever takes a debt
 //! does, and tells me what became of it.
 //!
 //! Whoever ends a session notes the debt first and removes the record then, and removes it only in the version that the
@@ -10,7 +10,7 @@
 //! made again under a name of before, what is gone once is gone for good.
 
 use super::StoreError;
-use crate::domain::identity::{Issuer, ProviderId};
+use crate::domain::identity::{Issuer, ProviderId, Subject};
 use crate::domain::secret::RefreshToken;
 use crate::domain::session::{Session, SessionKey};
 use crate::domain::time::Timestamp;
@@ -24,18 +24,31 @@ pub struct Owed {
     /// The token.
     pub token: RefreshToken,
     /// The session of the provider that it stands on, where that is known.
-    pub stands_on: Option<(Issuer, String)>,
+    pub stands_on: Option<StandsOn>,
+}
+
+/// A person's session at a provider. There are providers where to revoke one of its refresh tokens is to revoke all: so no
+/// debt is carried out while another session of ours stands on the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandsOn {
+    /// The provider.
+    pub issuer: Issuer,
+    /// The person.
+    pub subject: Subject,
+    /// The provider's own name for its session (`sid`).
+    pub provider_sid: String,
 }
 
 impl Owed {
     /// What this session owes; `None` where it has no refresh token.
     pub fn of(session: &Session) -> Option<Self> {
-        let issuer = &session.identity.issuer;
-        Some(Self {
-            provider: session.provider.clone(),
-            token: session.tokens.refresh.clone()?,
-            stands_on: session.provider_sid.as_ref().map(|sid| (issuer.clone(), sid.clone())),
-        })
+        let identity = &session.identity;
+        let stands_on = session.provider_sid.as_ref().map(|sid| StandsOn {
+            issuer: identity.issuer.clone(),
+            subject: identity.subject.clone(),
+            provider_sid: sid.clone(),
+        });
+        Some(Self { provider: session.provider.clone(), token: session.tokens.refresh.clone()?, stands_on })
     }
 }
 
@@ -51,10 +64,8 @@ pub struct Standing {
 pub struct Debt {
     /// The session that has ended, or was about to.
     pub session: SessionKey,
-    /// Who issued the token.
-    pub provider: ProviderId,
-    /// The token.
-    pub token: RefreshToken,
+    /// What is owed.
+    pub owed: Owed,
     /// When it was noted.
     pub noted: Timestamp,
     /// What the store calls it.
@@ -82,7 +93,7 @@ pub trait Outbox: Send + Sync {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Option<Standing>, StoreError>>;
 
-    /// Notes a debt, which is due from `due` on.
+    /// Notes a debt, which is due from `due` on; its name.
     ///
     /// # Errors
     /// See [`StoreError`]. Nobody knows then whether it is noted.
@@ -92,7 +103,7 @@ pub trait Outbox: Send + Sync {
         owed: &'a Owed,
         due: Timestamp,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    ) -> BoxFuture<'a, Result<Vec<u8>, StoreError>>;
 
     /// Removes a record with its index entries, if it still has this version: `None` when it has another, else whether
     /// there was one.
@@ -112,17 +123,18 @@ pub trait Outbox: Send + Sync {
     /// See [`StoreError`].
     fn take(&self, now: Timestamp, lease: Duration, most: usize) -> BoxFuture<'_, Result<Taken, StoreError>>;
 
-    /// Whether there is no record of this session (any more).
+    /// Whether nobody needs the token any more: the record is gone, and no other session of the person stands on the
+    /// same session of the provider.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn is_over<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> BoxFuture<'a, Result<bool, StoreError>>;
+    fn is_needless<'a>(&'a self, debt: &'a Debt, now: Timestamp) -> BoxFuture<'a, Result<bool, StoreError>>;
 
-    /// Forgets a debt.
+    /// Forgets a debt, by its name.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn settle<'a>(&'a self, debt: &'a Debt) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn settle<'a>(&'a self, name: &'a [u8]) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Gives a debt back, due again at `until`.
     ///

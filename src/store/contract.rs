@@ -445,6 +445,7 @@ on_every_store! {
     r45_a_lease_that_nobody_gives_back_ends_by_itself,
     r56_a_debt_is_given_to_one_and_comes_back_when_its_lease_is_over,
     r56_a_debt_names_what_its_record_held_and_its_record_goes_in_that_version_only,
+    r56_a_token_is_needed_as_long_as_anybody_stands_on_it,
     r44_a_debt_is_noise_without_the_keys,
     a_moment_for_everybody_is_kept_and_only_moves_on,
 }

@@ -15,7 +15,7 @@ use crate::domain::renewal::{Attempt, LeaseId, Renewal};
 use crate::domain::secret::{AccessToken, RawIdToken, RefreshToken};
 use crate::domain::session::{Session, SessionKey, Sid, SignInPlace, Summary, TokenSet};
 use crate::domain::time::Timestamp;
-use crate::ports::{Owed, StoreError};
+use crate::ports::{Owed, StandsOn, StoreError};
 use crate::store::sealed::Whose;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -275,8 +275,14 @@ pub fn decode_owed(operator: &[u8]) -> Result<Option<Owed>, StoreError> {
     let operator: Operator<'_> = from_bytes(operator)?;
     let Some(token) = operator.refresh.map(RefreshToken::new) else { return Ok(None) };
     let provider = ProviderId::parse(&operator.provider).ok_or(NOT_OURS)?;
-    let issuer = Issuer::new(operator.issuer);
-    let stands_on = operator.provider_sid.map(|sid| (issuer, sid.into_owned()));
+    let stands_on = match operator.provider_sid {
+        None => None,
+        Some(sid) => Some(StandsOn {
+            issuer: Issuer::new(operator.issuer),
+            subject: Subject::parse(&operator.subject).ok_or(NOT_OURS)?,
+            provider_sid: sid.into_owned(),
+        }),
+    };
     Ok(Some(Owed { provider, token, stands_on }))
 }
 

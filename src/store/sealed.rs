@@ -98,6 +98,11 @@ impl Sealed {
     }
 }
 
+/// The names of the index entries of one session of a provider, under every key of the ring.
+pub(super) fn provider_sid_names(keys: &KeyRing, issuer: &Issuer, provider_sid: &str) -> Vec<IndexName> {
+    keys.names(Purpose::Index, &provider_sid_parts(issuer, provider_sid))
+}
+
 /// Opens an operator part; `None` when it does not open.
 pub(super) fn open_operator(
     keys: &KeyRing,

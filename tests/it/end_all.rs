@@ -127,6 +127,7 @@ fn a34_r65_all_end_everywhere_at_once_with_what_they_have_open() {
         tokens.len() == 2
     });
     // Whoever comes in now is in, everywhere.
+    setting.upstream.behave();
     setting.clock.advance(Duration::from_secs(1));
     let mut again = setting.signed_in();
     assert_eq!(status(&mut again), 200);

@@ -9,6 +9,7 @@ use super::house::provider::script::Place;
 use super::house::raw::send;
 use super::house::setting::{Setting, usual_plan};
 use super::stores::Redis;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 fn setting(session: &str) -> Setting {
@@ -45,6 +46,12 @@ fn metrics(gateway: &TestGateway) -> String {
 #[test]
 fn the_oldest_session_ends_where_one_is_too_many() {
     let setting = setting("max_per_user = 2");
+    // Each has a session of its own at the provider.
+    let sid = AtomicU32::new(0);
+    setting.provider.make_id_token(move |forge| {
+        forge.claims["sid"] = format!("session-{}", sid.fetch_add(1, Ordering::SeqCst)).into();
+        forge.sign()
+    });
     let (one, two) = (next(&setting), next(&setting));
     assert_eq!([&one, &two].map(is_in), [true, true]);
     let three = next(&setting);

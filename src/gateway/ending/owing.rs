@@ -21,27 +21,13 @@ pub(in crate::gateway) enum Tokens<'s> {
     Spent,
     /// It is revoked. With the session, where its ticket is at hand and the server alone may not know the token.
     Revoke(Option<&'s Session>),
-    /// It is revoked, unless this other session stands on the same session of the provider: there are providers where that
-    /// would take the other one's tokens as well.
-    RevokeUnlessShared(&'s Session),
 }
 
 impl Tokens<'_> {
     fn own(&self) -> Option<Owed> {
         match self {
             Self::Revoke(session) => session.and_then(Owed::of),
-            Self::Spent | Self::RevokeUnlessShared(_) => None,
-        }
-    }
-
-    fn spare(&self, owed: &Owed) -> bool {
-        match self {
-            Self::Spent => true,
-            Self::Revoke(_) => false,
-            Self::RevokeUnlessShared(other) => {
-                let shared = Owed::of(other).and_then(|theirs| theirs.stands_on);
-                shared.is_some() && shared == owed.stands_on
-            }
+            Self::Spent => None,
         }
     }
 }
@@ -70,14 +56,16 @@ impl Gateway {
                     break;
                 }
             };
-            let owed = standing.owed.or_else(|| tokens.own()).filter(|owed| !tokens.spare(owed));
-            let Some(owed) = owed else { break };
-            if let Err(error) = outbox.note(key, &owed, now, now).await {
+            let Some(owed) = standing.owed.or_else(|| tokens.own()) else { break };
+            let noted = match outbox.note(key, &owed, now, now).await {
+                Ok(noted) => noted,
                 // A store that takes nothing more may still forget: the ending goes on.
-                tracing::warn!(%error, "that a token is to be revoked could not be written down");
-                unnoted = Some(owed);
-                break;
-            }
+                Err(error) => {
+                    tracing::warn!(%error, "that a token is to be revoked could not be written down");
+                    unnoted = Some(owed);
+                    break;
+                }
+            };
             match outbox.remove_at(key, standing.version, now).await {
                 Ok(None) => {}
                 // Whether or not it is gone: the debt is there, and waits until it is.
@@ -85,6 +73,10 @@ impl Gateway {
                 Ok(Some(was_there)) => {
                     // It is over; what this process has of it in memory goes now, and not when the news come in.
                     let _ = self.store.remove(key).await;
+                    if !was_there {
+                        // Somebody else was faster, and has noted the same: once is enough.
+                        let _ = outbox.settle(&noted).await;
+                    }
                     revoker.wake();
                     return Ok(was_there);
                 }

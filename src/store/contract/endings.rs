@@ -5,6 +5,8 @@
 
 use super::house::{House, NOW};
 use super::{renewed, signed_in};
+use crate::domain::identity::Subject;
+use crate::domain::session::Session;
 use crate::domain::session::tests::session;
 use crate::domain::time::Timestamp;
 use crate::ports::{Debt, Outbox, Owed, Updated};
@@ -31,8 +33,8 @@ pub(super) async fn r56_a_debt_is_given_to_one_and_comes_back_when_its_lease_is_
     assert_eq!((taken(&one, later(4)).await.len(), one.count().await.unwrap()), (0, 1));
     let debts = taken(&one, later(5)).await;
     let [debt] = debts.as_slice() else { panic!("{} debts", debts.len()) };
-    assert_eq!((debt.session, debt.provider.as_str(), debt.noted), (key, "corp", NOW));
-    assert_eq!(debt.token.expose(), "refresh");
+    assert_eq!((debt.session, debt.owed.provider.as_str(), debt.noted), (key, "corp", NOW));
+    assert_eq!(debt.owed.token.expose(), "refresh");
     // Until then it is nobody else's; then it is whoever's comes, also after a change of keys.
     assert!(taken(&other, later(64)).await.is_empty());
     let debts = taken(&other, later(65)).await;
@@ -40,7 +42,7 @@ pub(super) async fn r56_a_debt_is_given_to_one_and_comes_back_when_its_lease_is_
     other.defer(&debts[0], later(70)).await.unwrap();
     assert!(taken(&one, later(69)).await.is_empty());
     let debts = taken(&one, later(70)).await;
-    one.settle(&debts[0]).await.unwrap();
+    one.settle(&debts[0].name).await.unwrap();
     assert_eq!(one.count().await.unwrap(), 0);
     // What is settled does not come back.
     one.defer(&debts[0], later(70)).await.unwrap();
@@ -56,21 +58,42 @@ pub(super) async fn r56_a_debt_names_what_its_record_held_and_its_record_goes_in
     let owed = standing.owed.unwrap();
     assert_eq!((standing.version, owed.provider.as_str(), owed.token.expose()), (1, "corp", "refresh"));
     let stands_on = owed.stands_on.unwrap();
-    assert_eq!((stands_on.0.as_str(), stands_on.1.as_str()), ("https://idp.example.com", "idp-session"));
+    assert_eq!(stands_on.issuer.as_str(), "https://idp.example.com");
+    assert_eq!((stands_on.subject.as_str(), stands_on.provider_sid.as_str()), ("alice", "idp-session"));
     // Other tokens have come meanwhile.
     assert_eq!(store.update(&ticket, &renewed("two"), 1, NOW).await.unwrap(), Updated::Done(2));
     assert_eq!(outbox.remove_at(&key, 1, NOW).await.unwrap(), None);
-    assert!(!outbox.is_over(&key, NOW).await.unwrap());
     let standing = outbox.look(&key, NOW).await.unwrap().unwrap();
     assert_eq!(standing.owed.unwrap().token.expose(), "two-refresh");
     assert_eq!(outbox.remove_at(&key, 2, NOW).await.unwrap(), Some(true));
     assert_eq!(outbox.remove_at(&key, 2, NOW).await.unwrap(), Some(false));
-    assert!(outbox.is_over(&key, NOW).await.unwrap() && outbox.look(&key, NOW).await.unwrap().is_none());
+    assert!(outbox.look(&key, NOW).await.unwrap().is_none());
     // Nothing leads there, and nothing brings it back (R88).
     let who = session().identity;
     assert!(store.of_subject(&who.issuer, &who.subject, NOW).await.unwrap().is_empty());
     assert!(store.of_provider_sid(&who.issuer, "idp-session", NOW).await.unwrap().is_empty());
     assert_eq!(store.update(&ticket, &session(), 2, NOW).await.unwrap(), Updated::Gone);
+}
+
+pub(super) async fn r56_a_token_is_needed_as_long_as_anybody_stands_on_it(house: House) {
+    let (store, outbox) = (house.store(&[1]), house.outbox(&[1]));
+    let (_, key) = signed_in(&store, &session()).await;
+    let (_, other) = signed_in(&store, &renewed("two")).await;
+    // Another person's, and one that stands on nothing.
+    let mut foreign = session();
+    foreign.identity.subject = Subject::parse("bob").unwrap();
+    signed_in(&store, &foreign).await;
+    signed_in(&store, &Session { provider_sid: None, ..session() }).await;
+    outbox.note(&key, &Owed::of(&session()).unwrap(), NOW, NOW).await.unwrap();
+    let debts = taken(&outbox, NOW).await;
+    assert!(!outbox.is_needless(&debts[0], NOW).await.unwrap(), "its record is there");
+    assert!(store.remove(&key).await.unwrap());
+    assert!(!outbox.is_needless(&debts[0], NOW).await.unwrap(), "the other one stands on the same");
+    assert!(store.remove(&other).await.unwrap());
+    assert!(outbox.is_needless(&debts[0], NOW).await.unwrap());
+    // One whose record cannot be read may be anybody's.
+    house.forge(&key, 1, Vec::new(), b"damaged".to_vec()).await;
+    assert!(!outbox.is_needless(&debts[0], NOW).await.unwrap());
 }
 
 pub(super) async fn r44_a_debt_is_noise_without_the_keys(house: House) {

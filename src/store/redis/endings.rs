@@ -158,9 +158,8 @@ impl EndingShelf for Redis {
         Box::pin(async move {
             let mut call = self.endings.delete_at.key(self.record(key));
             call.arg(version);
-            // Asked again, it finds nothing, and says so: whoever counts endings counts one less, and nothing is lost.
-            let answer: redis::Value =
-                self.connection.ask(Request::Script(&call), IfBroken::AskAgain).await?;
+            // Not asked again: it would find nothing, and whoever hears that somebody else was faster withdraws the debt.
+            let answer: redis::Value = self.connection.ask(Request::Script(&call), IfBroken::GiveUp).await?;
             let indexes = match answer {
                 redis::Value::Int(0) => return Ok(RemovedAt::Other),
                 redis::Value::Int(_) => return Ok(RemovedAt::Gone),
