@@ -7,7 +7,7 @@
 //! ticket is turned into a standing, policy decides, and the outcome goes back: a permit to forward, a login to
 //! begin, a challenge, a refusal. [`login`] begins and completes sign-ins; [`keep`] lets forms wait for them;
 //! [`refresh`] renews tokens; [`ending`] is the one door for ends;
-//! [`notice`] hears providers, [`operating`] answers operators.
+//! [`notice`] hears providers, [`operating`] answers operators, [`own`] people about themselves.
 
 pub mod ending;
 pub mod keep;
@@ -15,6 +15,7 @@ pub mod live;
 pub mod login;
 pub mod notice;
 pub mod operating;
+pub mod own;
 pub mod refresh;
 mod state;
 
