@@ -127,7 +127,8 @@ impl App {
         let Settings { server, session, providers, identity, routes, pages, log: _, from_environment: _ } =
             settings;
         let ledger: Arc<dyn Ledger> = Arc::new(Metrics::new());
-        let Opened { store, feed, keys, keeper } = store::open(&session.store, session.keys).await?;
+        let Opened { store, feed, transfer, keys, keeper } =
+            store::open(&session.store, session.keys).await?;
         let live = Arc::<Live>::default();
         // Measured within the near cache: what the store itself is asked.
         let store: Arc<dyn SessionStore> = Arc::new(Measured::new(store, Arc::clone(&ledger)));
@@ -160,6 +161,7 @@ impl App {
             ledger,
             live,
             refreshes: Arc::new(Refreshes::on(Handle::current())),
+            transfer,
             limits: session.limits,
             prefix: server.prefix,
             throttle: Arc::new(Throttle::new(server.limits.login_rate)),

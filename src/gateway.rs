@@ -28,7 +28,9 @@ use crate::domain::route::{Access, Route, RouteTable};
 use crate::domain::session::{Limits, LiveSession, Session, Standing, Ticket, WhyOver};
 use crate::domain::time::Timestamp;
 use crate::keyring::{CannotOpen, KeyRing, NoRandomness};
-use crate::ports::{Clock, Entry, IdentityProvider, Ledger, ProviderError, SessionStore, StoreError};
+use crate::ports::{
+    Clock, Entry, IdentityProvider, Ledger, ProviderError, SessionStore, StoreError, Transfer,
+};
 use live::{Live, Subscription};
 use refresh::Refreshes;
 use std::sync::Arc;
@@ -56,6 +58,8 @@ pub struct Gateway {
     pub live: Arc<Live>,
     /// The renewals of tokens that are under way.
     pub refreshes: Arc<Refreshes>,
+    /// Moves sessions to another store.
+    pub transfer: Arc<dyn Transfer>,
 }
 
 /// The identity providers by id, in the order of the configuration.

@@ -99,6 +99,8 @@ pub enum Purpose {
     KeptForm,
     /// Which session may send such a form.
     FormPass,
+    /// A file of sessions on their way to another store.
+    Transfer,
 }
 
 impl Purpose {
@@ -115,6 +117,7 @@ impl Purpose {
             Self::AppCookie => b"keycard/1 app cookie",
             Self::KeptForm => b"keycard/1 kept form",
             Self::FormPass => b"keycard/1 form pass",
+            Self::Transfer => b"keycard/1 transfer",
         }
     }
 }
@@ -154,6 +157,11 @@ impl KeyRing {
 
     fn find(&self, id: KeyId) -> Result<&RingKey, CannotOpen> {
         self.keys().find(|key| key.id == id).ok_or(CannotOpen::UnknownKey)
+    }
+
+    /// The names of all keys, the sealing one first.
+    pub fn ids(&self) -> impl Iterator<Item = KeyId> {
+        self.keys().map(|key| key.id)
     }
 
     /// Whether this key is in the ring.

@@ -138,12 +138,12 @@ fn main() -> ExitCode {
 }
 
 fn operate(command: &sessions::Command) -> ExitCode {
-    match actix_web::rt::System::new().block_on(sessions::run(command, &ProcessEnvironment)) {
-        Ok(answer) => {
-            say(&answer);
-            ExitCode::SUCCESS
-        }
+    let mut out = io::BufWriter::new(io::stdout());
+    let ended = actix_web::rt::System::new().block_on(sessions::run(command, &ProcessEnvironment, &mut out));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Failed(why)) => fail(&why),
+        Err(Failure::Unread(why)) => fail(&why),
         Err(Failure::Usage(why)) => {
             fail(&why);
             ExitCode::from(BAD_ARGUMENTS)

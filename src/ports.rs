@@ -1,11 +1,13 @@
 //! Every socket in the wall: what the house asks of the world outside.
 //!
-//! I own: the traits [`Clock`], [`Stopwatch`], [`SessionStore`], [`News`], [`IdentityProvider`], [`Ledger`] and their errors. I may call: `domain`.
+//! I own: the traits [`Clock`], [`Stopwatch`], [`SessionStore`], [`News`], [`IdentityProvider`], [`Ledger`], [`Transfer`] and their errors. I may call: `domain`.
 //! I never say how: adapters hang on from outside, and no one here knows their names.
 
 mod ledger;
+mod transfer;
 
 pub use ledger::*;
+pub use transfer::*;
 
 use crate::domain::identity::{Identity, Issuer, Subject};
 use crate::domain::login::{LoginId, PendingLogin, ProvenCallback, Requested, ResponseRules};

@@ -16,13 +16,14 @@ use self::embedded::Embedded;
 use self::memory::Memory;
 use self::redis::Redis;
 use self::sealed::Sealed;
+use self::transfer::{Carrier, Haul};
 use crate::config::{KeySource, StoreSettings};
 use crate::domain::login::LoginId;
 use crate::domain::renewal::LeaseId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::KeyRing;
-use crate::ports::{Cursor, SessionStore, StoreError, Updated};
+use crate::ports::{Cursor, SessionStore, StoreError, Transfer, Updated};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,7 @@ mod near;
 mod record;
 mod redis;
 mod sealed;
+mod transfer;
 
 /// A store that is open.
 pub struct Opened {
@@ -44,6 +46,8 @@ pub struct Opened {
     pub store: Arc<dyn SessionStore>,
     /// What tells of changes that others make; `None` where there are no others.
     pub feed: Option<Feed>,
+    /// Moves sessions into it and out of it.
+    pub transfer: Arc<dyn Transfer>,
     /// The keys that seal what is in it.
     pub keys: Arc<KeyRing>,
     /// To be dropped when no request is served any more.
@@ -69,21 +73,26 @@ impl Drop for Keeper {
 /// [`StoreError::Unavailable`] when the settings can never work (a malformed URL, certificates that are none), and when
 /// the file of the embedded store or its key cannot be used.
 pub async fn open(settings: &StoreSettings, keys: KeySource) -> Result<Opened, StoreError> {
-    let (backend, keys, keeper, feed): (Arc<dyn Backend>, _, _, _) = match settings {
-        StoreSettings::Memory => (Arc::new(Memory::new()), given(keys)?, None, None),
+    let (backend, haul, keys, keeper, feed): (Arc<dyn Backend>, Arc<dyn Haul>, _, _, _) = match settings {
+        StoreSettings::Memory => {
+            let memory = Arc::new(Memory::new());
+            (memory.clone(), memory, given(keys)?, None, None)
+        }
         StoreSettings::Redis(settings) => {
             let redis = Redis::open(settings)?;
             let feed = redis.feed(settings)?;
-            (Arc::new(redis), given(keys)?, None, Some(feed))
+            let redis = Arc::new(redis);
+            (redis.clone(), redis, given(keys)?, None, Some(feed))
         }
         StoreSettings::Embedded(settings) => {
             let (embedded, keys) = Embedded::open(settings, keys)?;
             let embedded = Arc::new(embedded);
-            (Arc::clone(&embedded) as Arc<dyn Backend>, keys, Some(embedded), None)
+            (embedded.clone(), embedded.clone(), keys, Some(embedded), None)
         }
     };
     let store = Arc::new(Sealed::new(backend, Arc::clone(&keys)));
-    Ok(Opened { store, feed, keys, keeper: Keeper(keeper) })
+    let transfer = Arc::new(Carrier::new(haul, store.clone(), Arc::clone(&keys)));
+    Ok(Opened { store, feed, transfer, keys, keeper: Keeper(keeper) })
 }
 
 /// The keys where there is no place beside the store.

@@ -19,7 +19,7 @@ use crate::inbound::throttle::Throttle;
 use crate::inbound::{Branding, CookieNames, Desk, EnvelopeKeys, Pages};
 use crate::keyring::KeyRing;
 use crate::oidc::OidcProvider;
-use crate::ports::{Clock, IdentityProvider, Ledger, SessionStore};
+use crate::ports::{Clock, IdentityProvider, Ledger, SessionStore, Transfer};
 use crate::upstream::rules::HeaderRules;
 use ipnet::IpNet;
 use std::sync::Arc;
@@ -32,6 +32,7 @@ pub(super) struct House {
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) live: Arc<Live>,
     pub(super) refreshes: Arc<Refreshes>,
+    pub(super) transfer: Arc<dyn Transfer>,
     pub(super) limits: Limits,
     pub(super) prefix: CanonicalPath,
     pub(super) origins: Origins,
@@ -99,6 +100,7 @@ impl House {
             ledger: Arc::clone(&self.ledger),
             live: Arc::clone(&self.live),
             refreshes: Arc::clone(&self.refreshes),
+            transfer: Arc::clone(&self.transfer),
         };
         let desk = Desk {
             gateway: Arc::new(gateway),

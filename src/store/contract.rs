@@ -22,6 +22,7 @@ use std::time::Duration;
 pub(in crate::store) mod house;
 mod leases;
 mod marks;
+mod transfer;
 
 async fn signed_in(store: &Arc<dyn SessionStore>, session: &Session) -> (Ticket, SessionKey) {
     let ticket = new_ticket().unwrap();
@@ -377,6 +378,7 @@ async fn what_does_not_open_is_listed_without_a_word(house: House) {
 
 use leases::*;
 use marks::*;
+use transfer::*;
 
 macro_rules! on_every_store {
     ($($name:ident,)*) => {
@@ -435,4 +437,10 @@ on_every_store! {
     r45_a_lease_has_one_holder,
     r45_of_many_at_once_one_gets_the_lease,
     r45_a_lease_that_nobody_gives_back_ends_by_itself,
+    r44_sessions_move_out_and_open_where_they_arrive,
+    r44_sessions_move_in_and_open_with_the_same_cookie,
+    r88_what_is_there_and_no_older_stays_as_it_is,
+    r85_nobody_comes_back_who_is_over,
+    r44_a_file_needs_the_keys_that_it_was_made_with,
+    a_file_that_is_cut_off_is_noticed_and_can_follow_whole,
 }

@@ -30,6 +30,7 @@ mod folder;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod writer;
 
 /// A read or a write that takes longer than this is given up; a write may still happen.

@@ -16,6 +16,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+mod transfer;
+
 /// At most this often are all entries looked at for expiry.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 

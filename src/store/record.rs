@@ -260,6 +260,15 @@ pub fn decode_summary(operator: &[u8]) -> Result<Summary, StoreError> {
     })
 }
 
+/// The provider's own name for its session, from the operator part alone.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_provider_sid(operator: &[u8]) -> Result<Option<String>, StoreError> {
+    let operator: Operator<'_> = from_bytes(operator)?;
+    Ok(operator.provider_sid.map(Cow::into_owned))
+}
+
 fn renewal(mirror: Renewed) -> Result<Renewal, StoreError> {
     let attempt = |(by, since, failed): (String, u64, bool)| {
         let bytes = URL_SAFE_NO_PAD.decode(by).map_err(|_| NOT_OURS)?;

@@ -21,6 +21,7 @@ use crate::store::{Backend, Glance, IndexName, Row, record};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Sessions, sealed, over any backend.
 pub struct Sealed {
@@ -82,10 +83,7 @@ impl Sealed {
 
     /// What the operator part says; `None` when it does not open or is of another version of this program.
     fn summary(&self, glance: &Glance) -> Option<Summary> {
-        let part = Part::Operator;
-        let context = part.context(&glance.key, glance.version);
-        let opened = self.keys.open(part.purpose(), glance.key.as_bytes(), &context, &glance.operator);
-        record::decode_summary(&opened.ok()?.1).ok()
+        record::decode_summary(&open_operator(&self.keys, glance).ok()?).ok()
     }
 
     async fn members(&self, parts: &[&[u8]], now: Timestamp) -> Result<Vec<SessionKey>, StoreError> {
@@ -93,6 +91,17 @@ impl Sealed {
         let names: Vec<IndexName> = self.keys.names(Purpose::Index, parts);
         self.backend.members(&names, now).await
     }
+}
+
+/// Opens the operator part of a record.
+///
+/// # Errors
+/// See [`CannotOpen`].
+pub fn open_operator(keys: &KeyRing, glance: &Glance) -> Result<Zeroizing<Vec<u8>>, CannotOpen> {
+    let part = Part::Operator;
+    let context = part.context(&glance.key, glance.version);
+    let opened = keys.open(part.purpose(), glance.key.as_bytes(), &context, &glance.operator);
+    opened.map(|(_, plain)| plain)
 }
 
 /// Marks have labels of their own: no name of one is ever that of an index entry.

@@ -15,6 +15,8 @@ use crate::store::{Found, Glance, IndexName, Page, Row};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, Table, TableDefinition, WriteTransaction};
 use std::ops::Bound;
 
+pub(super) mod transfer;
+
 type Digest = &'static [u8; 32];
 /// Version, expiry, index names one after the other, the private part, the operator part.
 type RowValue = (u64, u64, &'static [u8], &'static [u8], &'static [u8]);
