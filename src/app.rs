@@ -142,7 +142,7 @@ impl App {
         let ledger: Arc<dyn Ledger> = Arc::new(Metrics::new());
         let revocable = session.endings.revocable;
         let opened = store::open(&session.store, session.keys, revocable).await?;
-        let Opened { store, feed, outbox, clearing, keys, locksmith, census, keeper } = opened;
+        let Opened { store, feed, outbox, clearing, transfer, keys, locksmith, census, keeper } = opened;
         let live = Arc::<Live>::default();
         // Measured within the near cache: what the store itself is asked.
         let store: Arc<dyn SessionStore> = Arc::new(Measured::new(store, Arc::clone(&ledger)));
@@ -210,6 +210,7 @@ impl App {
             live,
             refreshes: Arc::new(Refreshes::on(Handle::current())),
             endings: Arc::new(ending),
+            transfer,
             limits: session.limits,
             prefix: server.prefix,
             throttle: Arc::new(Throttle::new(server.limits.login_rate)),

@@ -8,7 +8,7 @@
 //! begin, a challenge, a refusal. [`login`] begins and completes sign-ins; [`keep`] lets forms wait for them;
 //! [`refresh`] renews tokens; [`ending`] is the one door for ends;
 //! [`revoking`] tells providers of them, `cap` counts a person's sessions;
-//! [`notice`] hears providers, [`operating`] answers operators.
+//! [`notice`] hears providers, [`operating`] answers operators, [`own`] people about themselves.
 
 mod cap;
 pub mod ending;
@@ -18,6 +18,7 @@ pub mod login;
 pub mod notice;
 pub mod operating;
 mod other_keys;
+pub mod own;
 pub mod refresh;
 pub mod revoking;
 mod state;
@@ -31,7 +32,9 @@ use crate::domain::route::{Access, Route, RouteTable};
 use crate::domain::session::{Limits, LiveSession, Session, Standing, Ticket, WhyOver};
 use crate::domain::time::Timestamp;
 use crate::keyring::{CannotOpen, KeyRing, NoRandomness};
-use crate::ports::{Clock, Entry, IdentityProvider, Ledger, ProviderError, SessionStore, StoreError};
+use crate::ports::{
+    Clock, Entry, IdentityProvider, Ledger, ProviderError, SessionStore, StoreError, Transfer,
+};
 use ending::{Endings, Tokens};
 use live::{Live, Subscription};
 use refresh::Refreshes;
@@ -62,6 +65,8 @@ pub struct Gateway {
     pub refreshes: Arc<Refreshes>,
     /// What endings need besides.
     pub endings: Arc<Endings>,
+    /// Moves sessions to another store.
+    pub transfer: Arc<dyn Transfer>,
 }
 
 /// The identity providers by id, in the order of the configuration.

@@ -11,6 +11,7 @@
 //! operators.
 
 pub mod admin;
+mod agent;
 mod answer;
 mod app_cookie;
 mod app_logout;
@@ -35,6 +36,7 @@ mod logout;
 mod pages;
 mod proxy;
 pub mod sentry;
+mod sessions;
 pub mod throttle;
 mod tunnel;
 mod unread;
@@ -227,6 +229,10 @@ enum Endpoint {
     Replay,
     User,
     Events,
+    /// Where one is signed in.
+    Sessions,
+    /// One of these sessions, by its handle.
+    Session(String),
     /// Under the prefix, but nothing of ours.
     Unknown,
 }
@@ -249,7 +255,11 @@ fn endpoint(desk: &Desk, visit: &Visit) -> Option<Endpoint> {
         "/replay" => Endpoint::Replay,
         "/user" => Endpoint::User,
         "/events" => Endpoint::Events,
+        "/sessions" => Endpoint::Sessions,
         other => {
+            if let Some(handle) = other.strip_prefix("/sessions/") {
+                return Some(Endpoint::Session(handle.to_owned()));
+            }
             let named = |endpoint: &str| other.strip_prefix(endpoint).and_then(ProviderId::parse);
             match (named("/callback/"), named("/backchannel-logout/"), named("/frontchannel-logout/")) {
                 (Some(provider), _, _) => Endpoint::Callback(Some(provider)),
@@ -271,6 +281,7 @@ impl Endpoint {
             Self::SignedOut => "signed-out",
             Self::User => "user",
             Self::Events => "events",
+            Self::Sessions | Self::Session(_) => "sessions",
             Self::Landing => "landing",
             Self::Replay => "replay",
             Self::BackChannelLogout(_) => "backchannel-logout",
@@ -293,6 +304,8 @@ async fn of_other_keys(endpoint: Option<&Endpoint>, visit: &Visit, desk: &Desk) 
             | Endpoint::Callback(_)
             | Endpoint::Logout
             | Endpoint::User
+            | Endpoint::Sessions
+            | Endpoint::Session(_)
             | Endpoint::Events
             | Endpoint::Replay,
         ) => true,
@@ -317,6 +330,8 @@ fn throttle(endpoint: &Endpoint, visit: &Visit, desk: &Desk) -> Result<(), Durat
         | Endpoint::SignedOut
         | Endpoint::User
         | Endpoint::Events
+        | Endpoint::Sessions
+        | Endpoint::Session(_)
         | Endpoint::Landing
         | Endpoint::Replay
         // From the provider, which is one sender and speaks for many.
@@ -340,6 +355,7 @@ async fn dispatch(
     };
     let ticket = envelope::ticket(&session);
     let (get, post) = (visit.facts.method == Method::GET, visit.facts.method == Method::POST);
+    let delete = visit.facts.method == Method::DELETE;
     let endpoint = endpoint(&desk, &visit);
     if let Err(failure) = of_other_keys(endpoint.as_ref(), &visit, &desk).await {
         let place = endpoint.as_ref().map_or("cookie", Endpoint::name);
@@ -371,6 +387,13 @@ async fn dispatch(
         Endpoint::Replay if get => keep::fetch(&visit, &desk),
         Endpoint::User if get => user::show(ticket, &visit, &desk).await,
         Endpoint::Events if get => events::show(ticket, &visit, &desk).await,
+        Endpoint::Sessions if get => sessions::list(ticket, &visit, &desk).await,
+        Endpoint::Session(handle) if post || delete => {
+            sessions::end(&handle, ticket, &session, &visit, &desk).await
+        }
+        Endpoint::Session(_) => {
+            error::method("DELETE, POST").respond(&desk.pages, &visit.voice, "endpoint", None)
+        }
         Endpoint::Unknown => error::no_such_endpoint().respond(&desk.pages, &visit.voice, "endpoint", None),
         Endpoint::Logout | Endpoint::Replay => {
             error::method("GET, POST").respond(&desk.pages, &visit.voice, "endpoint", None)

@@ -120,6 +120,8 @@ pub enum Purpose {
     FormPass,
     /// A refresh token that is to be revoked.
     Debt,
+    /// A file of sessions on their way to another store.
+    Transfer,
 }
 
 impl Purpose {
@@ -137,6 +139,7 @@ impl Purpose {
             Self::KeptForm => b"keycard/1 kept form",
             Self::FormPass => b"keycard/1 form pass",
             Self::Debt => b"keycard/1 debt",
+            Self::Transfer => b"keycard/1 transfer",
         }
     }
 }

@@ -140,20 +140,22 @@ fn main() -> ExitCode {
             Err(error) => fail(&error),
         },
         Command::Keys { command: KeysCommand::Status { reach } } => {
-            operated(keys::status(&reach, &ProcessEnvironment))
+            operate(async |out| keys::status(&reach, &ProcessEnvironment, out).await)
         }
-        Command::Sessions { command } => operated(sessions::run(&command, &ProcessEnvironment)),
+        Command::Sessions { command } => {
+            operate(async |out| sessions::run(&command, &ProcessEnvironment, out).await)
+        }
     }
 }
 
 /// What became of a command to a running gateway.
-fn operated(command: impl Future<Output = Result<String, Failure>>) -> ExitCode {
-    match actix_web::rt::System::new().block_on(command) {
-        Ok(answer) => {
-            say(&answer);
-            ExitCode::SUCCESS
-        }
+fn operate(command: impl AsyncFnOnce(&mut dyn io::Write) -> Result<(), Failure>) -> ExitCode {
+    let mut out = io::BufWriter::new(io::stdout());
+    let ended = actix_web::rt::System::new().block_on(command(&mut out));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Failed(why)) => fail(&why),
+        Err(Failure::Unread(why)) => fail(&why),
         Err(Failure::Usage(why)) => {
             fail(&why);
             ExitCode::from(BAD_ARGUMENTS)

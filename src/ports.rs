@@ -1,6 +1,6 @@
 //! Every socket in the wall: what the house asks of the world outside.
 //!
-//! I own: the traits [`Clock`], [`Stopwatch`], [`SessionStore`], [`News`], [`IdentityProvider`], [`Ledger`], [`Outbox`], [`Clearing`] and their errors. I may call: `domain`.
+//! I own: the traits [`Clock`], [`Stopwatch`], [`SessionStore`], [`News`], [`IdentityProvider`], [`Ledger`], [`Outbox`], [`Clearing`], [`Transfer`] and their errors. I may call: `domain`.
 //! I never say how: adapters hang on from outside, and no one here knows their names.
 
 mod breaker;
@@ -8,12 +8,14 @@ mod census;
 mod clearing;
 mod ledger;
 mod outbox;
+mod transfer;
 
 pub use breaker::*;
 pub use census::*;
 pub use clearing::Clearing;
 pub use ledger::*;
 pub use outbox::{Debt, Outbox, Owed, Standing, StandsOn, Taken};
+pub use transfer::*;
 
 use crate::domain::identity::{Identity, Issuer, Subject};
 use crate::domain::login::{LoginId, PendingLogin, ProvenCallback, Requested, ResponseRules};

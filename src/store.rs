@@ -25,13 +25,14 @@ use self::outbox::Debts;
 use self::redis::Redis;
 use self::sealed::Sealed;
 use self::shelf::EndingShelf;
+use self::transfer::{Carrier, Haul};
 use crate::config::{KeySource, StoreSettings};
 use crate::domain::login::LoginId;
 use crate::domain::renewal::LeaseId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::KeyRing;
-use crate::ports::{Clearing, Cursor, KeyCensus, Outbox, SessionStore, StoreError, Updated};
+use crate::ports::{Clearing, Cursor, KeyCensus, Outbox, SessionStore, StoreError, Transfer, Updated};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +54,7 @@ mod record;
 mod redis;
 mod sealed;
 mod shelf;
+mod transfer;
 
 /// A store that is open.
 pub struct Opened {
@@ -64,6 +66,8 @@ pub struct Opened {
     pub outbox: Arc<dyn Outbox>,
     /// The moment at which everybody was sent home.
     pub clearing: Arc<dyn Clearing>,
+    /// Moves sessions into it and out of it.
+    pub transfer: Arc<dyn Transfer>,
     /// The keys that seal what is in it: one ring for all who use it, so that a change reaches everybody.
     pub keys: Arc<KeyRing>,
     /// Changes them.
@@ -94,22 +98,24 @@ impl Drop for Keeper {
 /// [`StoreError::Unavailable`] when the settings can never work (a malformed URL, certificates that are none), and when
 /// the file of the embedded store or its key cannot be used.
 pub async fn open(settings: &StoreSettings, keys: KeySource, revocable: bool) -> Result<Opened, StoreError> {
-    type Parts = (Arc<dyn Backend>, Arc<dyn EndingShelf>, Arc<Slate>);
-    let ((backend, shelf, slate), keys, embedded, feed): (Parts, _, _, _) = match settings {
+    type Parts = (Arc<dyn Backend>, Arc<dyn EndingShelf>, Arc<dyn Haul>, Arc<Slate>);
+    let ((backend, shelf, haul, slate), keys, embedded, feed): (Parts, _, _, _) = match settings {
         StoreSettings::Memory => {
             let memory = Arc::new(Memory::new());
-            ((memory.clone(), memory, Arc::new(Slate::alone())), given(keys)?, None, None)
+            let parts: Parts = (memory.clone(), memory.clone(), memory, Arc::new(Slate::alone()));
+            (parts, given(keys)?, None, None)
         }
         StoreSettings::Redis(settings) => {
             let redis = Redis::open(settings)?;
             let feed = redis.feed(settings)?;
             let (slate, redis) = (redis.slate(), Arc::new(redis));
-            ((redis.clone(), redis, slate), given(keys)?, None, Some(feed))
+            ((redis.clone(), redis.clone(), redis, slate), given(keys)?, None, Some(feed))
         }
         StoreSettings::Embedded(settings) => {
             let (embedded, keys) = Embedded::open(settings, keys)?;
             let embedded = Arc::new(embedded);
-            let parts: Parts = (embedded.clone(), embedded.clone(), Arc::new(Slate::alone()));
+            let slate = Arc::new(Slate::alone());
+            let parts: Parts = (embedded.clone(), embedded.clone(), embedded.clone(), slate);
             (parts, keys, Some((embedded, settings.clone())), None)
         }
     };
@@ -119,7 +125,8 @@ pub async fn open(settings: &StoreSettings, keys: KeySource, revocable: bool) ->
     let store = Arc::new(Sealed::new(Arc::clone(&backend), Arc::clone(&keys), revocable));
     let outbox = Arc::new(Debts { backend, shelf: Arc::clone(&shelf), keys: Arc::clone(&keys) });
     let clearing = Arc::new(Board { shelf, slate });
-    Ok(Opened { store, feed, outbox, clearing, keys, locksmith, census, keeper })
+    let transfer = Arc::new(Carrier::new(haul, store.clone(), Arc::clone(&keys)));
+    Ok(Opened { store, feed, outbox, clearing, transfer, keys, locksmith, census, keeper })
 }
 
 /// The keys where there is no place beside the store.

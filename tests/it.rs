@@ -43,10 +43,12 @@ mod it {
     mod lifetime;
     mod login;
     mod misuse;
+    mod moving;
     mod near;
     mod open_redirects;
     mod operating;
     mod outage;
+    mod own_sessions;
     mod provider_tls;
     mod proxying;
     mod reach;

@@ -20,7 +20,7 @@ use crate::inbound::throttle::Throttle;
 use crate::inbound::{Branding, CookieNames, Desk, EnvelopeKeys, Pages};
 use crate::keyring::KeyRing;
 use crate::oidc::OidcProvider;
-use crate::ports::{Clock, IdentityProvider, Ledger, SessionStore};
+use crate::ports::{Clock, IdentityProvider, Ledger, SessionStore, Transfer};
 use crate::upstream::rules::HeaderRules;
 use ipnet::IpNet;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ pub(super) struct House {
     pub(super) live: Arc<Live>,
     pub(super) refreshes: Arc<Refreshes>,
     pub(super) endings: Arc<Endings>,
+    pub(super) transfer: Arc<dyn Transfer>,
     pub(super) limits: Limits,
     pub(super) prefix: CanonicalPath,
     pub(super) origins: Origins,
@@ -103,6 +104,7 @@ impl House {
             live: Arc::clone(&self.live),
             refreshes: Arc::clone(&self.refreshes),
             endings: Arc::clone(&self.endings),
+            transfer: Arc::clone(&self.transfer),
         };
         let desk = Desk {
             gateway: Arc::new(gateway),

@@ -3,18 +3,23 @@
 //! I own: the table and its sentences. I may call: `sessions` (the way to the operators' door), `config` (for variables and
 //! files). I never print a key, which the gateway does not tell either.
 
-use super::sessions::{Door, Failure, Reach, to_json};
+use super::sessions::{Door, Failure, Reach, say};
 use crate::config::environment::Environment;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
+use std::io::Write;
 
-/// Asks, and waits until all records are counted; what to print.
+/// Asks, waits until all records are counted, and says it.
 ///
 /// # Errors
 /// See [`Failure`].
-pub async fn status(reach: &Reach, environment: &dyn Environment) -> Result<String, Failure> {
-    let status: Status = Door::open(reach, environment)?.at("/admin/keys").ask(Method::GET, &[]).await?;
-    if reach.json { to_json(&status) } else { Ok(table(&status)) }
+pub async fn status(
+    reach: &Reach,
+    environment: &dyn Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let status: Status = Door::open(reach, environment)?.ask(Method::GET, "/admin/keys", &[]).await?;
+    say(out, reach.json, &status, &table(&status))
 }
 
 /// As the gateway sends it, and as `--json` shows it.

@@ -6,6 +6,8 @@
 
 use super::{Gateway, GatewayError};
 use crate::domain::ending::Ending;
+use crate::domain::identity::{Issuer, Subject};
+use crate::domain::logout::{MARK_KEPT, Mark};
 use crate::domain::session::{Summary, WhyOver};
 use crate::domain::time::Timestamp;
 use crate::ports::{Cursor, Listed, News as _, StoreError};
@@ -17,6 +19,9 @@ const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many records are asked for at once.
 const PAGE: usize = 200;
 
+/// How many such pages are read for one answer: some ten thousand records, which takes a second or so.
+const MOST_PAGES: usize = 50;
+
 /// Which sessions are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Selection<'s> {
@@ -26,6 +31,8 @@ pub enum Selection<'s> {
     User(&'s str),
     /// The one with this handle.
     Handle(&'s str),
+    /// Those of this subject at this issuer: the one selection that an index answers.
+    Person(&'s str, &'s str),
 }
 
 impl Selection<'_> {
@@ -35,6 +42,7 @@ impl Selection<'_> {
             Self::All => "all",
             Self::User(_) => "user",
             Self::Handle(_) => "handle",
+            Self::Person(..) => "person",
         }
     }
 }
@@ -60,8 +68,9 @@ pub struct SessionViews {
 }
 
 impl Gateway {
-    /// About `limit` sessions of a selection, if there are so many, from `cursor` on. Reads through all records:
-    /// what an operator looks for is sealed.
+    /// About `limit` sessions of a selection from `cursor` on; fewer, or none, where so many records were read in vain that
+    /// whoever asks should know that it goes on. Reads through all records: what an operator looks for is sealed. Only
+    /// those of a subject at an issuer are in an index.
     ///
     /// # Errors
     /// [`GatewayError::Store`].
@@ -72,13 +81,16 @@ impl Gateway {
         limit: usize,
         now: Timestamp,
     ) -> Result<SessionViews, GatewayError> {
+        if let Selection::Person(issuer, subject) = selection {
+            return self.person_views(issuer, subject, now).await;
+        }
         let cleared = self.cleared(now).await?;
         let mut views = SessionViews { sessions: Vec::new(), unreadable: 0, next: cursor };
         // A page is shown whole, or what is cut off would be lost; a few out of many are looked for in big steps.
         let step = if selection == Selection::All { PAGE.min(limit) } else { PAGE };
         // One session has one handle on one page.
         let keys = self.keys.held();
-        loop {
+        for pages in 1.. {
             let page = self.store.list(views.next.as_ref(), step, now).await?;
             for listed in page.entries.into_iter().filter(|listed| self.is_meant(selection, listed)) {
                 match listed.summary {
@@ -96,10 +108,15 @@ impl Gateway {
                 }
             }
             views.next = page.next;
-            if views.next.is_none() || views.sessions.len() >= limit {
-                return Ok(views);
+            // There is one session of a handle, and it is known where it is.
+            if matches!(selection, Selection::Handle(_)) && !views.sessions.is_empty() {
+                views.next = None;
+            }
+            if views.next.is_none() || views.sessions.len() >= limit || pages >= MOST_PAGES {
+                break;
             }
         }
+        Ok(views)
     }
 
     /// Ends the sessions of a selection; how many there were. Those that do not open are ended with all, or by handle.
@@ -114,6 +131,9 @@ impl Gateway {
         selection: Selection<'_>,
         now: Timestamp,
     ) -> Result<usize, GatewayError> {
+        if let Selection::Person(issuer, subject) = selection {
+            return self.end_person(issuer, subject, now).await;
+        }
         if selection == Selection::All {
             self.endings.clearing.clear(now, self.limits.lifetime + REMEMBERED).await?;
             self.live.anything_changed();
@@ -130,6 +150,8 @@ impl Gateway {
                 ended += usize::from(self.end_listed(listed, Ending::ByOperator, now).await?);
             }
             match page.next {
+                // There is one session of a handle.
+                Some(_) if ended > 0 && matches!(selection, Selection::Handle(_)) => return Ok(ended),
                 Some(next) => cursor = Some(next),
                 None => break,
             }
@@ -144,6 +166,44 @@ impl Gateway {
         }
     }
 
+    /// Those of a person, by the index.
+    async fn person_views(
+        &self,
+        issuer: &str,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<SessionViews, GatewayError> {
+        let mut views = SessionViews { sessions: Vec::new(), unreadable: 0, next: None };
+        let Some(subject) = Subject::parse(subject) else { return Ok(views) };
+        for key in self.store.of_subject(&Issuer::new(issuer), &subject, now).await? {
+            let Some(listed) = self.store.glance(&key, now).await? else { continue };
+            let Some(summary) = listed.summary else {
+                views.unreadable += 1;
+                continue;
+            };
+            let last_seen = listed.last_seen.unwrap_or(summary.started);
+            if self.judge(&summary, last_seen, now).is_ok() {
+                views.sessions.push(SessionView { handle: self.keys.handle(&key), last_seen, summary });
+            }
+        }
+        Ok(views)
+    }
+
+    /// Ends those of a person, and whatever sign-in of theirs is under way: the mark comes first, as for a logout that a
+    /// provider announces.
+    async fn end_person(&self, issuer: &str, subject: &str, now: Timestamp) -> Result<usize, GatewayError> {
+        let Some(subject) = Subject::parse(subject) else { return Ok(0) };
+        let issuer = Issuer::new(issuer);
+        self.store.mark(Mark::Person(&issuer, &subject), now, MARK_KEPT).await?;
+        let mut ended = 0;
+        for key in self.store.of_subject(&issuer, &subject, now).await? {
+            if let Some(listed) = self.store.glance(&key, now).await? {
+                ended += usize::from(self.end_listed(&listed, Ending::ByOperator, now).await?);
+            }
+        }
+        Ok(ended)
+    }
+
     pub(super) fn judge(
         &self,
         summary: &Summary,
@@ -156,6 +216,8 @@ impl Gateway {
     fn is_meant(&self, selection: Selection<'_>, listed: &Listed) -> bool {
         match selection {
             Selection::All => true,
+            // Found by the index, not one by one.
+            Selection::Person(..) => false,
             Selection::Handle(handle) => self.keys.is_handle_of(handle, &listed.key),
             Selection::User(user) => listed.summary.as_ref().is_some_and(|summary| {
                 let names = [summary.user_id.as_str(), summary.subject.as_str()];

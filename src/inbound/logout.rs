@@ -5,9 +5,10 @@
 //! nor this process's memory of endings has taken it.
 
 use super::answer::{json, noted, redirect};
+use super::pages::extra::Extra;
 use super::pages::{Kind, Link, Page};
 use super::visit::{Note, Visit};
-use super::{Desk, app_logout, envelope, error, landing, words};
+use super::{Desk, app_logout, envelope, error, landing, sessions, words};
 use crate::domain::csrf::{self, CsrfMode};
 use crate::domain::session::{Standing, Ticket};
 use crate::gateway::GatewayError;
@@ -51,7 +52,10 @@ pub async fn by_get(ticket: Option<Ticket>, session: &Session, visit: &Visit, de
         correlation_id: None,
     };
     let note = Note { route: "logout".into(), outcome: "asked", ..Note::default() };
-    noted(desk.pages.page(StatusCode::OK, &page, visit.voice.language), note)
+    // What somebody who means to sign out everywhere is looking for.
+    let list = sessions::path(desk);
+    let also = Extra::Also(Link { href: &list, label: words::WHERE_SIGNED_IN });
+    noted(desk.pages.page_with(StatusCode::OK, &page, Some(&also), visit.voice.language), note)
 }
 
 /// `POST logout`: ends the session, if the request comes from our own origin.

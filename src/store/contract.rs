@@ -24,6 +24,7 @@ mod endings;
 pub(in crate::store) mod house;
 mod leases;
 mod marks;
+mod transfer;
 
 async fn signed_in(store: &Arc<dyn SessionStore>, session: &Session) -> (Ticket, SessionKey) {
     let ticket = new_ticket().unwrap();
@@ -381,6 +382,7 @@ use census::*;
 use endings::*;
 use leases::*;
 use marks::*;
+use transfer::*;
 
 macro_rules! on_every_store {
     ($($name:ident,)*) => {
@@ -448,4 +450,10 @@ on_every_store! {
     r56_a_token_is_needed_as_long_as_anybody_stands_on_it,
     r44_a_debt_is_noise_without_the_keys,
     a_moment_for_everybody_is_kept_and_only_moves_on,
+    r44_sessions_move_out_and_open_where_they_arrive,
+    r44_sessions_move_in_and_open_with_the_same_cookie,
+    r88_what_is_there_and_no_older_stays_as_it_is,
+    r85_nobody_comes_back_who_is_over,
+    r44_a_file_needs_the_keys_that_it_was_made_with,
+    a_file_that_is_cut_off_is_noticed_and_can_follow_whole,
 }

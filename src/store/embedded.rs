@@ -33,6 +33,7 @@ pub(in crate::store) mod keys;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod writer;
 
 /// A read or a write that takes longer than this is given up; a write may still happen.

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 mod census;
 mod endings;
+mod transfer;
 
 /// At most this often are all entries looked at for expiry.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);

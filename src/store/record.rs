@@ -267,6 +267,15 @@ pub fn decode_summary(operator: &[u8]) -> Result<Summary, StoreError> {
     })
 }
 
+/// The provider's own name for its session, from the operator part alone.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_provider_sid(operator: &[u8]) -> Result<Option<String>, StoreError> {
+    let operator: Operator<'_> = from_bytes(operator)?;
+    Ok(operator.provider_sid.map(Cow::into_owned))
+}
+
 /// What a session owes when it ends, from the operator part alone; `None` where that holds no refresh token.
 ///
 /// # Errors

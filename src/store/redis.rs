@@ -51,6 +51,7 @@ mod scripts;
 pub(in crate::store) mod server;
 #[cfg(test)]
 pub(in crate::store) mod tests;
+mod transfer;
 
 /// Longer expiries are cut to this, some 142,000 years: Redis adds them to its own clock in 63 bits.
 const LONGEST: u64 = 1 << 52;

@@ -13,6 +13,93 @@ const lib = (name) => ({ in: 'lib', name });
 const it = (name) => ({ in: 'it', name });
 
 export const mutations = [
+  // --- one's own sessions
+  {
+    name: 'a-handle-of-anybodys',
+    rules: ['A44'],
+    file: 'src/gateway/own.rs',
+    find: 'let keys = self.own_keys(own, now).await?;\n        let Some(key)',
+    replace: 'let all = self.store.list(None, 1000, now).await?;\n        let keys: Vec<SessionKey> = all.entries.iter().map(|one| one.key).collect();\n        let Some(key)',
+    test: it('it::own_sessions::a44_a_handle_of_somebody_elses_is_one_of_nobodys'),
+  },
+  {
+    name: 'foreign-pages-end-sessions',
+    rules: ['R62'],
+    file: 'src/inbound/sessions.rs',
+    find: 'desk: &Desk,\n) -> HttpResponse {\n    if let Err(refusal) = csrf::judge(&visit.facts, CsrfMode::FetchMetadata)',
+    replace: 'desk: &Desk,\n) -> HttpResponse {\n    if let Err(refusal) = csrf::judge(&visit.facts, CsrfMode::Off)',
+    test: it('it::own_sessions::r61_r62_a_foreign_page_sees_nothing_and_ends_nothing'),
+  },
+  {
+    name: 'the-list-shows-who-is-gone',
+    rules: ['R47'],
+    file: 'src/gateway/own.rs',
+    find: 'self.judge(&summary, last_seen, now).ok()?;',
+    replace: 'let _ = self.judge(&summary, last_seen, now);',
+    test: it('it::own_sessions::the_list_says_where_i_am_signed_in_and_nobody_else'),
+  },
+  {
+    name: 'the-cookie-stays-after-ones-own-end',
+    rules: ['R56'],
+    file: 'src/inbound/sessions.rs',
+    find: '            envelope::clear(session);\n',
+    replace: '            let _ = (session, envelope::clear);\n',
+    test: it('it::own_sessions::r56_ending_the_session_that_asks_signs_out_here'),
+  },
+  // --- sessions on their way to another store
+  {
+    name: 'marks-mean-nothing-to-a-file',
+    rules: ['R85'],
+    file: 'src/store/transfer.rs',
+    find: 'if ended.is_some_and(|moment| started <= moment)',
+    replace: 'if ended.is_some_and(|moment| started > moment)',
+    test: lib('store::contract::memory::r85_nobody_comes_back_who_is_over'),
+  },
+  {
+    name: 'a-file-overwrites-what-is-there',
+    rules: ['R88'],
+    file: 'src/store/redis/transfer.rs',
+    find: 'Some(there) if there >= row.version => return Ok(Placed::There),',
+    replace: 'Some(there) if there == u64::MAX => return Ok(Placed::There),',
+    test: lib('store::contract::redis::r88_what_is_there_and_no_older_stays_as_it_is'),
+  },
+  {
+    name: 'frames-go-anywhere',
+    rules: ['R44'],
+    file: 'src/store/transfer/file.rs',
+    find: '.seal(PURPOSE, self.name.as_bytes(), &self.frames.to_be_bytes(), plain)',
+    replace: '.seal(PURPOSE, self.name.as_bytes(), b"", plain)',
+    and: [{
+      file: 'src/store/transfer/file.rs',
+      find: 'let context = self.frames.to_be_bytes();',
+      replace: 'let context: [u8; 0] = [];',
+    }],
+    test: lib('store::transfer::file::tests::r44_nothing_is_left_out_moved_changed_or_added'),
+  },
+  {
+    name: 'sessions-that-nobody-opens-are-taken-in',
+    rules: ['R44'],
+    file: 'src/store/transfer.rs',
+    find: 'id.filter(|id| !self.keys.has(*id))',
+    replace: 'id.filter(|_| false)',
+    test: lib('store::contract::memory::r44_a_file_needs_the_keys_that_it_was_made_with'),
+  },
+  {
+    name: 'anybody-reads-the-file',
+    rules: ['R44'],
+    file: 'src/cli/sessions/transfer.rs',
+    find: '.create_new(true).mode(0o600)',
+    replace: '.create_new(true).mode(0o644)',
+    test: it('it::moving::from_one_machine_to_redis_nobody_is_signed_out'),
+  },
+  {
+    name: 'anybody-is-an-operator',
+    rules: ['R58'],
+    file: 'src/inbound/admin.rs',
+    find: '_ if !admitted => act.refuse(error::no_admin_token()),',
+    replace: '_ if !admitted && query == "-" => act.refuse(error::no_admin_token()),',
+    test: it('it::moving::files_need_the_token_and_have_one_method_each'),
+  },
   // --- a reload
   {
     name: 'reloaded-headers-are-anybodys',

@@ -16,6 +16,7 @@ use crate::store::redis::Redis;
 use crate::store::redis::server::Server;
 use crate::store::sealed::Sealed;
 use crate::store::shelf::EndingShelf;
+use crate::store::transfer::Haul;
 use crate::store::{Backend, Found, Row};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -43,6 +44,7 @@ pub(in crate::store) fn fresh_prefix() -> String {
 /// A store under test, and all that is in it.
 pub(in crate::store) struct House {
     pub(in crate::store) backend: Arc<dyn Backend>,
+    pub(in crate::store) haul: Arc<dyn Haul>,
     shelf: Shelf,
     /// The near caches around it, where there are any: what goes past them is told to them.
     near: Option<Mutex<Vec<Arc<Near>>>>,
@@ -58,7 +60,7 @@ enum Shelf {
 impl House {
     pub(in crate::store) fn memory() -> Self {
         let memory = Arc::new(Memory::new());
-        Self { backend: memory.clone(), shelf: Shelf::Memory(memory), near: None }
+        Self { backend: memory.clone(), haul: memory.clone(), shelf: Shelf::Memory(memory), near: None }
     }
 
     pub(in crate::store) fn embedded() -> Self {
@@ -66,7 +68,8 @@ impl House {
         let settings = EmbeddedSettings { path: directory.path().into(), dev: false };
         let (embedded, _) = Embedded::open(&settings, KeySource::BesideStore).unwrap();
         let embedded = Arc::new(embedded);
-        Self { backend: embedded.clone(), shelf: Shelf::Embedded(embedded, directory), near: None }
+        let (backend, haul) = (embedded.clone(), embedded.clone());
+        Self { backend, haul, shelf: Shelf::Embedded(embedded, directory), near: None }
     }
 
     /// A store in memory, with near caches that answer whatever they can.
@@ -77,7 +80,8 @@ impl House {
     pub(in crate::store) fn redis() -> Self {
         let (server, prefix) = (Server::shared(), fresh_prefix());
         let redis = Arc::new(Redis::open(&server.settings(&prefix)).unwrap());
-        Self { backend: redis.clone(), shelf: Shelf::Redis(redis, server, prefix), near: None }
+        let shelf = Shelf::Redis(redis.clone(), server, prefix);
+        Self { backend: redis.clone(), haul: redis, shelf, near: None }
     }
 
     pub(in crate::store) fn store(&self, keys: &[u8]) -> Arc<dyn SessionStore> {

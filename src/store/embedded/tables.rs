@@ -18,6 +18,8 @@ use redb::{
 };
 use std::ops::Bound;
 
+pub(super) mod transfer;
+
 type Digest = &'static [u8; 32];
 /// Version, expiry, index names one after the other, the private part, the operator part.
 type RowValue = (u64, u64, &'static [u8], &'static [u8], &'static [u8]);

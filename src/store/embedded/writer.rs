@@ -13,6 +13,7 @@ use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::ports::{StoreError, Updated};
 use crate::store::embedded::tables::Tables;
+use crate::store::transfer::Parcel;
 use crate::store::{IndexName, Row};
 use redb::{Database, DatabaseError, Durability};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -47,6 +48,8 @@ pub(super) enum Write {
     Take(LoginId, Timestamp, Timestamp),
     /// Noted at the first moment, until the second.
     Mark(IndexName, Timestamp, Timestamp),
+    /// A row of another store, at this moment.
+    Place(Box<Parcel>, Timestamp),
     /// Changes nothing; finds out whether the database can be written to, and opens it again if it cannot.
     Check,
 }
@@ -64,6 +67,7 @@ impl Write {
             Self::Seen(key, now, until) => tables.note_seen(key, *now, *until),
             Self::Take(login, now, until) => tables.take(*login, *now, *until),
             Self::Mark(name, now, until) => tables.mark(name, *now, *until),
+            Self::Place(parcel, now) => tables.place(parcel, *now),
             Self::Check => Ok(Updated::Gone),
         }
     }
@@ -74,6 +78,7 @@ impl Write {
             Self::Seen(_, now, _) | Self::Take(_, now, _) | Self::Mark(_, now, _) => Some(*now),
             Self::Delete(_) | Self::DeleteAt(..) | Self::Check => None,
             Self::Owe(..) | Self::Defer(..) | Self::Settle(_) => None,
+            Self::Place(_, now) => Some(*now),
         }
     }
 }

@@ -97,6 +97,18 @@ const PROOFS: &[(&str, Proof)] = &[
     ("keycard sessions list --token-file /run/secrets/admin", Runs),
     ("keycard sessions end --user alice@example.com --token-file /run/secrets/admin", Runs),
     ("keycard sessions end --all --token-file /run/secrets/admin", Runs),
+    // They need two gateways and two stores.
+    (
+        "keycard sessions export sessions.keycard --token-file /run/secrets/admin",
+        Elsewhere(&[
+            ("tests/it/moving.rs", "from_one_machine_to_redis"),
+            ("tests/it/moving.rs", "[\"export\", name]"),
+        ]),
+    ),
+    (
+        "keycard sessions import sessions.keycard --token-file /run/secrets/admin",
+        Elsewhere(&[("tests/it/moving.rs", "[\"import\", name]")]),
+    ),
 ];
 
 /// A command as a document shows it.

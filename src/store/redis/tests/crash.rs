@@ -168,7 +168,7 @@ async fn opened(server: u16, prefix: &str) -> Opened {
 }
 
 fn gateway(opened: Opened) -> Arc<Gateway> {
-    let Opened { store, outbox, clearing, keys, .. } = opened;
+    let Opened { store, outbox, clearing, transfer, keys, .. } = opened;
     let (clock, ledger) = (Arc::new(Then) as Arc<dyn Clock>, Arc::new(Then) as Arc<dyn Ledger>);
     let revoker = Arc::new(Revoker::new(Arc::clone(&outbox), Arc::clone(&clock), Arc::clone(&ledger)));
     let provider: Arc<dyn IdentityProvider> = Arc::new(Away(session().identity.issuer, Requested::default()));
@@ -183,6 +183,7 @@ fn gateway(opened: Opened) -> Arc<Gateway> {
         ledger,
         live: Arc::default(),
         refreshes: Arc::new(Refreshes::on(tokio::runtime::Handle::current())),
+        transfer,
         endings: Arc::new(Endings { outbox, revoker, clearing, cap: None }),
     })
 }
