@@ -3,8 +3,8 @@
 //! I own: [`Link`]: the reading of pushes and the heartbeats that are under way. I may call: the near cache's [`Held`].
 //! I never believe a heartbeat of another connection, and take what I do not understand for the worst.
 
-use super::{ENDED, key_in};
-use crate::domain::session::SessionKey;
+use super::key_in;
+use super::message::ended_by;
 use crate::store::near::held::Held;
 use redis::{PushInfo, PushKind, Value};
 use std::collections::VecDeque;
@@ -113,17 +113,14 @@ impl Link {
         };
         if let Some(number) = name.strip_prefix(self.beats.as_bytes()) {
             self.came_back(number);
-        } else if let Some(key) = self.ended_by(name) {
-            self.held.ended(&key);
-        } else if let Some(key) = name.strip_prefix(self.records.as_bytes()).and_then(key_in) {
-            self.held.changed(&key);
+        } else if let Some(name) = name.strip_prefix(self.records.as_bytes()) {
+            if let Some(key) = ended_by(name) {
+                self.held.ended(&key);
+            } else if let Some(key) = key_in(name) {
+                self.held.changed(&key);
+            }
         }
         // The heartbeats of other processes, and what is none of ours.
-    }
-
-    /// The session that this message says was ended.
-    fn ended_by(&self, name: &[u8]) -> Option<SessionKey> {
-        key_in(name.strip_prefix(self.records.as_bytes())?.strip_prefix(ENDED.as_bytes())?)
     }
 
     fn came_back(&self, number: &[u8]) {
