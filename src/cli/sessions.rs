@@ -228,7 +228,12 @@ fn sentence(ended: &Ended) -> String {
 }
 
 /// One answer, for a program or for a person.
-pub(super) fn say(out: &mut dyn Write, json: bool, answer: &impl Serialize, sentence: &str) -> Result<(), Failure> {
+pub(super) fn say(
+    out: &mut dyn Write,
+    json: bool,
+    answer: &impl Serialize,
+    sentence: &str,
+) -> Result<(), Failure> {
     if json {
         serde_json::to_writer_pretty(&mut *out, answer).map_err(io::Error::from)?;
         writeln!(out)?;

@@ -16,7 +16,7 @@
 use super::{Gateway, GatewayError};
 use crate::domain::ending::Ending;
 use crate::domain::identity::{Issuer, ProviderId};
-use crate::domain::logout::{Departed, LogoutNotice, MARK_KEPT, Mark};
+use crate::domain::logout::{Departed, LogoutNotice, MARK_KEPT};
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::ports::{IdentityProvider, StoreError};
@@ -29,6 +29,14 @@ const CARRIED_OUT_AGAIN: Duration = Duration::from_secs(1);
 
 /// By how much the clocks of two gateways may differ before one of them hears a token again that the other has heard.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+
+/// How a notice has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    ByToken,
+    /// It has no name to be used up.
+    ByFrame,
+}
 
 /// What became of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,14 +69,27 @@ impl Gateway {
             Err(error) => self.store.mark(notice.not_before(), now, MARK_KEPT).await.and(Err(error)),
         };
         if let Err(StoreError::Unavailable(_)) = &done {
-            self.carry_out_later(notice, now);
+            self.carry_out_later(notice, Told::ByToken, now);
         }
         Ok(Heard::Ended(done?))
     }
 
-    /// Does what a notice says that was heard at `heard`; how many sessions it ended. When this is asked for later,
-    /// those stay who have come since.
+    /// Does what a token says that was heard at `heard`, and uses it up; how many sessions it ended.
     async fn carry_out(
+        &self,
+        notice: &LogoutNotice,
+        heard: Timestamp,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        let ended = self.end_meant(notice, heard, now).await?;
+        let keep = notice.good_until.since(now) + CLOCKS_DIFFER;
+        self.store.mark(notice.mark(), now, keep).await?;
+        Ok(ended)
+    }
+
+    /// Ends whom a notice means that was heard at `heard`; how many sessions there were. When this is asked for later,
+    /// those stay who have come since.
+    async fn end_meant(
         &self,
         notice: &LogoutNotice,
         heard: Timestamp,
@@ -83,19 +104,21 @@ impl Gateway {
                 "endings are in force here, and not in the store yet".into(),
             ));
         }
-        let keep = notice.good_until.since(now) + CLOCKS_DIFFER;
-        self.store.mark(notice.mark(), now, keep).await?;
         Ok(ended)
     }
 
     /// Carries a notice out when the store is back; at the latest when everybody whom it means is gone by themselves.
-    fn carry_out_later(self: &Arc<Self>, notice: LogoutNotice, heard: Timestamp) {
+    fn carry_out_later(self: &Arc<Self>, notice: LogoutNotice, told: Told, heard: Timestamp) {
         let gateway = Arc::clone(self);
         let later = async move {
             loop {
                 sleep(CARRIED_OUT_AGAIN).await;
                 let now = gateway.clock.now();
-                match gateway.carry_out(&notice, heard, now).await {
+                let done = match told {
+                    Told::ByToken => gateway.carry_out(&notice, heard, now).await,
+                    Told::ByFrame => gateway.end_meant(&notice, heard, now).await,
+                };
+                match done {
                     Err(StoreError::Unavailable(_)) if now < heard.plus(gateway.limits.lifetime) => {}
                     Err(error) => return tracing::warn!(%error, "a logout notice was not carried out"),
                     Ok(_) => return tracing::info!("a logout notice was carried out late"),
@@ -116,16 +139,20 @@ impl Gateway {
     /// store. So, unlike a logout token, it does not stop a login that is under way, unless somebody is in by that `sid`.
     ///
     /// # Errors
-    /// [`GatewayError::Store`]: then it is not, or not wholly, carried out, and may be tried again.
-    pub async fn hear_frame(&self, issuer: &Issuer, sid: &str) -> Result<usize, GatewayError> {
+    /// [`GatewayError::Store`]: then it is in force in this process at most, and may be tried again.
+    pub async fn hear_frame(self: &Arc<Self>, issuer: &Issuer, sid: &str) -> Result<usize, GatewayError> {
         let now = self.clock.now();
         if self.store.of_provider_sid(issuer, sid, now).await?.is_empty() {
             return Ok(0);
         }
-        self.store.mark(Mark::ProviderSession(issuer, sid), now, MARK_KEPT).await?;
-        // Once more: from the mark on, no login escapes.
-        let there = self.store.of_provider_sid(issuer, sid, now).await?;
-        Ok(self.end_departed(&there, None, now).await?)
+        let departed = Departed::ProviderSession(sid.to_owned());
+        let notice = LogoutNotice { issuer: issuer.clone(), departed, id: String::new(), good_until: now };
+        // They are looked for once more: from the mark on, no login escapes.
+        let ended = self.end_meant(&notice, now, now).await;
+        if let Err(StoreError::Unavailable(_)) = &ended {
+            self.carry_out_later(notice, Told::ByFrame, now);
+        }
+        Ok(ended?)
     }
 
     /// The provider that a notice is from: the one in its path; without one there has to be exactly one.

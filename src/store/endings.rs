@@ -24,7 +24,7 @@ use crate::domain::renewal::LeaseId;
 use crate::domain::session::{LiveSession, Session, SessionKey, Ticket};
 use crate::domain::time::Timestamp;
 use crate::keyring::session_key;
-use crate::ports::{Cursor, FeedState, Listed, Listing, SessionStore, StoreError, Updated};
+use crate::ports::{Cursor, FeedState, Listed, Listing, News as _, SessionStore, StoreError, Updated};
 use futures_util::future::{BoxFuture, ready};
 use std::sync::Arc;
 use std::time::Duration;
@@ -304,7 +304,11 @@ impl SessionStore for Endings {
                     asked.settle();
                     Ok(())
                 }
-                Err(StoreError::Unavailable(_)) if number.is_some() => Ok(()),
+                Err(StoreError::Unavailable(_)) if number.is_some() => {
+                    // Nobody knows by name who is meant: whoever is open here looks.
+                    self.memory.anything_changed();
+                    Ok(())
+                }
                 Err(error) => {
                     asked.withdraw();
                     Err(error)

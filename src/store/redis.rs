@@ -46,6 +46,7 @@ mod endings;
 mod fault;
 pub(in crate::store) mod feed;
 mod link;
+mod message;
 mod scripts;
 #[cfg(test)]
 pub(in crate::store) mod server;
@@ -55,12 +56,6 @@ mod transfer;
 
 /// Longer expiries are cut to this, some 142,000 years: Redis adds them to its own clock in 63 bits.
 const LONGEST: u64 = 1 << 52;
-
-/// What stands before a session key in the name of the message that it was ended. No session key has a colon in it.
-const ENDED: &str = "end:";
-
-/// How long such a message lives at most, where it is not deleted at once.
-const TOLD_FOR_MS: u64 = 5000;
 
 const DAMAGED: StoreError = StoreError::Unreadable("its entry in Redis is not of our making");
 
@@ -146,19 +141,6 @@ impl Redis {
         if let Err(error) = self.connection.ask::<()>(Request::Pipeline(&commands), IfBroken::AskAgain).await
         {
             tracing::warn!(cause = %error, "index entries of an ended session stay until they expire");
-        }
-    }
-
-    /// Tells all gateways that this was an ending, and no expiry or eviction: they remember it, should a failover forget it.
-    /// That some are not told costs no more than that.
-    async fn tell_of_end(&self, key: &SessionKey) {
-        let name = format!("{}s:{ENDED}{}", self.prefix, URL_SAFE_NO_PAD.encode(key.as_bytes()));
-        // It is told when it is written, and leaves nothing behind.
-        let mut commands = pipe();
-        commands.cmd("SET").arg(&name).arg("").arg("PX").arg(TOLD_FOR_MS).ignore().del(&name).ignore();
-        if let Err(error) = self.connection.ask::<()>(Request::Pipeline(&commands), IfBroken::AskAgain).await
-        {
-            tracing::debug!(%error, "other gateways are not told of an ending");
         }
     }
 

@@ -159,6 +159,9 @@ impl Metrics {
         registry.register("store_errors", text, self.store_errors.clone());
         let text =
             "Endings that the session store did not take at once, took later, or had forgotten, by event";
+        for step in [EndingStep::Deferred, EndingStep::Written, EndingStep::Forgotten] {
+            let _ = self.endings.get_or_create(&NearLabels { event: step_word(step) });
+        }
         registry.register("endings_remembered", text, self.endings.clone());
         let text = "Whether the session store is not asked, because it has not answered lately";
         registry.register("store_breaker_open", text, self.breaker_open.clone());

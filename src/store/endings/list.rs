@@ -259,8 +259,8 @@ impl List {
     fn expire(&mut self, now: Duration) {
         while let Some((number, kept)) = self.kept.first_key_value() {
             let keep = match kept.state {
-                State::Written | State::Doubted => REMEMBERED_FOR,
-                State::Asked | State::Owed => self.bounds.longest.max(REMEMBERED_FOR),
+                State::Written => REMEMBERED_FOR,
+                State::Asked | State::Owed | State::Doubted => self.bounds.longest.max(REMEMBERED_FOR),
             };
             if now < kept.since.saturating_add(keep) {
                 return;
@@ -348,8 +348,12 @@ mod tests {
             assert_eq!(list.owed(9, at(now)), [Due { number, over: over(1), was_taken: true }]);
             list.settle(number);
         }
-        list.doubt(at(600));
-        assert!(list.owed(9, at(600)).is_empty());
+        // An outage that lasts longer does not make the store surer.
+        list.doubt(at(599));
+        assert_eq!(list.owed(9, at(5000)).len(), 1);
+        list.settle(number);
+        list.doubt(at(5000));
+        assert!(list.owed(9, at(5000)).is_empty());
         assert!(!has(&list, 1));
     }
 

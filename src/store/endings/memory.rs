@@ -99,9 +99,11 @@ impl Memory {
         if self.is_empty() { 0 } else { self.read().count_owed() }
     }
 
-    /// The store has failed somebody.
+    /// The store has failed somebody: it may be another one when it is back, however late that is.
     pub(super) fn failed(&self) {
-        self.failed.store(true, Ordering::SeqCst);
+        if !self.failed.swap(true, Ordering::SeqCst) {
+            self.doubt();
+        }
     }
 
     /// The store has answered somebody. If it had failed before, it may be another one now.

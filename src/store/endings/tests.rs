@@ -4,7 +4,7 @@
 use super::*;
 use crate::domain::session::tests::session;
 use crate::keyring::new_ticket;
-use crate::ports::{EndingStep, Entry, Ledger, News as _, Stopwatch};
+use crate::ports::{EndingStep, Entry, Ledger, Stopwatch};
 use crate::store::contract::house::{NOW, ring};
 use crate::store::memory::Memory as Shelf;
 use crate::store::near::tests::Stage;

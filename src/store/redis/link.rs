@@ -4,8 +4,8 @@
 //! I never believe a heartbeat of another connection, and take what I do not understand for the worst.
 
 use super::endings::ALL;
-use super::{ENDED, key_in};
-use crate::domain::session::SessionKey;
+use super::key_in;
+use super::message::ended_by;
 use crate::store::clearing::Slate;
 use crate::store::near::held::Held;
 use redis::{PushInfo, PushKind, Value};
@@ -116,21 +116,18 @@ impl Link {
         };
         if let Some(number) = name.strip_prefix(self.beats.as_bytes()) {
             self.came_back(number);
-        } else if let Some(key) = self.ended_by(name) {
-            self.held.ended(&key);
-        } else if let Some(key) = name.strip_prefix(self.records.as_bytes()).and_then(key_in) {
-            self.held.changed(&key);
-        } else if name.strip_prefix(self.records.as_bytes()) == Some(ALL.as_bytes()) {
-            // Everybody may be out: first nothing of before holds, then whoever waits looks again.
-            self.slate.struck();
-            self.held.suspected();
+        } else if let Some(name) = name.strip_prefix(self.records.as_bytes()) {
+            if let Some(key) = ended_by(name) {
+                self.held.ended(&key);
+            } else if let Some(key) = key_in(name) {
+                self.held.changed(&key);
+            } else if name == ALL.as_bytes() {
+                // Everybody may be out: first nothing of before holds, then whoever waits looks again.
+                self.slate.struck();
+                self.held.suspected();
+            }
         }
         // The heartbeats of other processes, and what is none of ours.
-    }
-
-    /// The session that this message says was ended.
-    fn ended_by(&self, name: &[u8]) -> Option<SessionKey> {
-        key_in(name.strip_prefix(self.records.as_bytes())?.strip_prefix(ENDED.as_bytes())?)
     }
 
     fn came_back(&self, number: &[u8]) {
