@@ -75,6 +75,8 @@ export interface Problem {
   title: string;
   status: number;
   detail: string;
+  /** The id of a key that would be needed to take in a file. */
+  key?: string;
   /** Also in the log line, and in X-Request-Id. */
   correlation_id: string;
 }
