@@ -35,6 +35,8 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+pub use self::session::{cluster_seeds, is_cluster_url};
+
 use crate::config::cursor::{Reader, Reported, Section};
 use crate::config::environment::Environment;
 use crate::config::problem::Problems;
@@ -170,7 +172,7 @@ pub enum StoreSettings {
     Embedded(EmbeddedSettings),
     /// `memory`: gone with the process.
     Memory,
-    /// `redis://` or `rediss://`.
+    /// `redis://` or `rediss://`, or with `+cluster`.
     Redis(RedisSettings),
 }
 
@@ -182,9 +184,10 @@ pub struct EmbeddedSettings {
     pub dev: bool,
 }
 
-/// A Redis server.
+/// A Redis server, or a cluster of them.
+#[derive(Clone)]
 pub struct RedisSettings {
-    /// The URL, with user and password if there are any.
+    /// The URL, with user and password if there are any; a cluster's leads to [`cluster_seeds`].
     pub url: SecretString,
     /// `store_prefix`: before every key, `keycard:` unless configured.
     pub prefix: String,

@@ -5,7 +5,9 @@
 //! [`Bound`]s.
 
 use crate::config::amount::{show_duration, show_size};
-use crate::config::{Bound, ClientAuth, KeySource, LogFormat, ProviderSettings, Settings, StoreSettings};
+use crate::config::{
+    Bound, ClientAuth, KeySource, LogFormat, ProviderSettings, Settings, StoreSettings, cluster_seeds, is_cluster_url,
+};
 use crate::domain::access::Otherwise;
 use crate::domain::csrf::CsrfMode;
 use crate::domain::door::DoorLimits;
@@ -98,6 +100,9 @@ impl StoreSettings {
         match self {
             Self::Embedded(embedded) => format!("the directory {}", embedded.path.display()),
             Self::Memory => "memory".to_owned(),
+            Self::Redis(redis) if is_cluster_url(redis.url.expose_secret()) => {
+                format!("{} under {}", cluster_place(redis.url.expose_secret()), redis.prefix)
+            }
             Self::Redis(redis) => match Url::parse(redis.url.expose_secret()) {
                 Ok(url) => {
                     let port = url.port().unwrap_or(6379);
@@ -108,6 +113,16 @@ impl StoreSettings {
             },
         }
     }
+}
+
+/// As the URL is written, but for user and password.
+fn cluster_place(url: &str) -> String {
+    let seeds: Vec<Url> =
+        cluster_seeds(url).iter().filter_map(|seed| Url::parse(seed.expose_secret()).ok()).collect();
+    let scheme = seeds.first().map_or("redis", Url::scheme);
+    let address = |url: &Url| format!("{}:{}", url.host_str().unwrap_or_default(), url.port().unwrap_or(6379));
+    let addresses: Vec<String> = seeds.iter().map(address).collect();
+    format!("{scheme}+cluster://{}", addresses.join(","))
 }
 
 fn provider((at, provider): (usize, &ProviderSettings)) -> Row {
@@ -344,5 +359,6 @@ fn is_in_clear(store: &str) -> bool {
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
     };
-    Url::parse(store).is_ok_and(|url| url.scheme() == "redis" && !loopback(&url))
+    let in_clear = |url: &str| Url::parse(url).is_ok_and(|url| url.scheme() == "redis" && !loopback(&url));
+    in_clear(store) || cluster_seeds(store).iter().any(|seed| in_clear(seed.expose_secret()))
 }

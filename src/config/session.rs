@@ -3,6 +3,7 @@
 //! I own: the keys of that section. I may call: `cursor`, `secret`, `certificate`, `keyring` (the form of a key). I
 //! never open a store.
 
+mod cluster;
 mod near;
 mod reach;
 
@@ -27,7 +28,7 @@ pub(super) const KEYS: &[Key] = &[
         "store",
         Kind::SECRET,
         r#""embedded""#,
-        r#"Where sessions live: "embedded" (a file, for one gateway), "redis://…" or "rediss://…" (TLS, for several that share them), or "memory" (gone at a restart). A secret, as it may hold a password: { env = "KEYCARD_STORE" }."#,
+        r#"Where sessions live: "embedded" (a file, for one gateway), "redis://…" or "rediss://…" (TLS, for several that share them), "redis+cluster://host-1:6379,host-2:6379" or "rediss+cluster://…" (a Redis Cluster, of which any server may be named), or "memory" (gone at a restart). A secret, as it may hold a password: { env = "KEYCARD_STORE" }."#,
     ),
     Key::with_default(
         "store_path",
@@ -66,6 +67,8 @@ pub(super) const KEYS: &[Key] = &[
     reach::EMBED,
 ];
 
+pub use cluster::{cluster_seeds, is_cluster_url};
+
 pub(super) use reach::EMBED_KEYS;
 
 const DEFAULT_IDLE: Duration = Duration::from_secs(30 * 60);
@@ -77,7 +80,7 @@ const LOCAL_STORE_PATH: &str = "keycard-data";
 const DEFAULT_STORE_PREFIX: &str = "keycard:";
 const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_millis(500);
 const NEW_KEY: &str = "make one with `keycard keys new`";
-const STORES: &str = "write store = \"embedded\" for a single gateway, \"redis://host:6379/0\" for several, or \"memory\" to forget";
+const STORES: &str = "write store = \"embedded\" for a single gateway, \"redis://host:6379/0\" for several, \"redis+cluster://host-1:6379,host-2:6379\" for a Redis Cluster, or \"memory\" to forget";
 
 /// What `store` says.
 enum Store {
@@ -138,7 +141,16 @@ fn store(entry: &Entry<'_>, dev: bool) -> Result<Store, Reported> {
         "memory" if text.expose_secret() == "memory" => return Ok(Store::Memory),
         "redis" => false,
         "rediss" => true,
-        "redis+sentinel" | "redis+cluster" => {
+        "redis+cluster" | "rediss+cluster" => {
+            // All of them are entered; any will do to say that they are.
+            let secure = scheme == "rediss+cluster";
+            let mistakes = match cluster::read(text.expose_secret()) {
+                Ok(_) => return Ok(Store::Redis { url: text, secure }),
+                Err(mistakes) => mistakes.into_iter().map(|(what, remedy)| entry.wrong(what, remedy)),
+            };
+            return Err(mistakes.last().unwrap_or_else(|| entry.wrong("names no store that Keycard knows", STORES)));
+        }
+        "redis+sentinel" => {
             return Err(entry.wrong("names a kind of store that this version does not have yet", STORES));
         }
         _ => return Err(entry.wrong("names no store that Keycard knows", STORES)),

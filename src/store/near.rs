@@ -22,6 +22,7 @@
 //! nothing for half of its idle timeout is read again, so that nobody is signed out here who was busy elsewhere.
 
 use self::held::{Found, Held, Parts};
+use self::trust::Spread;
 use crate::domain::identity::{Issuer, Subject};
 use crate::domain::login::LoginId;
 use crate::domain::logout::Mark;
@@ -40,7 +41,7 @@ pub(in crate::store) mod held;
 mod shard;
 #[cfg(test)]
 pub(in crate::store) mod tests;
-mod trust;
+pub(in crate::store) mod trust;
 mod weight;
 
 /// How much is held, and for how long a store that does not answer is done without.
@@ -80,15 +81,15 @@ pub struct Near {
 impl Near {
     /// Around `store`, whose changes `feed` tells. Must be called on the runtime that the store was opened on.
     pub fn new(store: Arc<dyn SessionStore>, feed: Feed, parts: NearParts) -> Self {
-        let mut near = Self::without_feed(store, parts);
+        let mut near = Self::around(store, parts, feed.spread());
         near._following = Some(feed.follow(Arc::clone(&near.held)));
         near
     }
 
-    fn without_feed(store: Arc<dyn SessionStore>, parts: NearParts) -> Self {
+    fn around(store: Arc<dyn SessionStore>, parts: NearParts, spread: Spread) -> Self {
         let NearParts { bounds, limits, stopwatch, ledger, news } = parts;
         let NearBounds { sessions, bytes, outage_grace } = bounds;
-        let held = Arc::new(Held::new(Parts { sessions, bytes, outage_grace, stopwatch, ledger, news }));
+        let held = Arc::new(Held::new(Parts { sessions, bytes, outage_grace, stopwatch, ledger, news, spread }));
         Self { store, held, limits, _following: None }
     }
 

@@ -14,6 +14,9 @@
 //! - `s:beat:<connection>:<number>`: a heartbeat of the `feed`, for five seconds; no session key has a colon in it.
 //! - `r:<session key>`: who holds the lease on the renewal of its tokens.
 //!
+//! In a cluster, what follows the kind stands in braces for a session's own keys (`s`, `u`, `r`): they lie together. No command
+//! has two keys, and a pipeline may be split.
+//!
 //! Each script touches one key. An ACL user needs, on `~<prefix>*`: `+ping +hmget +hget +hset +exists +get +set +del
 //! +scan +pexpire +pttl +zadd +zscore +zrem +zremrangebyscore +zrangebyscore +evalsha +script|load`, and `+select` where the URL names
 //! a database other than 0; `+client|tracking` for the feed.
@@ -25,23 +28,25 @@ use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::new_text;
 use crate::ports::{Cursor, StoreError, Updated};
-use crate::store::redis::connection::{Connection, IfBroken, Request};
+use crate::store::redis::connection::{IfBroken, Request};
 use crate::store::redis::feed::Feed;
 use crate::store::redis::scripts::Scripts;
+use crate::store::redis::servers::Servers;
 use crate::store::{Backend, Found, Glance, IndexName, Page, Row};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::{BoxFuture, try_join_all};
 use redis::{cmd, pipe};
-use std::sync::Arc;
 use std::time::Duration;
 
+mod cluster;
 mod connection;
 pub(in crate::store) mod feed;
 mod link;
 mod scripts;
 #[cfg(test)]
 pub(in crate::store) mod server;
+mod servers;
 #[cfg(test)]
 mod tests;
 
@@ -55,7 +60,7 @@ const NO_CURSOR: StoreError = StoreError::Unreadable("the cursor of a listing is
 /// A backend in Redis.
 pub struct Redis {
     prefix: String,
-    connection: Arc<Connection>,
+    connection: Servers,
     scripts: Scripts,
 }
 
@@ -67,7 +72,7 @@ impl Redis {
     pub fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
         Ok(Self {
             prefix: settings.prefix.clone(),
-            connection: Arc::new(Connection::prepare(settings)?),
+            connection: Servers::prepare(settings)?,
             scripts: Scripts::new(),
         })
     }
@@ -77,19 +82,25 @@ impl Redis {
     /// # Errors
     /// As [`Self::open`].
     pub fn feed(&self, settings: &RedisSettings) -> Result<Feed, StoreError> {
-        Feed::prepare(settings, Arc::clone(&self.connection), format!("{}s:", self.prefix))
+        Feed::prepare(settings, &self.connection, format!("{}s:", self.prefix))
     }
 
     fn record(&self, key: &SessionKey) -> String {
-        self.named('s', key.as_bytes())
+        self.of_session('s', key)
     }
 
     fn last_seen(&self, key: &SessionKey) -> String {
-        self.named('u', key.as_bytes())
+        self.of_session('u', key)
     }
 
     fn index(&self, name: &[u8]) -> String {
         self.named('i', name)
+    }
+
+    /// A name that lies where all lie of this session.
+    fn of_session(&self, kind: char, key: &SessionKey) -> String {
+        let name = self.connection.together(URL_SAFE_NO_PAD.encode(key.as_bytes()));
+        format!("{}{kind}:{name}", self.prefix)
     }
 
     fn named(&self, kind: char, name: &[u8]) -> String {
@@ -159,8 +170,9 @@ impl Redis {
     }
 }
 
-/// The session key in what follows the prefix of records.
+/// The session key in what follows the prefix of records; in a cluster it stands in braces.
 fn key_in(name: &[u8]) -> Option<SessionKey> {
+    let name = name.strip_prefix(b"{").and_then(|name| name.strip_suffix(b"}")).unwrap_or(name);
     Some(SessionKey::from_digest(URL_SAFE_NO_PAD.decode(name).ok()?.try_into().ok()?))
 }
 
@@ -355,7 +367,7 @@ impl Backend for Redis {
         keep: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
-            let mut call = self.scripts.lease.key(self.named('r', key.as_bytes()));
+            let mut call = self.scripts.lease.key(self.of_session('r', key));
             call.arg(holder.0.as_slice()).arg(millis_until(now.plus(keep), now));
             self.connection.ask(Request::Script(&call), IfBroken::AskAgain).await
         })
@@ -363,14 +375,14 @@ impl Backend for Redis {
 
     fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            let mut call = self.scripts.release.key(self.named('r', key.as_bytes()));
+            let mut call = self.scripts.release.key(self.of_session('r', key));
             call.arg(holder.0.as_slice());
             self.connection.ask::<()>(Request::Script(&call), IfBroken::AskAgain).await
         })
     }
 
-    /// A cursor is SCAN's own, as text. SCAN promises what the port does: what is there during the whole walk is found,
-    /// and may be found twice.
+    /// A cursor is SCAN's own, as text, in a cluster with the server that it belongs to. SCAN promises what the port does:
+    /// what is there during the whole walk is found, and may be found twice.
     fn page<'a>(
         &'a self,
         cursor: Option<&'a Cursor>,
@@ -378,18 +390,13 @@ impl Backend for Redis {
         _now: Timestamp,
     ) -> BoxFuture<'a, Result<Page, StoreError>> {
         Box::pin(async move {
-            let from = match cursor {
-                None => 0,
-                Some(cursor) => number(&cursor.0).map_err(|_| NO_CURSOR)?,
-            };
-            let mut command = cmd("SCAN");
             // The prefix has no character that means something in a pattern: the configuration sees to that.
-            command.arg(from).arg("MATCH").arg(format!("{}s:*", self.prefix)).arg("COUNT").arg(limit);
-            let (next, names): (u64, Vec<Vec<u8>>) =
-                self.connection.ask(Request::Command(&command), IfBroken::AskAgain).await?;
+            let pattern = format!("{}s:*", self.prefix);
+            let from = cursor.map(|cursor| cursor.0.as_slice());
+            let (names, next) = self.connection.names(from, &pattern, limit).await?.ok_or(NO_CURSOR)?;
             let glances = names.iter().filter_map(|name| self.key_in(name)).map(|key| self.glance(key));
             let glances = try_join_all(glances).await?.into_iter().flatten().collect();
-            Ok((glances, (next != 0).then(|| Cursor(next.to_string().into_bytes()))))
+            Ok((glances, next.map(Cursor)))
         })
     }
 

@@ -12,7 +12,8 @@ use crate::store::embedded::Embedded;
 use crate::store::memory::Memory;
 use crate::store::near::Near;
 use crate::store::redis::Redis;
-use crate::store::redis::server::Server;
+use crate::store::redis::server::{Entry, Server};
+use crate::store::redis::server::cluster::Cluster;
 use crate::store::sealed::Sealed;
 use crate::store::{Backend, Found, Row};
 use base64::Engine as _;
@@ -51,6 +52,7 @@ enum Shelf {
     /// The directory goes after the store that has a file in it.
     Embedded(Arc<Embedded>, #[expect(dead_code, reason = "held until the end of the test")] TempDir),
     Redis(Arc<Server>, String),
+    Cluster(Arc<Cluster>, String),
 }
 
 impl House {
@@ -76,6 +78,12 @@ impl House {
         let (server, prefix) = (Server::shared(), fresh_prefix());
         let redis = Redis::open(&server.settings(&prefix)).unwrap();
         Self { backend: Arc::new(redis), shelf: Shelf::Redis(server, prefix), near: None }
+    }
+
+    pub(in crate::store) fn cluster() -> Self {
+        let (cluster, prefix) = (Cluster::shared(), fresh_prefix());
+        let redis = Redis::open(&cluster.settings(&prefix)).unwrap();
+        Self { backend: Arc::new(redis), shelf: Shelf::Cluster(cluster, prefix), near: None }
     }
 
     pub(in crate::store) fn store(&self, keys: &[u8]) -> Arc<dyn SessionStore> {
@@ -110,10 +118,12 @@ impl House {
         match &self.shelf {
             Shelf::Memory(memory) => memory.dump(),
             Shelf::Embedded(embedded, _) => embedded.dump(),
-            Shelf::Redis(server, prefix) => {
-                let entries = server.entries(prefix).await;
-                entries.into_iter().flat_map(|entry| std::iter::once(entry.key).chain(entry.parts)).collect()
-            }
+            Shelf::Redis(server, prefix) => parts(server.entries(prefix).await),
+            Shelf::Cluster(cluster, prefix) => parts(cluster.entries(prefix).await),
         }
     }
+}
+
+fn parts(entries: Vec<Entry>) -> Vec<Vec<u8>> {
+    entries.into_iter().flat_map(|entry| std::iter::once(entry.key).chain(entry.parts)).collect()
 }

@@ -10,7 +10,7 @@
 use crate::config::RedisSettings;
 use crate::ports::StoreError;
 use futures_util::future::{BoxFuture, FutureExt, Shared};
-use redis::aio::MultiplexedConnection;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::io::tcp::TcpSettings;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo,
@@ -39,11 +39,12 @@ pub(super) enum Request<'a> {
 }
 
 impl Request<'_> {
-    async fn send<T: FromRedisValue>(&self, mut connection: MultiplexedConnection) -> RedisResult<T> {
+    /// Asks whatever takes commands: a connection, or a whole cluster.
+    pub(super) async fn send<T: FromRedisValue>(&self, connection: &mut impl ConnectionLike) -> RedisResult<T> {
         match self {
-            Self::Command(command) => command.query_async(&mut connection).await,
-            Self::Pipeline(commands) => commands.query_async(&mut connection).await,
-            Self::Script(call) => call.invoke_async(&mut connection).await,
+            Self::Command(command) => command.query_async(connection).await,
+            Self::Pipeline(commands) => commands.query_async(connection).await,
+            Self::Script(call) => call.invoke_async(connection).await,
         }
     }
 }
@@ -101,24 +102,36 @@ impl Connection {
         request: Request<'_>,
         if_broken: IfBroken,
     ) -> Result<T, StoreError> {
-        let mut answer = self.ask_once(&request).await;
+        self.try_ask(&request, if_broken).await.map_err(Failure::into_store_error)
+    }
+
+    /// As [`Self::ask`], for whoever can do more about a failure than report it.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub(super) async fn try_ask<T: FromRedisValue>(
+        &self,
+        request: &Request<'_>,
+        if_broken: IfBroken,
+    ) -> Result<T, Failure> {
+        let answer = self.ask_once(request).await;
         if if_broken == IfBroken::AskAgain && matches!(answer, Err(Failure::Broken(_))) {
             // The first request after a break meets the dead connection; it is not the one who should pay for that.
-            answer = self.ask_once(&request).await;
+            return self.ask_once(request).await;
         }
-        answer.map_err(Failure::into_store_error)
+        answer
     }
 
     async fn ask_once<T: FromRedisValue>(&self, request: &Request<'_>) -> Result<T, Failure> {
         let (number, link) = self.link();
-        let connection = match link.await {
+        let mut connection = match link.await {
             Ok(connection) => connection,
             Err(error) => {
                 self.discard(number);
                 return Err(Failure::Other(error));
             }
         };
-        request.send(connection).await.map_err(|error| {
+        request.send(&mut connection).await.map_err(|error| {
             if is_worn_out(&error) {
                 self.discard(number);
             }
@@ -199,7 +212,8 @@ fn is_worn_out(error: &RedisError) -> bool {
     demoted || error.is_io_error() || error.is_unrecoverable_error()
 }
 
-enum Failure {
+/// Why there is no answer.
+pub(super) enum Failure {
     /// A connection that had been made broke.
     Broken(RedisError),
     /// Anything else, also that there is no connection.
@@ -207,7 +221,7 @@ enum Failure {
 }
 
 impl Failure {
-    fn into_store_error(self) -> StoreError {
+    pub(super) fn into_store_error(self) -> StoreError {
         let (Self::Broken(error) | Self::Other(error)) = self;
         if error.is_timeout() {
             return StoreError::Unavailable("Redis did not answer in time".into());

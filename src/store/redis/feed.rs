@@ -13,12 +13,16 @@
 //! The crate's own client-side cache is not used: after a killed connection it still served a deleted session, it has
 //! no heartbeat, and no broadcasting mode. An ACL user needs `+client|tracking` beside the rights in [`super`].
 
+use self::home::Home;
+use super::cluster::{Cluster, is_elsewhere, leads_elsewhere};
 use super::connection::{Connection, IfBroken, Request, client, code};
 use super::link::Link;
+use super::servers::Servers;
 use crate::config::RedisSettings;
 use crate::keyring::new_text;
 use crate::ports::StoreError;
-use crate::store::near::held::Held;
+use crate::store::near::held::{Held, Told};
+use crate::store::near::trust::Spread;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ErrorKind, ProtocolVersion, PushInfo, RedisError, ServerErrorKind, cmd,
@@ -29,6 +33,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+mod board;
+mod home;
 
 /// Between two beats.
 const BEAT: Duration = Duration::from_millis(250);
@@ -53,14 +60,31 @@ const REFUSED_FOR: Duration = Duration::from_secs(10);
 
 /// The feed of a store, not listened to yet.
 pub struct Feed {
-    connection: Arc<Connection>,
-    client: Client,
-    timeout: Duration,
+    of: Of,
     /// What the names of records begin with.
     records: String,
     runtime: Handle,
     /// How long a refusal stands.
     refused_for: Duration,
+}
+
+/// Whose feed it is.
+enum Of {
+    One { connection: Arc<Connection>, settings: RedisSettings },
+    Cluster(Arc<Cluster>),
+}
+
+/// The feed of one server.
+struct Line {
+    connection: Arc<Connection>,
+    client: Client,
+    timeout: Duration,
+    /// As in [`Feed`].
+    records: String,
+    /// As in [`Feed`].
+    refused_for: Duration,
+    /// Its place in a cluster.
+    home: Option<Home>,
 }
 
 /// A feed that is listened to, until this is dropped.
@@ -80,26 +104,74 @@ enum Failure {
     Refused(String),
 }
 
+/// Closes a connection of the feed, however its task ends.
+struct Closing<'l>(&'l Link, &'l Told);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        // In this order: nothing that is still under way on this connection proves anything any more.
+        self.0.close();
+        self.1.lost();
+    }
+}
+
 impl Feed {
     pub(super) fn prepare(
         settings: &RedisSettings,
-        connection: Arc<Connection>,
+        servers: &Servers,
         records: String,
     ) -> Result<Self, StoreError> {
         let runtime = Handle::try_current()
             .map_err(|_| StoreError::Unavailable("there is no runtime to connect on".into()))?;
-        let client = client(settings, ProtocolVersion::RESP3)?;
-        let (timeout, refused_for) = (settings.timeout, REFUSED_FOR);
-        Ok(Self { connection, client, timeout, records, runtime, refused_for })
+        let of = match servers {
+            Servers::One(connection) => {
+                client(settings, ProtocolVersion::RESP3)?;
+                Of::One { connection: Arc::clone(connection), settings: settings.clone() }
+            }
+            Servers::Cluster(cluster) => Of::Cluster(Arc::clone(cluster)),
+        };
+        Ok(Self { of, records, runtime, refused_for: REFUSED_FOR })
+    }
+
+    /// How sessions are spread over the servers that tell of them.
+    pub(in crate::store) fn spread(&self) -> Spread {
+        match &self.of {
+            Of::One { .. } => Spread::ONE,
+            Of::Cluster(_) => home::SPREAD,
+        }
     }
 
     /// Tells `held` of every change from now on, over any number of connections.
     pub(in crate::store) fn follow(self, held: Arc<Held>) -> Following {
         let runtime = self.runtime.clone();
-        Following(runtime.spawn(async move { self.run(&held).await }).abort_handle())
+        let task = async move {
+            match self.of {
+                Of::Cluster(cluster) => board::run(cluster, held, self.records, self.refused_for).await,
+                Of::One { connection, settings } => {
+                    // It was tried when the feed was prepared.
+                    if let Ok(line) = Line::to(&settings, connection, self.records, self.refused_for, None) {
+                        line.run(&Told::by(&held, 0)).await;
+                    }
+                }
+            }
+        };
+        Following(runtime.spawn(task).abort_handle())
+    }
+}
+
+impl Line {
+    fn to(
+        settings: &RedisSettings,
+        connection: Arc<Connection>,
+        records: String,
+        refused_for: Duration,
+        home: Option<Home>,
+    ) -> Result<Self, StoreError> {
+        let client = client(settings, ProtocolVersion::RESP3)?;
+        Ok(Self { connection, client, timeout: settings.timeout, records, refused_for, home })
     }
 
-    async fn run(self, held: &Arc<Held>) {
+    async fn run(self, held: &Told) {
         let mut pause = PAUSES.0;
         let mut refusal: Option<String> = None;
         loop {
@@ -107,11 +179,11 @@ impl Feed {
                 Ok((link, connection)) => {
                     tracing::info!("the feed of the session store is heard");
                     (refusal, pause) = (None, PAUSES.0);
+                    let closing = Closing(&link, held);
                     let why = self.listen(&link, held).await;
-                    // In this order: nothing that is still under way on this connection proves anything any more.
-                    link.close();
-                    held.lost();
+                    drop(closing);
                     drop(connection);
+                    self.look_again();
                     tracing::warn!(
                         why,
                         "the feed of the session store is lost: until it is back, requests ask the store"
@@ -120,6 +192,7 @@ impl Feed {
                 }
                 Err(Failure::Away) => {
                     held.away();
+                    self.look_again();
                     pause = (pause * 2).min(PAUSES.1);
                     pause
                 }
@@ -143,10 +216,14 @@ impl Feed {
     }
 
     /// A new connection that is told of changes.
-    async fn begin(&self, held: &Arc<Held>) -> Result<(Arc<Link>, MultiplexedConnection), Failure> {
+    async fn begin(&self, held: &Told) -> Result<(Arc<Link>, MultiplexedConnection), Failure> {
         // Without random numbers there is more amiss than the feed.
         let name = new_text::<16>().map_err(|_| Failure::Away)?;
-        let link = Arc::new(Link::new(Arc::clone(held), self.records.clone(), name.as_str()));
+        let name = match &self.home {
+            None => name.as_str().to_owned(),
+            Some(home) => format!("{{{}}}:{}", home.tag().ok_or(Failure::Away)?, name.as_str()),
+        };
+        let link = Arc::new(Link::new(held.clone(), self.records.clone(), &name));
         let ear = Arc::clone(&link);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))
@@ -166,7 +243,7 @@ impl Feed {
     }
 
     /// Sends heartbeats until the connection is lost, or none has come back for too long; why it is over.
-    async fn listen(&self, link: &Link, held: &Held) -> &'static str {
+    async fn listen(&self, link: &Link, held: &Told) -> &'static str {
         let mut beats = interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut proved = held.elapsed();
@@ -190,7 +267,8 @@ impl Feed {
             let mut commands = pipe();
             commands.exists(before.as_ref().unwrap_or(&beat.name));
             commands.cmd("SET").arg(&beat.name).arg("").arg("PX").arg(BEAT_LIVES_MS).ignore();
-            let sent = self.connection.ask::<(bool,)>(Request::Pipeline(&commands), IfBroken::AskAgain);
+            let request = Request::Pipeline(&commands);
+            let sent = self.connection.try_ask::<(bool,)>(&request, IfBroken::AskAgain);
             match timeout(PATIENCE, sent).await {
                 Ok(Ok((is_there,))) => {
                     if before.is_some() && !is_there {
@@ -202,10 +280,26 @@ impl Feed {
                     link.written(beat.number);
                     before = Some(beat.name);
                 }
-                // It proves nothing, and that is all there is to say about it.
-                Ok(Err(error)) => tracing::debug!(%error, "a heartbeat could not be written"),
-                Err(_) => {}
+                // It proves nothing.
+                Ok(Err(failure)) => {
+                    if self.home.is_some() && leads_elsewhere(&failure) {
+                        self.look_again();
+                        if is_elsewhere(&failure) {
+                            return "its heartbeats belong to another server now";
+                        }
+                    }
+                    let error = failure.into_store_error();
+                    tracing::debug!(%error, "a heartbeat could not be written");
+                }
+                Err(_) => self.look_again(),
             }
+        }
+    }
+
+    /// In a cluster somebody else may have the sessions by now.
+    fn look_again(&self) {
+        if let Some(home) = &self.home {
+            home.look_again();
         }
     }
 }

@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tempfile::TempDir;
 
+pub(in crate::store) mod cluster;
+
 /// For tests on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -163,30 +165,33 @@ impl Server {
 
     /// Everything under a prefix.
     pub(in crate::store) async fn entries(&self, prefix: &str) -> Vec<Entry> {
-        let mut connection = self.connection().await;
-        let keys: Vec<Vec<u8>> =
-            cmd("KEYS").arg(format!("{prefix}*")).query_async(&mut connection).await.unwrap();
-        let mut entries = Vec::new();
-        for key in keys {
-            let kind: String = cmd("TYPE").arg(&key).query_async(&mut connection).await.unwrap();
-            let mut read = match kind.as_str() {
-                "hash" => cmd("HGETALL"),
-                "zset" => cmd("ZRANGE"),
-                _ => cmd("GET"),
-            };
-            read.arg(&key);
-            let parts = if kind == "zset" {
-                read.arg(0).arg(-1).arg("WITHSCORES").query_async(&mut connection).await.unwrap()
-            } else if kind == "hash" {
-                read.query_async(&mut connection).await.unwrap()
-            } else {
-                vec![read.query_async::<Vec<u8>>(&mut connection).await.unwrap()]
-            };
-            let ttl = cmd("PTTL").arg(&key).query_async(&mut connection).await.unwrap();
-            entries.push(Entry { key, parts, ttl });
-        }
-        entries
+        entries_of(&mut self.connection().await, prefix).await
     }
+}
+
+/// Everything under a prefix, on one server.
+async fn entries_of(connection: &mut MultiplexedConnection, prefix: &str) -> Vec<Entry> {
+    let keys: Vec<Vec<u8>> = cmd("KEYS").arg(format!("{prefix}*")).query_async(connection).await.unwrap();
+    let mut entries = Vec::new();
+    for key in keys {
+        let kind: String = cmd("TYPE").arg(&key).query_async(connection).await.unwrap();
+        let mut read = match kind.as_str() {
+            "hash" => cmd("HGETALL"),
+            "zset" => cmd("ZRANGE"),
+            _ => cmd("GET"),
+        };
+        read.arg(&key);
+        let parts = if kind == "zset" {
+            read.arg(0).arg(-1).arg("WITHSCORES").query_async(connection).await.unwrap()
+        } else if kind == "hash" {
+            read.query_async(connection).await.unwrap()
+        } else {
+            vec![read.query_async::<Vec<u8>>(connection).await.unwrap()]
+        };
+        let ttl = cmd("PTTL").arg(&key).query_async(connection).await.unwrap();
+        entries.push(Entry { key, parts, ttl });
+    }
+    entries
 }
 
 impl Drop for Server {

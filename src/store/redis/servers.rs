@@ -1,0 +1,94 @@
+//! Where keys lie: with one Redis server, or with those of a cluster.
+//!
+//! I own: [`Servers`], which is asked as one server is. I may call: `config`, `ports`, the room's own types. I never say
+//! which kind it is but where names have to differ.
+
+use super::cluster::{Cluster, Front, is_cluster, is_no_cluster};
+use super::connection::{Connection, Failure, IfBroken, Request};
+use crate::config::RedisSettings;
+use crate::ports::StoreError;
+use redis::{FromRedisValue, cmd};
+use std::sync::Arc;
+
+/// One server or many.
+#[derive(Clone)]
+pub(super) enum Servers {
+    One(Arc<Connection>),
+    Cluster(Arc<Cluster>),
+}
+
+/// Some names, and where the next ones are.
+pub(super) type Names = (Vec<Vec<u8>>, Option<Vec<u8>>);
+
+impl Servers {
+    /// Reads the settings; connects to nobody yet. Must be called on the tokio runtime on which connections will live.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] for settings that can never work.
+    pub(super) fn prepare(settings: &RedisSettings) -> Result<Self, StoreError> {
+        Ok(match is_cluster(settings) {
+            true => Self::Cluster(Cluster::prepare(settings)?),
+            false => Self::One(Arc::new(Connection::prepare(settings)?)),
+        })
+    }
+
+    /// The end of a name under which all that belongs to one session lies together.
+    pub(super) fn together(&self, name: String) -> String {
+        match self {
+            Self::One(_) => name,
+            Self::Cluster(_) => format!("{{{name}}}"),
+        }
+    }
+
+    /// Asks whoever has the keys: each command has one at most, but for a script's text, which goes where it is missing.
+    ///
+    /// # Errors
+    /// As [`Connection::ask`].
+    pub(super) async fn ask<T: FromRedisValue>(
+        &self,
+        request: Request<'_>,
+        if_broken: IfBroken,
+    ) -> Result<T, StoreError> {
+        let cluster = match self {
+            Self::One(connection) => return connection.ask(request, if_broken).await,
+            Self::Cluster(cluster) => cluster,
+        };
+        let mut front = Front::new(cluster, if_broken);
+        let answer = request.send(&mut front).await;
+        answer.map_err(|error| told(front.failure().unwrap_or(Failure::Other(error))))
+    }
+
+    /// About `count` names that match, from a place on, and where the next ones are; `None` for a place that is not of our
+    /// making. What is there during the whole walk is found, and may be found twice.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(super) async fn names(
+        &self,
+        from: Option<&[u8]>,
+        pattern: &str,
+        count: usize,
+    ) -> Result<Option<Names>, StoreError> {
+        match self {
+            Self::Cluster(cluster) => {
+                cluster.names(from, pattern, count).await.map_err(told)
+            }
+            Self::One(_) => {
+                let scan = from.map(|text| std::str::from_utf8(text).ok()?.parse::<u64>().ok());
+                let Some(scan) = scan.unwrap_or(Some(0)) else { return Ok(None) };
+                let mut command = cmd("SCAN");
+                command.arg(scan).arg("MATCH").arg(pattern).arg("COUNT").arg(count);
+                let (next, names): (u64, Vec<Vec<u8>>) =
+                    self.ask(Request::Command(&command), IfBroken::AskAgain).await?;
+                Ok(Some((names, (next != 0).then(|| next.to_string().into_bytes()))))
+            }
+        }
+    }
+}
+
+fn told(failure: Failure) -> StoreError {
+    if is_no_cluster(&failure) {
+        return StoreError::Unavailable("Redis is no cluster: write redis:// in `session.store`".into());
+    }
+    failure.into_store_error()
+}
