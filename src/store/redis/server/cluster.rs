@@ -23,7 +23,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_secs(90);
 
 /// After so long without an answer, servers take another one for dead.
-pub(in crate::store) const NODE_TIMEOUT_MS: u32 = 1500;
+pub(in crate::store) const NODE_TIMEOUT_MS: u32 = 2000;
+
+/// The same where nobody dies, on a machine that is too busy to answer.
+const PATIENT_MS: u32 = 15_000;
 
 /// A Redis Cluster; its servers end when this is dropped.
 pub(in crate::store) struct Cluster {
@@ -39,11 +42,11 @@ pub(in crate::store) struct Server {
 }
 
 impl Server {
-    fn start(port: u16, directory: &Path, tls: Option<&Path>) -> Option<Self> {
+    fn start(port: u16, node_timeout_ms: u32, directory: &Path, tls: Option<&Path>) -> Option<Self> {
         let mut command = Command::new("redis-server");
         command
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--cluster-enabled", "yes"])
-            .args(["--cluster-node-timeout", &NODE_TIMEOUT_MS.to_string()])
+            .args(["--cluster-node-timeout", &node_timeout_ms.to_string()])
             .args(["--cluster-require-full-coverage", "no", "--cluster-replica-validity-factor", "0"])
             .args(["--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0"])
             .args(["--cluster-port", &bus(port).to_string()])
@@ -108,14 +111,23 @@ impl Cluster {
         static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
-            let cluster = Arc::new(Self::start(None));
+            let cluster = Arc::new(Self::patient(None));
             *shared = Arc::downgrade(&cluster);
             cluster
         })
     }
 
+    /// A cluster of one's own in which servers may die.
+    pub(in crate::store) fn start() -> Self {
+        Self::of(NODE_TIMEOUT_MS, None)
+    }
+
     /// A cluster of one's own; with a directory that holds `ca.pem`, `cert.pem` and `key.pem`, over TLS only.
-    pub(in crate::store) fn start(tls: Option<TempDir>) -> Self {
+    pub(in crate::store) fn patient(tls: Option<TempDir>) -> Self {
+        Self::of(PATIENT_MS, tls)
+    }
+
+    fn of(node_timeout_ms: u32, tls: Option<TempDir>) -> Self {
         let directory = TempDir::new().unwrap();
         let files = tls.as_ref().map(TempDir::path);
         let mut nodes: Vec<Server> = Vec::new();
@@ -124,7 +136,7 @@ impl Cluster {
                 break;
             }
             // Somebody may take the port in between.
-            nodes.extend(Server::start(free_port(), directory.path(), files));
+            nodes.extend(Server::start(free_port(), node_timeout_ms, directory.path(), files));
         }
         assert_eq!(nodes.len(), 6, "the servers do not start");
         let cluster = Self { nodes, tls, _directory: directory };
@@ -133,6 +145,13 @@ impl Cluster {
         words.extend(addresses);
         words.extend(["--cluster-replicas", "1", "--cluster-yes"].map(String::from));
         cluster.cli(&words);
+        let begun = Instant::now();
+        for node in &cluster.nodes {
+            let info = ["-p", &node.port.to_string(), "CLUSTER", "INFO"].map(String::from);
+            while !cluster.cli(&info).contains("cluster_state:ok") {
+                assert!(begun.elapsed() < LONG, "the cluster does not come up");
+            }
+        }
         cluster
     }
 

@@ -136,7 +136,7 @@ async fn a34_each_server_of_a_cluster_tells_of_its_own_sessions() {
 
 #[tokio::test]
 async fn a34_a_slot_on_its_way_is_never_believed_and_arrives_with_its_sessions() {
-    let (cluster, prefix) = (Cluster::start(None), fresh_prefix());
+    let (cluster, prefix) = (Cluster::patient(None), fresh_prefix());
     let (here, there) = (replica(cluster.settings(&prefix)).await, replica(cluster.settings(&prefix)).await);
     here.until_up().await;
     there.until_up().await;
@@ -173,7 +173,7 @@ async fn a34_a_slot_on_its_way_is_never_believed_and_arrives_with_its_sessions()
 
 #[tokio::test]
 async fn a_listing_loses_nobody_whose_slot_moves_meanwhile() {
-    let (cluster, prefix) = (Cluster::start(None), fresh_prefix());
+    let (cluster, prefix) = (Cluster::patient(None), fresh_prefix());
     let here = replica(cluster.settings(&prefix)).await;
     let tickets = here.signed_in_everywhere().await;
     // The walk goes by address.
@@ -252,7 +252,7 @@ async fn load(here: Arc<Replica>, tickets: Vec<Ticket>, begun: Instant, stop: Ar
 
 /// Under load, a master goes: nobody is lost, who ended stays ended, and the others notice nothing.
 async fn a_master_goes(what: &'static str, go: impl Fn(&Cluster, usize), back: impl Fn(&Cluster, usize)) {
-    let (cluster, prefix) = (Cluster::start(None), fresh_prefix());
+    let (cluster, prefix) = (Cluster::start(), fresh_prefix());
     let here = Arc::new(replica(cluster.settings(&prefix)).await);
     let there = replica(cluster.settings(&prefix)).await;
     here.until_up().await;
@@ -351,7 +351,7 @@ async fn a34_a_frozen_master_of_a_cluster_loses_nobody_and_comes_back_as_a_repli
 #[tokio::test]
 async fn r44_a_cluster_is_spoken_to_over_tls() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let (cluster, prefix) = (Cluster::start(Some(certificates())), fresh_prefix());
+    let (cluster, prefix) = (Cluster::patient(Some(certificates())), fresh_prefix());
     let (here, there) = (replica(cluster.settings(&prefix)).await, replica(cluster.settings(&prefix)).await);
     here.until_up().await;
     for ticket in here.signed_in_everywhere().await {
