@@ -407,6 +407,13 @@ macro_rules! on_every_store {
                 super::$name(super::House::redis()).await;
             })*
         }
+
+        mod sentinel {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::House::sentinel()).await;
+            })*
+        }
     };
 }
 

@@ -188,7 +188,7 @@ fn the_door_for_operators_needs_a_token() {
 
 #[test]
 fn stores_that_do_not_exist_yet_are_named_as_such() {
-    for later in ["redis+sentinel://a", "redis+cluster://a"] {
+    for later in ["redis+cluster://a"] {
         let line = format!("store = '{later}'");
         refused(&[("session", &line)], "session.store", "does not have yet");
     }

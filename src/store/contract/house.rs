@@ -13,6 +13,7 @@ use crate::store::memory::Memory;
 use crate::store::near::Near;
 use crate::store::redis::Redis;
 use crate::store::redis::server::Server;
+use crate::store::redis::server::sentinel::Watched;
 use crate::store::sealed::Sealed;
 use crate::store::{Backend, Found, Row};
 use base64::Engine as _;
@@ -38,6 +39,11 @@ pub(in crate::store) fn fresh_prefix() -> String {
     format!("{}:", new_text::<16>().unwrap().as_str())
 }
 
+async fn parts_of(server: &Server, prefix: &str) -> Vec<Vec<u8>> {
+    let entries = server.entries(prefix).await;
+    entries.into_iter().flat_map(|entry| std::iter::once(entry.key).chain(entry.parts)).collect()
+}
+
 /// A store under test, and all that is in it.
 pub(in crate::store) struct House {
     pub(in crate::store) backend: Arc<dyn Backend>,
@@ -51,6 +57,7 @@ enum Shelf {
     /// The directory goes after the store that has a file in it.
     Embedded(Arc<Embedded>, #[expect(dead_code, reason = "held until the end of the test")] TempDir),
     Redis(Arc<Server>, String),
+    Sentinel(Arc<Watched>, String),
 }
 
 impl House {
@@ -76,6 +83,12 @@ impl House {
         let (server, prefix) = (Server::shared(), fresh_prefix());
         let redis = Redis::open(&server.settings(&prefix)).unwrap();
         Self { backend: Arc::new(redis), shelf: Shelf::Redis(server, prefix), near: None }
+    }
+
+    pub(in crate::store) fn sentinel() -> Self {
+        let (watched, prefix) = (Watched::shared(), fresh_prefix());
+        let redis = Redis::open(&watched.settings(&prefix)).unwrap();
+        Self { backend: Arc::new(redis), shelf: Shelf::Sentinel(watched, prefix), near: None }
     }
 
     pub(in crate::store) fn store(&self, keys: &[u8]) -> Arc<dyn SessionStore> {
@@ -110,10 +123,8 @@ impl House {
         match &self.shelf {
             Shelf::Memory(memory) => memory.dump(),
             Shelf::Embedded(embedded, _) => embedded.dump(),
-            Shelf::Redis(server, prefix) => {
-                let entries = server.entries(prefix).await;
-                entries.into_iter().flat_map(|entry| std::iter::once(entry.key).chain(entry.parts)).collect()
-            }
+            Shelf::Redis(server, prefix) => parts_of(server, prefix).await,
+            Shelf::Sentinel(watched, prefix) => parts_of(watched.master(), prefix).await,
         }
     }
 }

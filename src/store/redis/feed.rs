@@ -13,16 +13,18 @@
 //! The crate's own client-side cache is not used: after a killed connection it still served a deleted session, it has
 //! no heartbeat, and no broadcasting mode. An ACL user needs `+client|tracking` beside the rights in [`super`].
 
-use super::connection::{Connection, IfBroken, Request, client, code};
+use super::connection::{Connection, IfBroken, Request};
+use super::failure::code;
 use super::link::Link;
+use super::way::NoWay;
 use crate::config::RedisSettings;
 use crate::keyring::new_text;
 use crate::ports::StoreError;
 use crate::store::near::held::Held;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, ProtocolVersion, PushInfo, RedisError, ServerErrorKind, cmd,
-    pipe,
+    AsyncConnectionConfig, ConnectionAddr, ErrorKind, ProtocolVersion, PushInfo, RedisError, ServerErrorKind,
+    cmd, pipe,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +56,6 @@ const REFUSED_FOR: Duration = Duration::from_secs(10);
 /// The feed of a store, not listened to yet.
 pub struct Feed {
     connection: Arc<Connection>,
-    client: Client,
     timeout: Duration,
     /// What the names of records begin with.
     records: String,
@@ -88,9 +89,8 @@ impl Feed {
     ) -> Result<Self, StoreError> {
         let runtime = Handle::try_current()
             .map_err(|_| StoreError::Unavailable("there is no runtime to connect on".into()))?;
-        let client = client(settings, ProtocolVersion::RESP3)?;
         let (timeout, refused_for) = (settings.timeout, REFUSED_FOR);
-        Ok(Self { connection, client, timeout, records, runtime, refused_for })
+        Ok(Self { connection, timeout, records, runtime, refused_for })
     }
 
     /// Tells `held` of every change from now on, over any number of connections.
@@ -104,10 +104,10 @@ impl Feed {
         let mut refusal: Option<String> = None;
         loop {
             let wait = match self.begin(held).await {
-                Ok((link, connection)) => {
+                Ok((link, connection, address)) => {
                     tracing::info!("the feed of the session store is heard");
                     (refusal, pause) = (None, PAUSES.0);
-                    let why = self.listen(&link, held).await;
+                    let why = self.listen(&link, &address, held).await;
                     // In this order: nothing that is still under way on this connection proves anything any more.
                     link.close();
                     held.lost();
@@ -142,8 +142,12 @@ impl Feed {
         }
     }
 
-    /// A new connection that is told of changes.
-    async fn begin(&self, held: &Arc<Held>) -> Result<(Arc<Link>, MultiplexedConnection), Failure> {
+    /// A new connection that is told of changes, to the server that requests go to.
+    async fn begin(
+        &self,
+        held: &Arc<Held>,
+    ) -> Result<(Arc<Link>, MultiplexedConnection, ConnectionAddr), Failure> {
+        let (address, client) = self.connection.server(ProtocolVersion::RESP3).await?;
         // Without random numbers there is more amiss than the feed.
         let name = new_text::<16>().map_err(|_| Failure::Away)?;
         let link = Arc::new(Link::new(Arc::clone(held), self.records.clone(), name.as_str()));
@@ -155,18 +159,18 @@ impl Feed {
                 ear.hear(&info);
                 Ok::<(), ()>(())
             });
-        let connected = self.client.get_multiplexed_async_connection_with_config(&config);
+        let connected = client.get_multiplexed_async_connection_with_config(&config);
         let mut connection = connected.await.map_err(Failure::from)?;
         let mut tracking = cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("BCAST").arg("PREFIX").arg(&self.records);
         tracking.query_async::<()>(&mut connection).await.map_err(Failure::from)?;
         // Only now: what is read from here on is told of.
         held.begun();
-        Ok((link, connection))
+        Ok((link, connection, address))
     }
 
     /// Sends heartbeats until the connection is lost, or none has come back for too long; why it is over.
-    async fn listen(&self, link: &Link, held: &Held) -> &'static str {
+    async fn listen(&self, link: &Link, address: &ConnectionAddr, held: &Held) -> &'static str {
         let mut beats = interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut proved = held.elapsed();
@@ -192,6 +196,8 @@ impl Feed {
             commands.cmd("SET").arg(&beat.name).arg("").arg("PX").arg(BEAT_LIVES_MS).ignore();
             let sent = self.connection.ask::<(bool,)>(Request::Pipeline(&commands), IfBroken::AskAgain);
             match timeout(PATIENCE, sent).await {
+                // A server that has become a replica of the new one would tell of this beat too, only later.
+                Ok(_) if self.connection.has_moved(address) => return "requests go to another server",
                 Ok(Ok((is_there,))) => {
                     if before.is_some() && !is_there {
                         tracing::warn!(
@@ -207,6 +213,12 @@ impl Feed {
                 Err(_) => {}
             }
         }
+    }
+}
+
+impl From<NoWay> for Failure {
+    fn from(_: NoWay) -> Self {
+        Self::Away
     }
 }
 

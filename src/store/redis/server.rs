@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tempfile::TempDir;
 
+pub(in crate::store) mod sentinel;
+
 /// For tests on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -139,12 +141,8 @@ impl Server {
     }
 
     pub(in crate::store) fn settings_at(&self, url: &str, prefix: &str) -> RedisSettings {
-        RedisSettings {
-            url: SecretString::from(url),
-            prefix: prefix.into(),
-            timeout: TIMEOUT,
-            ca_pem: self.tls.as_ref().map(|files| std::fs::read(files.path().join("ca.pem")).unwrap()),
-        }
+        let ca_pem = self.tls.as_ref().map(|files| std::fs::read(files.path().join("ca.pem")).unwrap());
+        RedisSettings::new(SecretString::from(url), prefix.into(), TIMEOUT, ca_pem)
     }
 
     /// An operator's connection.

@@ -21,6 +21,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
+mod moves;
+
 const GRACE: Duration = Duration::from_secs(30);
 
 /// For a busy machine.
