@@ -127,7 +127,10 @@ impl App {
         let Settings { server, session, providers, identity, routes, pages, log: _, from_environment: _ } =
             settings;
         let ledger: Arc<dyn Ledger> = Arc::new(Metrics::new());
-        let Opened { store, feed, keys, keeper } = store::open(&session.store, session.keys).await?;
+        let Opened { store, feed, waits, keys, keeper } = store::open(&session.store, session.keys).await?;
+        if let Some(waits) = waits {
+            waits.report_to(Arc::clone(&ledger));
+        }
         let live = Arc::<Live>::default();
         // Measured within the near cache: what the store itself is asked.
         let store: Arc<dyn SessionStore> = Arc::new(Measured::new(store, Arc::clone(&ledger)));

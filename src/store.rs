@@ -11,6 +11,7 @@
 pub use self::measured::Measured;
 pub use self::near::{Near, NearBounds, NearParts};
 pub use self::redis::feed::Feed;
+pub use self::redis::waits::{Outcome as Confirmation, Waits};
 
 use self::embedded::Embedded;
 use self::memory::Memory;
@@ -44,6 +45,8 @@ pub struct Opened {
     pub store: Arc<dyn SessionStore>,
     /// What tells of changes that others make; `None` where there are no others.
     pub feed: Option<Feed>,
+    /// What its replicas have confirmed; `None` where there cannot be any.
+    pub waits: Option<Arc<Waits>>,
     /// The keys that seal what is in it.
     pub keys: Arc<KeyRing>,
     /// To be dropped when no request is served any more.
@@ -69,11 +72,13 @@ impl Drop for Keeper {
 /// [`StoreError::Unavailable`] when the settings can never work (a malformed URL, certificates that are none), and when
 /// the file of the embedded store or its key cannot be used.
 pub async fn open(settings: &StoreSettings, keys: KeySource) -> Result<Opened, StoreError> {
+    let mut waits = None;
     let (backend, keys, keeper, feed): (Arc<dyn Backend>, _, _, _) = match settings {
         StoreSettings::Memory => (Arc::new(Memory::new()), given(keys)?, None, None),
         StoreSettings::Redis(settings) => {
             let redis = Redis::open(settings)?;
             let feed = redis.feed(settings)?;
+            waits = Some(redis.waits());
             (Arc::new(redis), given(keys)?, None, Some(feed))
         }
         StoreSettings::Embedded(settings) => {
@@ -83,7 +88,7 @@ pub async fn open(settings: &StoreSettings, keys: KeySource) -> Result<Opened, S
         }
     };
     let store = Arc::new(Sealed::new(backend, Arc::clone(&keys)));
-    Ok(Opened { store, feed, keys, keeper: Keeper(keeper) })
+    Ok(Opened { store, feed, waits, keys, keeper: Keeper(keeper) })
 }
 
 /// The keys where there is no place beside the store.

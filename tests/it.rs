@@ -19,6 +19,7 @@ mod it {
     mod backchannel;
     mod binary;
     mod check;
+    mod cluster;
     mod contract;
     mod cookies;
     mod cors;

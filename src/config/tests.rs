@@ -7,6 +7,7 @@ mod browser_apps;
 mod example;
 mod near;
 mod overlay;
+mod replicas;
 mod rules;
 mod schema;
 mod slips;

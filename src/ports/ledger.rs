@@ -68,6 +68,11 @@ pub enum Entry<'e> {
         /// Whether it answered.
         answered: bool,
     },
+    /// The store's replicas were to confirm a write, so that a failover does not forget it.
+    Waited {
+        /// Whether they did, in time.
+        confirmed: bool,
+    },
     /// The near cache was asked for a session, or told of one.
     Near(Near),
     /// What the near cache holds now, and how its feed does.

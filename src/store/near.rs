@@ -89,7 +89,8 @@ impl Near {
     fn around(store: Arc<dyn SessionStore>, parts: NearParts, spread: Spread) -> Self {
         let NearParts { bounds, limits, stopwatch, ledger, news } = parts;
         let NearBounds { sessions, bytes, outage_grace } = bounds;
-        let held = Arc::new(Held::new(Parts { sessions, bytes, outage_grace, stopwatch, ledger, news, spread }));
+        let held =
+            Arc::new(Held::new(Parts { sessions, bytes, outage_grace, stopwatch, ledger, news, spread }));
         Self { store, held, limits, _following: None }
     }
 

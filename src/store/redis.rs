@@ -19,7 +19,8 @@
 //!
 //! Each script touches one key. An ACL user needs, on `~<prefix>*`: `+ping +hmget +hget +hset +exists +get +set +del
 //! +scan +pexpire +pttl +zadd +zscore +zrem +zremrangebyscore +zrangebyscore +evalsha +script|load`, and `+select` where the URL names
-//! a database other than 0; `+client|tracking` for the feed.
+//! a database other than 0; `+client|tracking` for the feed. Where there are replicas, `+role` and `+wait` besides; with
+//! Sentinel, `+role` in any case, and at the sentinels `+sentinel|get-master-addr-by-name`.
 
 use crate::config::RedisSettings;
 use crate::domain::login::LoginId;
@@ -32,23 +33,29 @@ use crate::store::redis::connection::{IfBroken, Request};
 use crate::store::redis::feed::Feed;
 use crate::store::redis::scripts::Scripts;
 use crate::store::redis::servers::Servers;
+use crate::store::redis::waits::Waits;
 use crate::store::{Backend, Found, Glance, IndexName, Page, Row};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::{BoxFuture, try_join_all};
 use redis::{cmd, pipe};
+use std::sync::Arc;
 use std::time::Duration;
 
 mod cluster;
 mod connection;
+mod failure;
 pub(in crate::store) mod feed;
 mod link;
 mod scripts;
+mod sentinel;
 #[cfg(test)]
 pub(in crate::store) mod server;
 mod servers;
 #[cfg(test)]
 mod tests;
+pub(in crate::store) mod waits;
+mod way;
 
 /// Longer expiries are cut to this, some 142,000 years: Redis adds them to its own clock in 63 bits.
 const LONGEST: u64 = 1 << 52;
@@ -83,6 +90,11 @@ impl Redis {
     /// As [`Self::open`].
     pub fn feed(&self, settings: &RedisSettings) -> Result<Feed, StoreError> {
         Feed::prepare(settings, &self.connection, format!("{}s:", self.prefix))
+    }
+
+    /// What its replicas have confirmed.
+    pub fn waits(&self) -> Arc<Waits> {
+        Arc::clone(self.connection.waits())
     }
 
     fn record(&self, key: &SessionKey) -> String {
@@ -202,7 +214,7 @@ impl Backend for Redis {
                 .arg(row.indexes.concat())
                 .arg(millis_until(row.expires, now));
             // Not asked again: what was written may have been ended in between, and would come back.
-            let is_new: bool = self.connection.ask(Request::Script(&call), IfBroken::GiveUp).await?;
+            let is_new: bool = self.connection.ask_kept(Request::Script(&call), IfBroken::GiveUp).await?;
             if is_new {
                 self.note_seen(key, now, millis_until(row.expires, now)).await?;
             }
@@ -250,7 +262,7 @@ impl Backend for Redis {
                 .arg(row.indexes.concat())
                 .arg(millis_until(row.expires, now));
             // Not asked again: a second run would take our own write for somebody else's.
-            match self.connection.ask::<i64>(Request::Script(&call), IfBroken::GiveUp).await? {
+            match self.connection.ask_kept::<i64>(Request::Script(&call), IfBroken::GiveUp).await? {
                 1 => Ok(Updated::Done(row.version)),
                 0 => Ok(Updated::Conflict),
                 _ => {
@@ -275,7 +287,7 @@ impl Backend for Redis {
             let mut commands = pipe();
             commands.del(self.record(key)).del(self.last_seen(key)).ignore();
             let (removed,): (u64,) =
-                self.connection.ask(Request::Pipeline(&commands), IfBroken::AskAgain).await?;
+                self.connection.ask_kept(Request::Pipeline(&commands), IfBroken::AskAgain).await?;
             self.leave(key, &indexes.unwrap_or_default()).await;
             Ok(removed > 0)
         })
@@ -337,7 +349,7 @@ impl Backend for Redis {
         Box::pin(async move {
             let mut call = self.scripts.mark.key(self.named('m', name));
             call.arg(now.unix_millis()).arg(millis_until(now.plus(keep), now));
-            self.connection.ask(Request::Script(&call), IfBroken::AskAgain).await
+            self.connection.ask_kept(Request::Script(&call), IfBroken::AskAgain).await
         })
     }
 
@@ -369,7 +381,7 @@ impl Backend for Redis {
         Box::pin(async move {
             let mut call = self.scripts.lease.key(self.of_session('r', key));
             call.arg(holder.0.as_slice()).arg(millis_until(now.plus(keep), now));
-            self.connection.ask(Request::Script(&call), IfBroken::AskAgain).await
+            self.connection.ask_kept(Request::Script(&call), IfBroken::AskAgain).await
         })
     }
 

@@ -28,6 +28,7 @@ pub struct Metrics {
     upstream: Family<RouteLabels, Histogram, fn() -> Histogram>,
     store: Family<CommandLabels, Histogram, fn() -> Histogram>,
     store_errors: Family<CommandLabels, Counter>,
+    store_waits: Family<ReloadLabels, Counter>,
     near: Family<NearLabels, Counter>,
     /// Apart from the others: it is entered on every request, and costs no look-up here.
     near_hits: Counter,
@@ -94,6 +95,7 @@ impl Metrics {
             upstream: Family::new_with_constructor(long_times),
             store: Family::new_with_constructor(short_times),
             store_errors: Family::default(),
+            store_waits: Family::default(),
             near,
             near_hits,
             near_sessions: Gauge::default(),
@@ -137,6 +139,11 @@ impl Metrics {
         registry.register_with_unit("store", "Time of commands to the session store", seconds(), store);
         let text = "Commands that the session store did not answer, or not with what we write";
         registry.register("store_errors", text, self.store_errors.clone());
+        for result in ["confirmed", "short"] {
+            let _ = self.store_waits.get_or_create(&ReloadLabels { result });
+        }
+        let text = "Writes that replicas of the session store were to confirm, by result";
+        registry.register("store_waits", text, self.store_waits.clone());
         let text = "What happened in the near cache, by event";
         registry.register("near_cache_events", text, self.near.clone());
         registry.register("near_cache_sessions", "Sessions in the near cache", self.near_sessions.clone());
@@ -204,6 +211,10 @@ impl Ledger for Metrics {
                 if !answered {
                     self.store_errors.get_or_create(&labels).inc();
                 }
+            }
+            Entry::Waited { confirmed } => {
+                let result = if confirmed { "confirmed" } else { "short" };
+                self.store_waits.get_or_create(&ReloadLabels { result }).inc();
             }
             Entry::Near(Near::Hit) => {
                 self.near_hits.inc();

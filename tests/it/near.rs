@@ -13,7 +13,7 @@ use super::websockets::{assert_closed, echo, handshake, masked};
 use std::time::{Duration, Instant};
 
 /// For a busy machine. The bound itself is one second, and what is usual a millisecond; the benches say so.
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 
 /// Two gateways, the second one with its own connections and memory.
 struct Pair {
@@ -53,7 +53,7 @@ impl Pair {
     }
 }
 
-fn until(what: &str, mut is: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut is: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is() {
         assert!(begun.elapsed() < LONG, "not in time: {what}");
@@ -66,7 +66,7 @@ fn probe(gateway: &TestGateway, path: &str) -> Answer {
     send(gateway.health.unwrap(), request.as_bytes()).unwrap()
 }
 
-fn feed(gateway: &TestGateway) -> String {
+pub(super) fn feed(gateway: &TestGateway) -> String {
     probe(gateway, "/readyz").json()["feed"].as_str().unwrap().to_owned()
 }
 
@@ -78,12 +78,12 @@ fn number(gateway: &TestGateway, metric: &str) -> u64 {
 
 const HITS: &str = "keycard_near_cache_events_total{event=\"hit\"}";
 
-fn status(browser: &mut Browser) -> u16 {
+pub(super) fn status(browser: &mut Browser) -> u16 {
     browser.fetch("GET", "/", &[], b"").status
 }
 
 /// Asks until memory has answered.
-fn holds(gateway: &TestGateway, browser: &mut Browser) {
+pub(super) fn holds(gateway: &TestGateway, browser: &mut Browser) {
     let before = number(gateway, HITS);
     until("a session is held", || {
         assert_eq!(status(browser), 200);

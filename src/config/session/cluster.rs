@@ -29,7 +29,8 @@ pub fn cluster_seeds(url: &str) -> Vec<SecretString> {
 /// # Errors
 /// All mistakes.
 pub(super) fn read(url: &str) -> Result<Vec<SecretString>, Vec<Mistake>> {
-    let found = SCHEMES.iter().find_map(|(scheme, one)| Some((one, url.strip_prefix(scheme)?.strip_prefix("://")?)));
+    let found =
+        SCHEMES.iter().find_map(|(scheme, one)| Some((one, url.strip_prefix(scheme)?.strip_prefix("://")?)));
     let Some((scheme, rest)) = found else { return Err(vec![("is not the URL of a Redis cluster", FORM)]) };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
@@ -53,7 +54,8 @@ pub(super) fn read(url: &str) -> Result<Vec<SecretString>, Vec<Mistake>> {
             false if host.is_empty() => mistakes.push(("has a place for a host and no host", FORM)),
             false => mistakes.push(("has a host, a port, a user or a password that cannot be read", FORM)),
             true if named.contains(&host) => {
-                mistakes.push(("names a host twice", "name each server once; those that are left out are found"));
+                mistakes
+                    .push(("names a host twice", "name each server once; those that are left out are found"));
             }
             true => seeds.push(SecretString::from(one)),
         }
@@ -83,7 +85,8 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_told() {
-        let told = |url: &str| read(url).err().unwrap_or_default().iter().map(|(what, _)| *what).collect::<Vec<_>>();
+        let told =
+            |url: &str| read(url).err().unwrap_or_default().iter().map(|(what, _)| *what).collect::<Vec<_>>();
         for (url, expected) in [
             ("redis://a", &["not the URL of a Redis cluster"][..]),
             ("redis+cluster://a/1", &["only one"]),

@@ -12,8 +12,9 @@ use crate::store::embedded::Embedded;
 use crate::store::memory::Memory;
 use crate::store::near::Near;
 use crate::store::redis::Redis;
-use crate::store::redis::server::{Entry, Server};
 use crate::store::redis::server::cluster::Cluster;
+use crate::store::redis::server::sentinel::Watched;
+use crate::store::redis::server::{Entry, Server};
 use crate::store::sealed::Sealed;
 use crate::store::{Backend, Found, Row};
 use base64::Engine as _;
@@ -39,6 +40,14 @@ pub(in crate::store) fn fresh_prefix() -> String {
     format!("{}:", new_text::<16>().unwrap().as_str())
 }
 
+async fn parts_of(server: &Server, prefix: &str) -> Vec<Vec<u8>> {
+    parts(server.entries(prefix).await)
+}
+
+fn parts(entries: Vec<Entry>) -> Vec<Vec<u8>> {
+    entries.into_iter().flat_map(|entry| std::iter::once(entry.key).chain(entry.parts)).collect()
+}
+
 /// A store under test, and all that is in it.
 pub(in crate::store) struct House {
     pub(in crate::store) backend: Arc<dyn Backend>,
@@ -53,6 +62,7 @@ enum Shelf {
     Embedded(Arc<Embedded>, #[expect(dead_code, reason = "held until the end of the test")] TempDir),
     Redis(Arc<Server>, String),
     Cluster(Arc<Cluster>, String),
+    Sentinel(Arc<Watched>, String),
 }
 
 impl House {
@@ -84,6 +94,12 @@ impl House {
         let (cluster, prefix) = (Cluster::shared(), fresh_prefix());
         let redis = Redis::open(&cluster.settings(&prefix)).unwrap();
         Self { backend: Arc::new(redis), shelf: Shelf::Cluster(cluster, prefix), near: None }
+    }
+
+    pub(in crate::store) fn sentinel() -> Self {
+        let (watched, prefix) = (Watched::shared(), fresh_prefix());
+        let redis = Redis::open(&watched.settings(&prefix)).unwrap();
+        Self { backend: Arc::new(redis), shelf: Shelf::Sentinel(watched, prefix), near: None }
     }
 
     pub(in crate::store) fn store(&self, keys: &[u8]) -> Arc<dyn SessionStore> {
@@ -118,12 +134,9 @@ impl House {
         match &self.shelf {
             Shelf::Memory(memory) => memory.dump(),
             Shelf::Embedded(embedded, _) => embedded.dump(),
-            Shelf::Redis(server, prefix) => parts(server.entries(prefix).await),
+            Shelf::Redis(server, prefix) => parts_of(server, prefix).await,
+            Shelf::Sentinel(watched, prefix) => parts_of(watched.master(), prefix).await,
             Shelf::Cluster(cluster, prefix) => parts(cluster.entries(prefix).await),
         }
     }
-}
-
-fn parts(entries: Vec<Entry>) -> Vec<Vec<u8>> {
-    entries.into_iter().flat_map(|entry| std::iter::once(entry.key).chain(entry.parts)).collect()
 }

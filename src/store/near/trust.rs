@@ -104,7 +104,8 @@ impl Trust {
     /// Whether what was read in `epoch`, and was not struck since, holds at `now`: the place has no later epoch, and the
     /// feed that speaks for it is proved.
     pub(super) fn holds(&self, epoch: u64, now: Duration) -> bool {
-        epoch == self.epoch(place_in(epoch)) && nanos(now) < self.feed_in(epoch).deadline.load(Ordering::SeqCst)
+        epoch == self.epoch(place_in(epoch))
+            && nanos(now) < self.feed_in(epoch).deadline.load(Ordering::SeqCst)
     }
 
     /// News of this feed may have been lost: nothing of before is believed, until it is read again.

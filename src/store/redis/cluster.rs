@@ -18,7 +18,9 @@
 //! `+cluster|nodes +cluster|getkeysinslot`.
 
 use self::map::{Address, Map, Node, ranges};
-use super::connection::{Connection, Failure, IfBroken, Request};
+use super::connection::{Connection, IfBroken, Keep, Request};
+use super::failure::Failure;
+use super::waits::Waits;
 use crate::config::{RedisSettings, cluster_seeds, is_cluster_url};
 use crate::ports::StoreError;
 use futures_util::future::{BoxFuture, FutureExt as _, Shared};
@@ -35,9 +37,9 @@ use url::Url;
 
 mod front;
 mod listing;
-mod verdict;
 pub(in crate::store::redis) mod map;
 pub(in crate::store::redis) mod slot;
+mod verdict;
 
 pub(super) use self::front::Front;
 
@@ -50,10 +52,18 @@ const REST: Duration = Duration::from_millis(100);
 /// Between two attempts at a key that is just being moved.
 const MOMENT: Duration = Duration::from_millis(20);
 
+/// How a request is to be carried out.
+#[derive(Clone, Copy)]
+struct Manner {
+    if_broken: IfBroken,
+    keep: Keep,
+}
+
 /// The servers of a cluster.
 pub(super) struct Cluster {
     seeds: Vec<Address>,
     settings: RedisSettings,
+    waits: Arc<Waits>,
     runtime: Handle,
     state: Mutex<State>,
     /// Who is told of each change of the map, before anybody acts on it.
@@ -77,7 +87,9 @@ enum Turn {
     /// In a moment.
     Wait,
     /// The map may be old; whether the request was certainly not carried out.
-    Lost { untouched: bool },
+    Lost {
+        untouched: bool,
+    },
     /// Nothing.
     None,
 }
@@ -91,13 +103,22 @@ impl Cluster {
         let unusable = |what: &str| StoreError::Unavailable(what.into());
         let urls = cluster_seeds(settings.url.expose_secret());
         let seeds: Vec<Address> = urls.iter().filter_map(|url| address(url.expose_secret())).collect();
-        let first = urls.first().ok_or_else(|| unusable("`session.store` is not the URL of a Redis cluster"))?;
+        let first =
+            urls.first().ok_or_else(|| unusable("`session.store` is not the URL of a Redis cluster"))?;
         let runtime = Handle::try_current().map_err(|_| unusable("there is no runtime to connect on"))?;
         let settings = RedisSettings { url: first.clone(), ..settings.clone() };
+        let waits = Arc::new(Waits::new(settings.wait, false));
         // What is wrong with the certificates is said now.
-        Connection::prepare(&settings)?;
+        Connection::counting(&settings, Arc::clone(&waits))?;
         let state = State { map: Arc::new(Map::unknown()), nodes: HashMap::new(), asking: None };
-        Ok(Arc::new(Self { seeds, settings, runtime, state: Mutex::new(state), observer: OnceLock::new() }))
+        Ok(Arc::new(Self {
+            seeds,
+            settings,
+            waits,
+            runtime,
+            state: Mutex::new(state),
+            observer: OnceLock::new(),
+        }))
     }
 
     /// Tells `observer` of the map as it is, and of each change from now on. The first observer is the only one.
@@ -120,9 +141,14 @@ impl Cluster {
         Arc::clone(&self.state().map)
     }
 
-    /// The settings with which one server is connected to.
-    pub(super) fn settings_of(&self, address: &Address) -> RedisSettings {
-        RedisSettings { url: url_of(&self.settings.url, address), ..self.settings.clone() }
+    /// How long one command to one server may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.settings.timeout
+    }
+
+    /// What the replicas of all masters have confirmed.
+    pub(super) fn waits(&self) -> &Arc<Waits> {
+        &self.waits
     }
 
     /// Carries out a command for the key in `slot`; with the server that answered last.
@@ -133,7 +159,7 @@ impl Cluster {
         self: &Arc<Self>,
         command: &Cmd,
         slot: u16,
-        if_broken: IfBroken,
+        manner: Manner,
     ) -> (Result<Value, Failure>, Option<Arc<Node>>) {
         let mut node = match self.owner(slot).await {
             Ok(node) => node,
@@ -141,7 +167,7 @@ impl Cluster {
         };
         let mut asking = false;
         for _ in 0..HOPS {
-            let failure = match send(&node, command, asking, if_broken).await {
+            let failure = match send(&node, command, asking, manner).await {
                 Ok(value) => return (Ok(value), Some(node)),
                 Err(failure) => failure,
             };
@@ -160,7 +186,7 @@ impl Cluster {
                 }
                 Turn::Lost { untouched } => {
                     asking = false;
-                    let again = untouched || if_broken == IfBroken::AskAgain;
+                    let again = untouched || manner.if_broken == IfBroken::AskAgain;
                     self.successor(slot, &node, again).await
                 }
                 Turn::Moved(_, None) | Turn::Ask(_, None) | Turn::None => None,
@@ -177,10 +203,10 @@ impl Cluster {
     ///
     /// # Errors
     /// [`Failure`] of the last server that was asked.
-    async fn anywhere(self: &Arc<Self>, command: &Cmd, if_broken: IfBroken) -> Result<Value, Failure> {
+    async fn anywhere(self: &Arc<Self>, command: &Cmd, manner: Manner) -> Result<Value, Failure> {
         let mut failure = self.known().await.err();
         for node in self.map().masters() {
-            match send(&node, command, false, if_broken).await {
+            match send(&node, command, false, manner).await {
                 Ok(value) => return Ok(value),
                 Err(error) => failure = Some(error),
             }
@@ -191,7 +217,11 @@ impl Cluster {
 
     /// Waits until the map is known.
     async fn known(self: &Arc<Self>) -> Result<(), Failure> {
-        if self.map().masters().is_empty() { self.ask_anew(None).await.map_err(Failure::Other) } else { Ok(()) }
+        if self.map().masters().is_empty() {
+            self.ask_anew(None).await.map_err(Failure::Other)
+        } else {
+            Ok(())
+        }
     }
 
     async fn owner(self: &Arc<Self>, slot: u16) -> Result<Arc<Node>, Failure> {
@@ -246,7 +276,8 @@ impl Cluster {
         }
         let cluster = Arc::clone(self);
         let task = self.runtime.spawn(async move { cluster.ask_around(first).await });
-        let asking: Asking = async move { task.await.unwrap_or_else(|_| Err(nobody_answers())) }.boxed().shared();
+        let asking: Asking =
+            async move { task.await.unwrap_or_else(|_| Err(nobody_answers())) }.boxed().shared();
         state.asking = Some(asking.clone());
         let (cluster, waiting) = (Arc::clone(self), asking.clone());
         self.runtime.spawn(async move {
@@ -313,7 +344,8 @@ impl Cluster {
         }
         // Connections live on the runtime of the store, whoever's request it is that found the server.
         let _runtime = self.runtime.enter();
-        let connection = Arc::new(Connection::prepare(&self.settings_of(address)).ok()?);
+        let settings = RedisSettings { url: url_of(&self.settings.url, address), ..self.settings.clone() };
+        let connection = Arc::new(Connection::counting(&settings, Arc::clone(&self.waits)).ok()?);
         let node = Arc::new(Node { address: address.clone(), connection });
         state.nodes.insert(address.clone(), Arc::clone(&node));
         Some(node)
@@ -327,23 +359,26 @@ impl Cluster {
 async fn slots_of(node: Arc<Node>) -> (Arc<Node>, RedisResult<Value>) {
     let mut question = cmd("CLUSTER");
     question.arg("SLOTS");
-    let answer = node.connection.try_ask(&Request::Command(&question), IfBroken::AskAgain).await;
-    (node, answer.map_err(Failure::into_error))
+    // Replicas know it as well, and are all that is left at a bad moment.
+    let answer = node.connection.ask_anybody(&question).await;
+    (node, answer)
 }
 
 /// Sends a command to one server; with the word that lets it answer for a slot that is not quite its own yet.
-async fn send(node: &Node, command: &Cmd, asking: bool, if_broken: IfBroken) -> Result<Value, Failure> {
+async fn send(node: &Node, command: &Cmd, asking: bool, manner: Manner) -> Result<Value, Failure> {
+    let Manner { if_broken, keep } = manner;
     if !asking {
-        return node.connection.try_ask(&Request::Command(command), if_broken).await;
+        return node.connection.try_ask(&Request::Command(command), if_broken, keep).await;
     }
     let mut commands = pipe();
     commands.cmd("ASKING").ignore().add_command(command.clone());
-    let answers: Vec<Value> = node.connection.try_ask(&Request::Pipeline(&commands), if_broken).await?;
+    let answers: Vec<Value> = node.connection.try_ask(&Request::Pipeline(&commands), if_broken, keep).await?;
     answers.into_iter().next().ok_or_else(nobody)
 }
 
 fn turn(failure: &Failure, said_by: &Address) -> Turn {
-    let Some(error) = failure.error() else { return Turn::Lost { untouched: false } };
+    let untouched = failure.is_untouched();
+    let Some(error) = failure.error() else { return Turn::Lost { untouched } };
     // In a pipeline an error has its place beside it.
     let said = error.clone().into_server_errors();
     let kind = match said.as_deref().and_then(|errors| errors.first()).map(|(_, error)| error) {
@@ -373,10 +408,9 @@ fn turn(failure: &Failure, said_by: &Address) -> Turn {
             | ServerErrorKind::ReadOnly
             | ServerErrorKind::BusyLoading,
         ) => Turn::Lost { untouched: true },
-        Some(_) => Turn::None,
-        None if error.is_connection_refusal() => Turn::Lost { untouched: !matches!(failure, Failure::Broken(_)) },
-        None if error.is_io_error() || error.is_unrecoverable_error() => Turn::Lost { untouched: false },
-        None => Turn::None,
+        Some(_) | None if matches!(failure, Failure::Elsewhere(_)) => Turn::Lost { untouched },
+        None if error.is_io_error() || error.is_unrecoverable_error() => Turn::Lost { untouched },
+        Some(_) | None => Turn::None,
     }
 }
 

@@ -15,9 +15,11 @@
 
 use self::home::Home;
 use super::cluster::{Cluster, is_elsewhere, leads_elsewhere};
-use super::connection::{Connection, IfBroken, Request, client, code};
+use super::connection::{Connection, IfBroken, Keep, Request};
+use super::failure::code;
 use super::link::Link;
 use super::servers::Servers;
+use super::way::NoWay;
 use crate::config::RedisSettings;
 use crate::keyring::new_text;
 use crate::ports::StoreError;
@@ -25,8 +27,8 @@ use crate::store::near::held::{Held, Told};
 use crate::store::near::trust::Spread;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, ProtocolVersion, PushInfo, RedisError, ServerErrorKind, cmd,
-    pipe,
+    AsyncConnectionConfig, ConnectionAddr, ErrorKind, ProtocolVersion, PushInfo, RedisError, ServerErrorKind,
+    cmd, pipe,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +63,7 @@ const REFUSED_FOR: Duration = Duration::from_secs(10);
 /// The feed of a store, not listened to yet.
 pub struct Feed {
     of: Of,
+    timeout: Duration,
     /// What the names of records begin with.
     records: String,
     runtime: Handle,
@@ -70,14 +73,13 @@ pub struct Feed {
 
 /// Whose feed it is.
 enum Of {
-    One { connection: Arc<Connection>, settings: RedisSettings },
+    One(Arc<Connection>),
     Cluster(Arc<Cluster>),
 }
 
 /// The feed of one server.
 struct Line {
     connection: Arc<Connection>,
-    client: Client,
     timeout: Duration,
     /// As in [`Feed`].
     records: String,
@@ -124,35 +126,30 @@ impl Feed {
         let runtime = Handle::try_current()
             .map_err(|_| StoreError::Unavailable("there is no runtime to connect on".into()))?;
         let of = match servers {
-            Servers::One(connection) => {
-                client(settings, ProtocolVersion::RESP3)?;
-                Of::One { connection: Arc::clone(connection), settings: settings.clone() }
-            }
+            Servers::One(connection) => Of::One(Arc::clone(connection)),
             Servers::Cluster(cluster) => Of::Cluster(Arc::clone(cluster)),
         };
-        Ok(Self { of, records, runtime, refused_for: REFUSED_FOR })
+        Ok(Self { of, timeout: settings.timeout, records, runtime, refused_for: REFUSED_FOR })
     }
 
     /// How sessions are spread over the servers that tell of them.
     pub(in crate::store) fn spread(&self) -> Spread {
         match &self.of {
-            Of::One { .. } => Spread::ONE,
+            Of::One(_) => Spread::ONE,
             Of::Cluster(_) => home::SPREAD,
         }
     }
 
     /// Tells `held` of every change from now on, over any number of connections.
     pub(in crate::store) fn follow(self, held: Arc<Held>) -> Following {
-        let runtime = self.runtime.clone();
+        let Self { of, timeout, records, runtime, refused_for } = self;
         let task = async move {
-            match self.of {
-                Of::Cluster(cluster) => board::run(cluster, held, self.records, self.refused_for).await,
-                Of::One { connection, settings } => {
-                    // It was tried when the feed was prepared.
-                    if let Ok(line) = Line::to(&settings, connection, self.records, self.refused_for, None) {
-                        line.run(&Told::by(&held, 0)).await;
-                    }
+            match of {
+                Of::One(connection) => {
+                    let line = Line { connection, timeout, records, refused_for, home: None };
+                    line.run(&Told::by(&held, 0)).await;
                 }
+                Of::Cluster(cluster) => board::run(cluster, held, records, refused_for).await,
             }
         };
         Following(runtime.spawn(task).abort_handle())
@@ -160,27 +157,16 @@ impl Feed {
 }
 
 impl Line {
-    fn to(
-        settings: &RedisSettings,
-        connection: Arc<Connection>,
-        records: String,
-        refused_for: Duration,
-        home: Option<Home>,
-    ) -> Result<Self, StoreError> {
-        let client = client(settings, ProtocolVersion::RESP3)?;
-        Ok(Self { connection, client, timeout: settings.timeout, records, refused_for, home })
-    }
-
     async fn run(self, held: &Told) {
         let mut pause = PAUSES.0;
         let mut refusal: Option<String> = None;
         loop {
             let wait = match self.begin(held).await {
-                Ok((link, connection)) => {
+                Ok((link, connection, address)) => {
                     tracing::info!("the feed of the session store is heard");
                     (refusal, pause) = (None, PAUSES.0);
                     let closing = Closing(&link, held);
-                    let why = self.listen(&link, held).await;
+                    let why = self.listen(&link, &address, held).await;
                     drop(closing);
                     drop(connection);
                     self.look_again();
@@ -215,8 +201,12 @@ impl Line {
         }
     }
 
-    /// A new connection that is told of changes.
-    async fn begin(&self, held: &Told) -> Result<(Arc<Link>, MultiplexedConnection), Failure> {
+    /// A new connection that is told of changes, to the server that requests go to.
+    async fn begin(
+        &self,
+        held: &Told,
+    ) -> Result<(Arc<Link>, MultiplexedConnection, ConnectionAddr), Failure> {
+        let (address, client) = self.connection.server(ProtocolVersion::RESP3).await?;
         // Without random numbers there is more amiss than the feed.
         let name = new_text::<16>().map_err(|_| Failure::Away)?;
         let name = match &self.home {
@@ -232,18 +222,18 @@ impl Line {
                 ear.hear(&info);
                 Ok::<(), ()>(())
             });
-        let connected = self.client.get_multiplexed_async_connection_with_config(&config);
+        let connected = client.get_multiplexed_async_connection_with_config(&config);
         let mut connection = connected.await.map_err(Failure::from)?;
         let mut tracking = cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("BCAST").arg("PREFIX").arg(&self.records);
         tracking.query_async::<()>(&mut connection).await.map_err(Failure::from)?;
         // Only now: what is read from here on is told of.
         held.begun();
-        Ok((link, connection))
+        Ok((link, connection, address))
     }
 
     /// Sends heartbeats until the connection is lost, or none has come back for too long; why it is over.
-    async fn listen(&self, link: &Link, held: &Told) -> &'static str {
+    async fn listen(&self, link: &Link, address: &ConnectionAddr, held: &Told) -> &'static str {
         let mut beats = interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut proved = held.elapsed();
@@ -268,8 +258,10 @@ impl Line {
             commands.exists(before.as_ref().unwrap_or(&beat.name));
             commands.cmd("SET").arg(&beat.name).arg("").arg("PX").arg(BEAT_LIVES_MS).ignore();
             let request = Request::Pipeline(&commands);
-            let sent = self.connection.try_ask::<(bool,)>(&request, IfBroken::AskAgain);
+            let sent = self.connection.try_ask::<(bool,)>(&request, IfBroken::AskAgain, Keep::Usual);
             match timeout(PATIENCE, sent).await {
+                // A server that has become a replica of the new one would tell of this beat too, only later.
+                Ok(_) if self.connection.has_moved(address) => return "requests go to another server",
                 Ok(Ok((is_there,))) => {
                     if before.is_some() && !is_there {
                         tracing::warn!(
@@ -282,11 +274,11 @@ impl Line {
                 }
                 // It proves nothing.
                 Ok(Err(failure)) => {
-                    if self.home.is_some() && leads_elsewhere(&failure) {
+                    if leads_elsewhere(&failure) {
                         self.look_again();
-                        if is_elsewhere(&failure) {
-                            return "its heartbeats belong to another server now";
-                        }
+                    }
+                    if is_elsewhere(&failure) {
+                        return "its heartbeats belong to another server now";
                     }
                     let error = failure.into_store_error();
                     tracing::debug!(%error, "a heartbeat could not be written");
@@ -301,6 +293,12 @@ impl Line {
         if let Some(home) = &self.home {
             home.look_again();
         }
+    }
+}
+
+impl From<NoWay> for Failure {
+    fn from(_: NoWay) -> Self {
+        Self::Away
     }
 }
 

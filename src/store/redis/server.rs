@@ -15,6 +15,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 pub(in crate::store) mod cluster;
+pub(in crate::store) mod sentinel;
 
 /// For tests on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -141,12 +142,8 @@ impl Server {
     }
 
     pub(in crate::store) fn settings_at(&self, url: &str, prefix: &str) -> RedisSettings {
-        RedisSettings {
-            url: SecretString::from(url),
-            prefix: prefix.into(),
-            timeout: TIMEOUT,
-            ca_pem: self.tls.as_ref().map(|files| std::fs::read(files.path().join("ca.pem")).unwrap()),
-        }
+        let ca_pem = self.tls.as_ref().map(|files| std::fs::read(files.path().join("ca.pem")).unwrap());
+        RedisSettings::new(SecretString::from(url), prefix.into(), TIMEOUT, ca_pem)
     }
 
     /// An operator's connection.

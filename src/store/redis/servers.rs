@@ -4,7 +4,9 @@
 //! which kind it is but where names have to differ.
 
 use super::cluster::{Cluster, Front, is_cluster, is_no_cluster};
-use super::connection::{Connection, Failure, IfBroken, Request};
+use super::connection::{Connection, IfBroken, Keep, Request};
+use super::failure::Failure;
+use super::waits::Waits;
 use crate::config::RedisSettings;
 use crate::ports::StoreError;
 use redis::{FromRedisValue, cmd};
@@ -49,13 +51,33 @@ impl Servers {
         request: Request<'_>,
         if_broken: IfBroken,
     ) -> Result<T, StoreError> {
-        let cluster = match self {
-            Self::One(connection) => return connection.ask(request, if_broken).await,
-            Self::Cluster(cluster) => cluster,
-        };
-        let mut front = Front::new(cluster, if_broken);
-        let answer = request.send(&mut front).await;
-        answer.map_err(|error| told(front.failure().unwrap_or(Failure::Other(error))))
+        match self {
+            Self::One(connection) => connection.ask(request, if_broken).await,
+            Self::Cluster(cluster) => ask_cluster(cluster, &request, if_broken, Keep::Usual).await,
+        }
+    }
+
+    /// The same for what a failover must not forget.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(super) async fn ask_kept<T: FromRedisValue>(
+        &self,
+        request: Request<'_>,
+        if_broken: IfBroken,
+    ) -> Result<T, StoreError> {
+        match self {
+            Self::One(connection) => connection.ask_kept(request, if_broken).await,
+            Self::Cluster(cluster) => ask_cluster(cluster, &request, if_broken, Keep::Confirmed).await,
+        }
+    }
+
+    /// What replicas have confirmed.
+    pub(super) fn waits(&self) -> &Arc<Waits> {
+        match self {
+            Self::One(connection) => connection.waits(),
+            Self::Cluster(cluster) => cluster.waits(),
+        }
     }
 
     /// About `count` names that match, from a place on, and where the next ones are; `None` for a place that is not of our
@@ -70,9 +92,7 @@ impl Servers {
         count: usize,
     ) -> Result<Option<Names>, StoreError> {
         match self {
-            Self::Cluster(cluster) => {
-                cluster.names(from, pattern, count).await.map_err(told)
-            }
+            Self::Cluster(cluster) => cluster.names(from, pattern, count).await.map_err(told),
             Self::One(_) => {
                 let scan = from.map(|text| std::str::from_utf8(text).ok()?.parse::<u64>().ok());
                 let Some(scan) = scan.unwrap_or(Some(0)) else { return Ok(None) };
@@ -84,6 +104,18 @@ impl Servers {
             }
         }
     }
+}
+
+async fn ask_cluster<T: FromRedisValue>(
+    cluster: &Arc<Cluster>,
+    request: &Request<'_>,
+    if_broken: IfBroken,
+    keep: Keep,
+) -> Result<T, StoreError> {
+    let front = Front::new(cluster, if_broken, keep);
+    let failure = front.failure();
+    let answer = request.send(front).await;
+    answer.map_err(|error| told(failure.take().unwrap_or(Failure::Other(error))))
 }
 
 fn told(failure: Failure) -> StoreError {

@@ -5,45 +5,61 @@
 
 use super::map::Node;
 use super::slot::slot;
-use super::{Cluster, leads_elsewhere, nobody, nobody_answers};
-use crate::store::redis::connection::{Failure, IfBroken, Request};
+use super::{Cluster, Manner, leads_elsewhere, nobody, nobody_answers};
+use crate::store::redis::connection::{IfBroken, Keep, Request};
+use crate::store::redis::failure::Failure;
 use futures_util::future::{FutureExt as _, join_all};
 use redis::aio::ConnectionLike;
 use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisFuture, RedisResult, Value, pipe};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// One request's view of a cluster.
 pub(in crate::store::redis) struct Front<'c> {
     cluster: &'c Arc<Cluster>,
-    if_broken: IfBroken,
+    manner: Manner,
     /// Who answered last: a script that is unknown there is sent there.
     last: Option<Arc<Node>>,
     /// Why the request failed, which says more than the crate's error.
-    failure: Option<Failure>,
+    failure: Why,
+}
+
+/// Why a request failed, for whoever has given its front away.
+#[derive(Clone, Default)]
+pub(in crate::store::redis) struct Why(Arc<Mutex<Option<Failure>>>);
+
+impl Why {
+    pub(in crate::store::redis) fn take(&self) -> Option<Failure> {
+        self.note(None)
+    }
+
+    fn note(&self, failure: Option<Failure>) -> Option<Failure> {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), failure)
+    }
 }
 
 impl<'c> Front<'c> {
-    pub(in crate::store::redis) fn new(cluster: &'c Arc<Cluster>, if_broken: IfBroken) -> Self {
-        Self { cluster, if_broken, last: None, failure: None }
+    pub(in crate::store::redis) fn new(cluster: &'c Arc<Cluster>, if_broken: IfBroken, keep: Keep) -> Self {
+        Self { cluster, manner: Manner { if_broken, keep }, last: None, failure: Why::default() }
     }
 
     /// Why the last command failed, if it did.
-    pub(in crate::store::redis) fn failure(self) -> Option<Failure> {
-        self.failure
+    pub(in crate::store::redis) fn failure(&self) -> Why {
+        self.failure.clone()
     }
 
     async fn one(&mut self, command: &Cmd) -> RedisResult<Value> {
         let answer = match (key_of(command), &self.last) {
             (Some(key), _) => {
-                let (answer, last) = self.cluster.carry_out(command, slot(key), self.if_broken).await;
+                let (answer, last) = self.cluster.carry_out(command, slot(key), self.manner).await;
                 self.last = last;
                 answer
             }
             // What is said to one server in particular: SCRIPT LOAD, after that one did not know the script.
             (None, Some(node)) => {
-                node.connection.try_ask(&Request::Command(command), self.if_broken).await
+                let Manner { if_broken, keep } = self.manner;
+                node.connection.try_ask(&Request::Command(command), if_broken, keep).await
             }
-            (None, None) => self.cluster.anywhere(command, self.if_broken).await,
+            (None, None) => self.cluster.anywhere(command, self.manner).await,
         };
         self.note(answer)
     }
@@ -57,10 +73,10 @@ impl<'c> Front<'c> {
                 None => groups.push((slot, vec![at])),
             }
         }
-        let (cluster, if_broken) = (self.cluster, self.if_broken);
+        let (cluster, manner) = (self.cluster, self.manner);
         let group = |(slot, places): (Option<u16>, Vec<usize>)| async move {
             let of_group: Vec<&Cmd> = places.iter().filter_map(|at| commands.get(*at).copied()).collect();
-            let answers = together(cluster, slot, &of_group, if_broken).await;
+            let answers = together(cluster, slot, &of_group, manner).await;
             answers.map(|answers| places.into_iter().zip(answers).collect::<Vec<_>>())
         };
         let mut all = Vec::with_capacity(commands.len());
@@ -72,10 +88,10 @@ impl<'c> Front<'c> {
     }
 
     fn note<T>(&mut self, answer: Result<T, Failure>) -> RedisResult<T> {
-        self.failure = None;
+        self.failure.take();
         answer.map_err(|failure| {
             let error = failure.error().cloned().unwrap_or_else(nobody_answers);
-            self.failure = Some(failure);
+            self.failure.note(Some(failure));
             error
         })
     }
@@ -86,16 +102,16 @@ async fn together(
     cluster: &Arc<Cluster>,
     slot: Option<u16>,
     commands: &[&Cmd],
-    if_broken: IfBroken,
+    manner: Manner,
 ) -> Result<Vec<Value>, Failure> {
     // What may not be carried out twice cannot be tried together first.
-    if let (Some(slot), 2.., IfBroken::AskAgain) = (slot, commands.len(), if_broken) {
+    if let (Some(slot), 2.., IfBroken::AskAgain) = (slot, commands.len(), manner.if_broken) {
         let mut at_once = pipe();
         for command in commands {
             at_once.add_command((*command).clone());
         }
         let node = cluster.owner(slot).await?;
-        match node.connection.try_ask(&Request::Pipeline(&at_once), if_broken).await {
+        match node.connection.try_ask(&Request::Pipeline(&at_once), manner.if_broken, manner.keep).await {
             Ok(answers) => return Ok(answers),
             Err(failure) if leads_elsewhere(&failure) => {}
             Err(failure) => return Err(failure),
@@ -104,8 +120,8 @@ async fn together(
     let mut answers = Vec::with_capacity(commands.len());
     for command in commands {
         answers.push(match slot {
-            Some(slot) => cluster.carry_out(command, slot, if_broken).await.0?,
-            None => cluster.anywhere(command, if_broken).await?,
+            Some(slot) => cluster.carry_out(command, slot, manner).await.0?,
+            None => cluster.anywhere(command, manner).await?,
         });
     }
     Ok(answers)
@@ -141,7 +157,7 @@ impl ConnectionLike for Front<'_> {
     ) -> RedisFuture<'a, Vec<Value>> {
         async move {
             if offset > 0 {
-                self.failure = Some(nobody());
+                self.failure.note(Some(nobody()));
                 return Err((ErrorKind::Client, "no transaction in a cluster").into());
             }
             let commands: Vec<&Cmd> = pipeline.cmd_iter().collect();

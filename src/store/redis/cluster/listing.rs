@@ -8,8 +8,9 @@
 //! keys with two servers; at the end, what has arrived with its next owner is named as well.
 
 use super::map::{Map, own};
-use super::{Cluster, Failure, no_end};
-use crate::store::redis::connection::{IfBroken, Request};
+use super::{Cluster, no_end};
+use crate::store::redis::connection::{IfBroken, Keep, Request};
+use crate::store::redis::failure::Failure;
 use redis::cmd;
 use std::sync::Arc;
 
@@ -79,7 +80,8 @@ impl Cluster {
         let Some(node) = masters.get(place.node) else { return Ok(None) };
         let mut command = cmd("SCAN");
         command.arg(place.scan).arg("MATCH").arg(pattern).arg("COUNT").arg(count);
-        let answer = node.connection.try_ask(&Request::Command(&command), IfBroken::AskAgain).await;
+        let answer =
+            node.connection.try_ask(&Request::Command(&command), IfBroken::AskAgain, Keep::Usual).await;
         let (scan, mut names): (u64, Vec<Vec<u8>>) = match answer {
             Ok(answer) => answer,
             Err(failure) => {
@@ -117,7 +119,8 @@ async fn arrived(map: &Map, pattern: &str) -> Result<Option<Vec<Vec<u8>>>, Failu
     for node in map.masters() {
         let mut question = cmd("CLUSTER");
         question.arg("NODES");
-        let nodes: String = node.connection.try_ask(&Request::Command(&question), IfBroken::AskAgain).await?;
+        let nodes: String =
+            node.connection.try_ask(&Request::Command(&question), IfBroken::AskAgain, Keep::Usual).await?;
         let own = own(&nodes);
         if !map.agrees(&node.address, &own.slots) {
             return Ok(None);
@@ -125,8 +128,10 @@ async fn arrived(map: &Map, pattern: &str) -> Result<Option<Vec<Vec<u8>>>, Failu
         for slot in own.arriving {
             let mut question = cmd("CLUSTER");
             question.arg("GETKEYSINSLOT").arg(slot).arg(IN_ONE_SLOT);
-            let names: Vec<Vec<u8>> =
-                node.connection.try_ask(&Request::Command(&question), IfBroken::AskAgain).await?;
+            let names: Vec<Vec<u8>> = node
+                .connection
+                .try_ask(&Request::Command(&question), IfBroken::AskAgain, Keep::Usual)
+                .await?;
             found.extend(names.into_iter().filter(|name| name.starts_with(prefix)));
         }
     }

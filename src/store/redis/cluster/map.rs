@@ -106,7 +106,11 @@ impl Map {
     }
 
     /// For each slot the number that its owner has, or `nobody` where there is none, or it is on its way.
-    pub(in crate::store::redis) fn assigned(&self, nobody: u16, number: impl Fn(&Address) -> u16) -> Vec<u16> {
+    pub(in crate::store::redis) fn assigned(
+        &self,
+        nobody: u16,
+        number: impl Fn(&Address) -> u16,
+    ) -> Vec<u16> {
         let numbers: Vec<u16> = self.nodes.iter().map(|node| number(&node.address)).collect();
         let of = |(place, moving): (&u16, &bool)| match (moving, numbers.get(usize::from(*place))) {
             (false, Some(number)) => *number,
@@ -181,7 +185,9 @@ pub(super) fn ranges(answer: &Value, said_by: &Address) -> Option<Vec<Range>> {
 
 fn range(row: &Value, said_by: &Address) -> Option<Range> {
     let Value::Array(parts) = row else { return None };
-    let [Value::Int(first), Value::Int(last), Value::Array(owner), ..] = parts.as_slice() else { return None };
+    let [Value::Int(first), Value::Int(last), Value::Array(owner), ..] = parts.as_slice() else {
+        return None;
+    };
     let [host, Value::Int(port), ..] = owner.as_slice() else { return None };
     let host = match host {
         Value::Nil => said_by.host.clone(),
@@ -236,15 +242,24 @@ mod tests {
     #[test]
     fn ranges_are_read_with_their_first_server_and_nothing_is_made_of_nonsense() {
         let asked = address("asked", 7);
-        let server = |host: Value, port| Value::Array(vec![host, Value::Int(port), text("id"), Value::Array(vec![])]);
+        let server =
+            |host: Value, port| Value::Array(vec![host, Value::Int(port), text("id"), Value::Array(vec![])]);
         let row = |first, last, host| {
-            Value::Array(vec![Value::Int(first), Value::Int(last), server(host, 1), server(text("replica"), 2)])
+            Value::Array(vec![
+                Value::Int(first),
+                Value::Int(last),
+                server(host, 1),
+                server(text("replica"), 2),
+            ])
         };
-        let rows = vec![row(0, 5, text("one")), row(6, 6, Value::Nil), row(7, 7, text("")), row(8, 9, text("?"))];
+        let rows =
+            vec![row(0, 5, text("one")), row(6, 6, Value::Nil), row(7, 7, text("")), row(8, 9, text("?"))];
         let read = ranges(&Value::Array(rows), &asked).unwrap();
         let read: Vec<_> = read.iter().map(|r| (r.first, r.last, r.owner.host.as_str())).collect();
         assert_eq!(read, [(0, 5, "one"), (6, 6, "asked"), (7, 7, "asked")]);
-        for foreign in [Value::Nil, Value::Array(vec![]), Value::Array(vec![Value::Int(1)]), row(0, 1, Value::Int(1))] {
+        for foreign in
+            [Value::Nil, Value::Array(vec![]), Value::Array(vec![Value::Int(1)]), row(0, 1, Value::Int(1))]
+        {
             assert!(ranges(&foreign, &asked).is_none());
         }
         assert!(ranges(&Value::Array(vec![row(-1, 5, text("one"))]), &asked).is_none());

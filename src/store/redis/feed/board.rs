@@ -11,7 +11,7 @@ use super::{Following, Line};
 use crate::store::near::held::{Held, Told};
 use crate::store::near::trust::MOST_FEEDS;
 use crate::store::redis::cluster::Cluster;
-use crate::store::redis::cluster::map::{Address, Map, Node};
+use crate::store::redis::cluster::map::{Address, Map};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -78,17 +78,19 @@ pub(super) async fn run(cluster: Arc<Cluster>, held: Arc<Held>, records: String,
         let mut is_new = false;
         for node in masters.iter().filter(|node| !running.contains_key(&node.address)).collect::<Vec<_>>() {
             let Some(feed) = free.pop() else { break };
-            match line(&cluster, node, &records, refused_for) {
-                Some(line) => {
-                    let told = Told::by(&held, feed);
-                    let task = tokio::spawn(async move { line.run(&told).await });
-                    let _following = Following(task.abort_handle());
-                    board.feeds().insert(node.address.clone(), feed);
-                    running.insert(node.address.clone(), Running { feed, task, _following });
-                    is_new = true;
-                }
-                None => free.push(feed),
-            }
+            let line = Line {
+                connection: Arc::clone(&node.connection),
+                timeout: cluster.timeout(),
+                records: records.clone(),
+                refused_for,
+                home: Some(Home { cluster: Arc::clone(&cluster), address: node.address.clone() }),
+            };
+            let told = Told::by(&held, feed);
+            let task = tokio::spawn(async move { line.run(&told).await });
+            let _following = Following(task.abort_handle());
+            board.feeds().insert(node.address.clone(), feed);
+            running.insert(node.address.clone(), Running { feed, task, _following });
+            is_new = true;
         }
         if is_new {
             cluster.tell();
@@ -100,11 +102,4 @@ pub(super) async fn run(cluster: Arc<Cluster>, held: Arc<Held>, records: String,
             () = sleep(pause) => drop(cluster.ask_anew(None)),
         }
     }
-}
-
-fn line(cluster: &Arc<Cluster>, node: &Node, records: &str, refused_for: Duration) -> Option<Line> {
-    let home = Home { cluster: Arc::clone(cluster), address: node.address.clone() };
-    let settings = cluster.settings_of(&node.address);
-    let connection = Arc::clone(&node.connection);
-    Line::to(&settings, connection, records.to_owned(), refused_for, Some(home)).ok()
 }

@@ -9,8 +9,8 @@ use crate::domain::session::tests::session;
 use crate::keyring::{new_ticket, session_key};
 use crate::ports::{FeedState, SessionStore};
 use crate::store::contract::house::{NOW, fresh_prefix, keys};
-use crate::store::near::{Near, NearParts};
 use crate::store::near::tests::Stage;
+use crate::store::near::{Near, NearParts};
 use crate::store::redis::server::Server;
 use crate::store::redis::tests::certificates;
 use crate::store::{Opened, open};
@@ -22,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 mod cluster;
+mod moves;
 
 const GRACE: Duration = Duration::from_secs(30);
 

@@ -176,12 +176,9 @@ impl Cluster {
     pub(in crate::store) fn settings_for(&self, user: &str, prefix: &str) -> RedisSettings {
         let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
         let [one, two] = [0, 1].map(|at| format!("127.0.0.1:{}", self.nodes[at].port));
-        RedisSettings {
-            url: SecretString::from(format!("{scheme}+cluster://{user}{one},{two}")),
-            prefix: prefix.into(),
-            timeout: TIMEOUT,
-            ca_pem: self.tls.as_ref().map(|files| std::fs::read(files.path().join("ca.pem")).unwrap()),
-        }
+        let url = SecretString::from(format!("{scheme}+cluster://{user}{one},{two}"));
+        let ca_pem = self.tls.as_ref().map(|files| std::fs::read(files.path().join("ca.pem")).unwrap());
+        RedisSettings::new(url, prefix.into(), TIMEOUT, ca_pem)
     }
 
     async fn connection(&self, node: &Server) -> RedisResult<MultiplexedConnection> {
@@ -194,7 +191,11 @@ impl Cluster {
     }
 
     /// Carries out a command on one server.
-    pub(in crate::store) async fn say<T: FromRedisValue>(&self, node: &Server, command: &Cmd) -> RedisResult<T> {
+    pub(in crate::store) async fn say<T: FromRedisValue>(
+        &self,
+        node: &Server,
+        command: &Cmd,
+    ) -> RedisResult<T> {
         command.query_async(&mut self.connection(node).await?).await
     }
 
@@ -219,10 +220,10 @@ impl Cluster {
         masters
     }
 
-    /// Carries out a command on all servers that answer.
+    /// Carries out a command on all servers.
     pub(in crate::store) async fn say_to_all(&self, command: &Cmd) {
         for node in &self.nodes {
-            let _ = self.say::<redis::Value>(node, command).await;
+            self.say::<redis::Value>(node, command).await.unwrap();
         }
     }
 
@@ -247,10 +248,7 @@ impl Cluster {
 
     async fn owns(&self, node: &Server, slot: u16) -> bool {
         let Ok(nodes) = self.say::<String>(node, cmd("CLUSTER").arg("NODES")).await else { return false };
-        own(&nodes)
-            .slots
-            .iter()
-            .any(|(first, last)| (*first..=*last).contains(&slot))
+        own(&nodes).slots.iter().any(|(first, last)| (*first..=*last).contains(&slot))
     }
 
     /// The name that the servers have for each other.
