@@ -256,6 +256,43 @@ async fn load(here: Arc<Replica>, tickets: Vec<Ticket>, begun: Instant, stop: Ar
     futures_util::future::join_all(readers).await
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a34_slots_that_move_under_load_cost_nobody_an_answer() {
+    let (cluster, prefix) = (Cluster::patient(None), fresh_prefix());
+    let here = Arc::new(replica(cluster.settings(&prefix)).await);
+    let there = replica(cluster.settings(&prefix)).await;
+    here.until_up().await;
+    let tickets = here.signed_in_everywhere().await;
+    let ended = here.signed_in().await;
+    for ticket in tickets.iter().chain([&ended]) {
+        here.comes_to_hold(ticket).await;
+    }
+    let (begun, stop) = (Instant::now(), Arc::new(AtomicBool::new(false)));
+    let load = tokio::spawn(load(here.clone(), tickets.clone(), begun, stop.clone()));
+    for ticket in tickets.iter().take(6) {
+        let way = part(&cluster, &prefix, ticket, None).await;
+        settle(&cluster, &prefix, ticket, way).await;
+        here.comes_to_hold(ticket).await;
+    }
+    let way = part(&cluster, &prefix, &ended, None).await;
+    assert!(there.near.remove(&session_key(&ended)).await.unwrap());
+    let acknowledged = Instant::now();
+    let mut served_for = Duration::ZERO;
+    while acknowledged.elapsed() < Duration::from_millis(1200) {
+        if here.tries(&ended).await == Some(true) {
+            served_for = acknowledged.elapsed();
+        }
+        tokio::task::yield_now().await;
+    }
+    settle(&cluster, &prefix, &ended, way).await;
+    stop.store(true, Ordering::SeqCst);
+    let seen = load.await.unwrap();
+    let answers: u64 = seen.iter().map(|seen| seen.answers).sum();
+    eprintln!("cluster, 7 slots moved: {answers} answers; ended on its way, served {served_for:?} after");
+    assert!(seen.iter().all(|seen| seen.refused == 0 && seen.lost == 0 && seen.answers > 0));
+    assert!(served_for < Duration::from_secs(1));
+}
+
 /// Under load, a master goes: nobody is lost, who ended stays ended, and the others notice nothing.
 async fn a_master_goes(what: &'static str, go: impl Fn(&Cluster, usize), back: impl Fn(&Cluster, usize)) {
     let (cluster, prefix) = (Cluster::start(), fresh_prefix());
