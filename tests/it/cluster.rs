@@ -41,6 +41,11 @@ impl Cluster {
             while !cluster.cli(*port, &["CLUSTER", "INFO"]).contains("cluster_state:ok") {
                 assert!(begun.elapsed() < 3 * LONG, "the cluster does not come up");
             }
+            let is_replicated =
+                |info: &str| info.contains("state=online") || info.contains("master_link_status:up");
+            while !is_replicated(&cluster.cli(*port, &["INFO", "replication"])) {
+                assert!(begun.elapsed() < 3 * LONG, "the replicas do not come up");
+            }
         }
         cluster
     }
