@@ -142,7 +142,11 @@ impl App {
         let ledger: Arc<dyn Ledger> = Arc::new(Metrics::new());
         let revocable = session.endings.revocable;
         let opened = store::open(&session.store, session.keys, revocable).await?;
-        let Opened { store, feed, outbox, clearing, transfer, keys, locksmith, census, keeper } = opened;
+        let Opened { store, feed, outbox, clearing, transfer, waits, keys, locksmith, census, keeper } =
+            opened;
+        if let Some(waits) = waits {
+            waits.report_to(Arc::clone(&ledger));
+        }
         let live = Arc::<Live>::default();
         // Measured within the near cache: what the store itself is asked.
         let store: Arc<dyn SessionStore> = Arc::new(Measured::new(store, Arc::clone(&ledger)));

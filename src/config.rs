@@ -35,6 +35,8 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+pub use self::session::{cluster_seeds, is_cluster_url};
+
 use crate::config::cursor::{Reader, Reported, Section};
 use crate::config::environment::Environment;
 use crate::config::problem::Problems;
@@ -182,7 +184,7 @@ pub enum StoreSettings {
     Embedded(EmbeddedSettings),
     /// `memory`: gone with the process.
     Memory,
-    /// `redis://` or `rediss://`.
+    /// `redis://` or `rediss://`, or with `+cluster`.
     Redis(RedisSettings),
 }
 
@@ -195,9 +197,11 @@ pub struct EmbeddedSettings {
     pub dev: bool,
 }
 
-/// A Redis server.
+/// A Redis server, the one that sentinels name, or a cluster of them.
+#[derive(Clone)]
 pub struct RedisSettings {
-    /// The URL, with user and password if there are any.
+    /// The URL, with user and password if there are any. With sentinels, the host in it leads nowhere; a cluster's leads to
+    /// [`cluster_seeds`].
     pub url: SecretString,
     /// `store_prefix`: before every key, `keycard:` unless configured.
     pub prefix: String,
@@ -205,6 +209,45 @@ pub struct RedisSettings {
     pub timeout: Duration,
     /// `store_ca_file`: PEM certificates to trust instead of the system's.
     pub ca_pem: Option<Vec<u8>>,
+    /// Who knows the address of the server.
+    pub sentinel: Option<SentinelSettings>,
+    /// What its replicas have to confirm.
+    pub wait: WaitSettings,
+}
+
+impl RedisSettings {
+    /// One server, whose replicas are waited for where it has any.
+    pub fn new(url: SecretString, prefix: String, timeout: Duration, ca_pem: Option<Vec<u8>>) -> Self {
+        Self { url, prefix, timeout, ca_pem, sentinel: None, wait: WaitSettings::default() }
+    }
+}
+
+/// Sentinels, and which master to ask them for. Whether they are spoken to over TLS is as with the master.
+#[derive(Clone)]
+pub struct SentinelSettings {
+    /// Hosts and ports, at least one.
+    pub addresses: Vec<(String, u16)>,
+    /// The name under which they watch it.
+    pub master: String,
+    /// `store_sentinel_user`.
+    pub user: Option<String>,
+    /// `store_sentinel_password`.
+    pub password: Option<SecretString>,
+}
+
+/// What replicas have to confirm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitSettings {
+    /// `store_wait`: how many of them; `None` for one where there are any.
+    pub replicas: Option<u8>,
+    /// `store_wait_timeout`.
+    pub at_most: Duration,
+}
+
+impl Default for WaitSettings {
+    fn default() -> Self {
+        Self { replicas: None, at_most: Duration::from_millis(100) }
+    }
 }
 
 /// One identity provider.

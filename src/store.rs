@@ -16,6 +16,7 @@ pub use self::locksmith::Locksmith;
 pub use self::measured::Measured;
 pub use self::near::{Near, NearBounds, NearParts};
 pub use self::redis::feed::Feed;
+pub use self::redis::waits::{Outcome as Confirmation, Waits};
 
 use self::census::{Census, Entries};
 use self::clearing::{Board, Slate};
@@ -68,6 +69,8 @@ pub struct Opened {
     pub clearing: Arc<dyn Clearing>,
     /// Moves sessions into it and out of it.
     pub transfer: Arc<dyn Transfer>,
+    /// What its replicas have confirmed; `None` where there cannot be any.
+    pub waits: Option<Arc<Waits>>,
     /// The keys that seal what is in it: one ring for all who use it, so that a change reaches everybody.
     pub keys: Arc<KeyRing>,
     /// Changes them.
@@ -99,6 +102,7 @@ impl Drop for Keeper {
 /// the file of the embedded store or its key cannot be used.
 pub async fn open(settings: &StoreSettings, keys: KeySource, revocable: bool) -> Result<Opened, StoreError> {
     type Parts = (Arc<dyn Backend>, Arc<dyn EndingShelf>, Arc<dyn Haul>, Arc<Slate>);
+    let mut waits = None;
     let ((backend, shelf, haul, slate), keys, embedded, feed): (Parts, _, _, _) = match settings {
         StoreSettings::Memory => {
             let memory = Arc::new(Memory::new());
@@ -108,6 +112,7 @@ pub async fn open(settings: &StoreSettings, keys: KeySource, revocable: bool) ->
         StoreSettings::Redis(settings) => {
             let redis = Redis::open(settings)?;
             let feed = redis.feed(settings)?;
+            waits = Some(redis.waits());
             let (slate, redis) = (redis.slate(), Arc::new(redis));
             ((redis.clone(), redis.clone(), redis, slate), given(keys)?, None, Some(feed))
         }
@@ -126,7 +131,7 @@ pub async fn open(settings: &StoreSettings, keys: KeySource, revocable: bool) ->
     let outbox = Arc::new(Debts { backend, shelf: Arc::clone(&shelf), keys: Arc::clone(&keys) });
     let clearing = Arc::new(Board { shelf, slate });
     let transfer = Arc::new(Carrier::new(haul, store.clone(), Arc::clone(&keys)));
-    Ok(Opened { store, feed, outbox, clearing, transfer, keys, locksmith, census, keeper })
+    Ok(Opened { store, feed, outbox, clearing, transfer, waits, keys, locksmith, census, keeper })
 }
 
 /// The keys where there is no place beside the store.

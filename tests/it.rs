@@ -20,6 +20,7 @@ mod it {
     mod binary;
     mod breaker;
     mod check;
+    mod cluster;
     mod contract;
     mod cookies;
     mod cors;

@@ -7,7 +7,7 @@
 mod keys;
 
 use crate::app::StartError;
-use crate::config::{KeySource, ProviderSettings, RedisSettings, Settings, StoreSettings};
+use crate::config::{KeySource, ProviderSettings, RedisSettings, Settings, StoreSettings, is_cluster_url};
 use crate::domain::claim::Claims;
 use crate::domain::files::FileSite;
 use crate::domain::identity::{Identity, IdentityRule, Issuer, ProviderId, Subject};
@@ -18,10 +18,11 @@ use crate::domain::session::{Session, SignInPlace, TokenSet};
 use crate::keyring::{NoRandomness, new_lease_id, new_login_id, new_sid, new_text, new_ticket, session_key};
 use crate::oidc::OidcProvider;
 use crate::ports::{Clock, ProviderError, SessionStore, StoreError, Updated};
-use crate::store;
+use crate::store::{self, Confirmation};
 use crate::upstream::reach::Reach;
 use crate::upstream::{self, UpstreamError, files};
 use futures_util::future::{BoxFuture, FutureExt as _, join_all};
+use secrecy::ExposeSecret as _;
 use std::fs::{self, OpenOptions};
 use std::path::Path;
 use std::sync::Arc;
@@ -148,7 +149,12 @@ async fn try_store(settings: StoreSettings, keys: KeySource, clock: Arc<dyn Cloc
     let bound = match &settings {
         StoreSettings::Memory => Duration::from_secs(1),
         StoreSettings::Embedded(_) => Duration::from_secs(1),
-        StoreSettings::Redis(RedisSettings { timeout, .. }) => timeout.saturating_mul(8),
+        // A master that has to be found takes two more for each of the four connections; the masters of a cluster, of which
+        // most have something of the rehearsal, one each.
+        StoreSettings::Redis(RedisSettings { timeout, sentinel, url, .. }) => {
+            let is_found = sentinel.is_some() || is_cluster_url(url.expose_secret());
+            timeout.saturating_mul(if is_found { 16 } else { 8 })
+        }
     };
     let attempt = async {
         // A check must not make the store, whose owner it would become, nor ask for it while a gateway holds it.
@@ -164,7 +170,15 @@ async fn try_store(settings: StoreSettings, keys: KeySource, clock: Arc<dyn Cloc
         opened.store.ping().await.map_err(|error| unreached(&error))?;
         rehearse(opened.store.as_ref(), clock.as_ref()).await?;
         let missing = keys::missing(opened.census.as_ref(), clock.as_ref()).await.unwrap_or_default();
-        Ok(format!("a made-up session was written, read and removed{missing}"))
+        let done = "a made-up session was written, read and removed";
+        Ok(match opened.waits.map(|waits| waits.last()) {
+            None | Some(Confirmation::Alone) => format!("{done}{missing}"),
+            Some(Confirmation::Confirmed) => format!("{done}, and replicas confirmed it{missing}"),
+            Some(Confirmation::Short) => format!("{done}; not enough replicas confirmed it in time{missing}"),
+            Some(Confirmation::Refused) => {
+                format!("{done}; nobody confirmed it: its user needs +wait{missing}")
+            }
+        })
     };
     within("store".to_owned(), place, bound, attempt).await
 }
@@ -186,7 +200,8 @@ fn hidden(error: &io::Error) -> Failure {
 
 fn unreached(error: &StoreError) -> Failure {
     let remedy = "check host, port, user and password of `session.store`; TLS wants rediss:// and, for a CA of your \
-                  own, `store_ca_file`";
+                  own, `store_ca_file`; with Sentinel, its user needs +role, and that of `store_sentinel_user` \
+                  +sentinel|get-master-addr-by-name; in a cluster it needs +cluster|slots";
     Failure { why: error.to_string(), remedy: remedy.to_owned() }
 }
 
@@ -194,7 +209,7 @@ fn unreached(error: &StoreError) -> Failure {
 async fn rehearse(store: &dyn SessionStore, clock: &dyn Clock) -> Result<(), Failure> {
     let remedy = "the store answers, but does not let Keycard do its work: it needs read and write on \
                   `~<store_prefix>*` and +ping +select +hmget +hget +hset +exists +get +set +del +pexpire +pttl +zadd \
-                  +zscore +zrem +zremrangebyscore +zrangebyscore +scan +evalsha +script|load +client|tracking; and it must not be a replica or full";
+                  +zscore +zrem +zremrangebyscore +zrangebyscore +scan +evalsha +script|load +client|tracking, and +role +wait with replicas; and it must not be a replica or full";
     let failed = |why: String| Failure { why, remedy: remedy.to_owned() };
     rehearsal(store, clock).await.map_err(|error| match error {
         Stumble::Store(error) => failed(error.to_string()),

@@ -7,7 +7,10 @@
 mod keys;
 
 use crate::config::amount::{show_duration, show_size};
-use crate::config::{Bound, ClientAuth, LogFormat, ProviderSettings, Settings, StoreSettings};
+use crate::config::{
+    Bound, ClientAuth, LogFormat, ProviderSettings, RedisSettings, SentinelSettings, Settings, StoreSettings,
+    cluster_seeds, is_cluster_url,
+};
 use crate::domain::access::Otherwise;
 use crate::domain::csrf::CsrfMode;
 use crate::domain::door::DoorLimits;
@@ -95,7 +98,11 @@ impl StoreSettings {
         match self {
             Self::Embedded(embedded) => format!("the directory {}", embedded.path.display()),
             Self::Memory => "memory".to_owned(),
+            Self::Redis(redis) if is_cluster_url(redis.url.expose_secret()) => {
+                format!("{} under {}", cluster_place(redis.url.expose_secret()), redis.prefix)
+            }
             Self::Redis(redis) => match Url::parse(redis.url.expose_secret()) {
+                Ok(url) if redis.sentinel.is_some() => watched_place(redis, url.scheme()),
                 Ok(url) => {
                     let port = url.port().unwrap_or(6379);
                     let host = url.host_str().unwrap_or_default();
@@ -105,6 +112,28 @@ impl StoreSettings {
             },
         }
     }
+}
+
+/// As the URL is written, but for user and password.
+fn cluster_place(url: &str) -> String {
+    let seeds: Vec<Url> =
+        cluster_seeds(url).iter().filter_map(|seed| Url::parse(seed.expose_secret()).ok()).collect();
+    let scheme = seeds.first().map_or("redis", Url::scheme);
+    let address =
+        |url: &Url| format!("{}:{}", url.host_str().unwrap_or_default(), url.port().unwrap_or(6379));
+    let addresses: Vec<String> = seeds.iter().map(address).collect();
+    format!("{scheme}+cluster://{}", addresses.join(","))
+}
+
+/// As the URL is written, but for user and password.
+fn watched_place(redis: &RedisSettings, scheme: &str) -> String {
+    let Some(SentinelSettings { addresses, master, .. }) = &redis.sentinel else { return String::new() };
+    let address = |(host, port): &(String, u16)| match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    };
+    let addresses: Vec<String> = addresses.iter().map(address).collect();
+    format!("{scheme}+sentinel://{}/{master} under {}", addresses.join(","), redis.prefix)
 }
 
 fn provider((at, provider): (usize, &ProviderSettings)) -> Row {
@@ -223,6 +252,7 @@ fn limits(settings: &Settings) -> Vec<Row> {
             row(["  and in the worst case", &times(4), "broken off at the last moment and asked again"]),
             row(["  and a script in the worst case", &times(8), "which besides is new to that server"]),
         ]);
+        rows.extend(replication(redis));
     }
     for provider in providers {
         let id = provider.id.as_str();
@@ -268,6 +298,32 @@ fn limits(settings: &Settings) -> Vec<Row> {
     rows
 }
 
+/// What a store with replicas may cost, and how it is followed.
+fn replication(redis: &RedisSettings) -> Vec<Row> {
+    let mut rows = Vec::new();
+    if redis.sentinel.is_some() {
+        let span = show_duration(redis.timeout.saturating_mul(3));
+        rows.push(row(["  and finding the master at most", &span, "instead of one for connecting"]));
+    }
+    let span = show_duration(redis.wait.at_most);
+    rows.push(match redis.wait.replicas {
+        Some(0) => row([
+            "replicas confirm nothing",
+            "",
+            "store_wait = 0: a failover may forget sign-ins and endings",
+        ]),
+        count => row([
+            &match count {
+                None | Some(1) => "a replica confirms what must not be forgotten within".to_owned(),
+                Some(count) => format!("{count} replicas confirm what must not be forgotten within"),
+            },
+            &span,
+            "where there are any: sign-ins, endings, leases, renewed tokens; else it is counted and goes on",
+        ]),
+    });
+    rows
+}
+
 fn door(limits: &DoorLimits) -> Vec<Row> {
     let size = |bytes: usize| show_size(bytes as u64);
     let (all, from_one) = (limits.max_connections, limits.max_connections_per_address);
@@ -295,7 +351,7 @@ fn warnings(settings: &Settings) -> Vec<Row> {
         StoreSettings::Memory => {
             rows.push(row(["store = \"memory\": a restart signs everybody out, and replicas share nothing"]));
         }
-        StoreSettings::Redis(redis) if is_in_clear(redis.url.expose_secret()) => {
+        StoreSettings::Redis(redis) if is_in_clear(redis) => {
             rows.push(row(["the connection to the store is not encrypted: rediss:// would be"]));
         }
         StoreSettings::Redis(_) | StoreSettings::Embedded(_) => {}
@@ -337,10 +393,13 @@ fn warnings(settings: &Settings) -> Vec<Row> {
     rows
 }
 
-fn is_in_clear(store: &str) -> bool {
-    let loopback = |url: &Url| {
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+fn is_in_clear(redis: &RedisSettings) -> bool {
+    let loopback = |host: &str| host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    let here = |url: &Url| match &redis.sentinel {
+        Some(watch) => watch.addresses.iter().all(|(host, _)| loopback(host)),
+        None => loopback(url.host_str().unwrap_or_default().trim_matches(['[', ']'])),
     };
-    Url::parse(store).is_ok_and(|url| url.scheme() == "redis" && !loopback(&url))
+    let in_clear = |url: &str| Url::parse(url).is_ok_and(|url| url.scheme() == "redis" && !here(&url));
+    let url = redis.url.expose_secret();
+    in_clear(url) || cluster_seeds(url).iter().any(|seed| in_clear(seed.expose_secret()))
 }

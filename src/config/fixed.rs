@@ -114,8 +114,15 @@ impl Fixed {
                 self.note("session.store", &"embedded");
                 self.note("session.store_path", path);
             }
-            StoreSettings::Redis(RedisSettings { url, prefix, timeout, ca_pem }) => {
-                self.note("session.store", &url.expose_secret());
+            StoreSettings::Redis(RedisSettings { url, prefix, timeout, ca_pem, sentinel, wait }) => {
+                let watched = sentinel.as_ref().map(|watch| (&watch.addresses, &watch.master));
+                self.note("session.store", &(url.expose_secret(), watched));
+                let user = sentinel.as_ref().and_then(|watch| watch.user.as_ref());
+                let password = sentinel.as_ref().and_then(|watch| watch.password.as_ref());
+                self.note("session.store_sentinel_user", &user);
+                self.note("session.store_sentinel_password", &password.map(|text| text.expose_secret()));
+                self.note("session.store_wait", &wait.replicas);
+                self.note("session.store_wait_timeout", &wait.at_most);
                 self.note("session.store_prefix", prefix);
                 self.note("session.store_timeout", timeout);
                 self.note("session.store_ca_file", ca_pem);

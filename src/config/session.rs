@@ -3,9 +3,11 @@
 //! I own: the keys of that section. I may call: `cursor`, `secret`, `certificate`, `keyring` (the form of a key). I
 //! never open a store.
 
+mod cluster;
 mod endings;
 mod near;
 mod reach;
+mod replicas;
 
 use crate::config::amount::show_duration;
 use crate::config::certificate::certificates;
@@ -13,6 +15,7 @@ use crate::config::cursor::{Entry, Reported, Section};
 use crate::config::keys::{Key, Kind};
 use crate::config::secret::secret;
 use crate::config::server::Premises;
+use crate::config::session::replicas::Watch;
 use crate::config::{EmbeddedSettings, KeySource, RedisSettings, SessionSettings, StoreSettings};
 use crate::domain::origin::{Origin, Origins};
 use crate::domain::session::Limits;
@@ -28,7 +31,7 @@ pub(super) const KEYS: &[Key] = &[
         "store",
         Kind::SECRET,
         r#""embedded""#,
-        r#"Where sessions live: "embedded" (a file, for one gateway), "redis://…" or "rediss://…" (TLS, for several that share them), or "memory" (gone at a restart). A secret, as it may hold a password: { env = "KEYCARD_STORE" }."#,
+        r#"Where sessions live: "embedded" (a file, for one gateway), "redis://…" or "rediss://…" (TLS, for several that share them), "redis+sentinel://sentinel-1:26379,sentinel-2:26379/mymaster/0" or "rediss+sentinel://…" (the master that Sentinel knows), "redis+cluster://host-1:6379,host-2:6379" or "rediss+cluster://…" (a Redis Cluster, of which any server may be named), or "memory" (gone at a restart). A secret, as it may hold a password: { env = "KEYCARD_STORE" }."#,
     ),
     Key::with_default(
         "store_path",
@@ -48,6 +51,10 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Text,
         "PEM certificates that a rediss:// server is checked against; without it, the system's roots.",
     ),
+    replicas::SENTINEL_USER,
+    replicas::SENTINEL_PASSWORD,
+    replicas::WAIT,
+    replicas::WAIT_TIMEOUT,
     Key::optional(
         "keys",
         Kind::List(&Kind::SECRET),
@@ -70,6 +77,8 @@ pub(super) const KEYS: &[Key] = &[
     reach::EMBED,
 ];
 
+pub use cluster::{cluster_seeds, is_cluster_url};
+
 pub(super) use reach::EMBED_KEYS;
 
 const DEFAULT_IDLE: Duration = Duration::from_secs(30 * 60);
@@ -81,13 +90,19 @@ const LOCAL_STORE_PATH: &str = "keycard-data";
 const DEFAULT_STORE_PREFIX: &str = "keycard:";
 const DEFAULT_STORE_TIMEOUT: Duration = Duration::from_millis(500);
 const NEW_KEY: &str = "make one with `keycard keys new`";
-const STORES: &str = "write store = \"embedded\" for a single gateway, \"redis://host:6379/0\" for several, or \"memory\" to forget";
+const STORES: &str = "write store = \"embedded\" for a single gateway, \"redis://host:6379/0\" for several, \"redis+cluster://host-1:6379,host-2:6379\" for a Redis Cluster, or \"memory\" to forget";
 
 /// What `store` says.
 enum Store {
     Embedded,
     Memory,
-    Redis { url: SecretString, secure: bool },
+    Redis { url: SecretString, secure: bool, watch: Option<Watch> },
+}
+
+impl Store {
+    fn is_watched(&self) -> bool {
+        matches!(self, Self::Redis { watch: Some(_), .. })
+    }
 }
 
 pub(super) fn read(mut section: Section<'_>, premises: &Premises) -> Result<SessionSettings, Reported> {
@@ -96,6 +111,7 @@ pub(super) fn read(mut section: Section<'_>, premises: &Premises) -> Result<Sess
     let prefix = section.or("store_prefix", DEFAULT_STORE_PREFIX.to_owned(), store_prefix);
     let timeout = section.or("store_timeout", DEFAULT_STORE_TIMEOUT, Entry::time_limit);
     let ca_pem = section.may("store_ca_file", certificates);
+    let replicas = replicas::read(&mut section, premises.dev);
     let keys = section.may("keys", |entry| {
         let keys = entry.each(|item| key(item, premises.dev))?;
         if keys.is_empty() { Err(entry.wrong("is empty", NEW_KEY)) } else { Ok(keys) }
@@ -123,14 +139,17 @@ pub(super) fn read(mut section: Section<'_>, premises: &Premises) -> Result<Sess
             "write store = \"embedded\", or remove this key",
         );
     }
-    let (path, prefix, timeout, ca_pem) = (path?, prefix?, timeout?, ca_pem?);
+    replicas::judge(&section, &replicas, !matches!(&store, Ok(store) if !store.is_watched()));
+    let (path, prefix, timeout, ca_pem, replicas) = (path?, prefix?, timeout?, ca_pem?, replicas?);
     let store = match store? {
         Store::Embedded => StoreSettings::Embedded(EmbeddedSettings {
             path: path.unwrap_or_else(|| default_store_path(premises)),
             dev: premises.dev,
         }),
         Store::Memory => StoreSettings::Memory,
-        Store::Redis { url, .. } => StoreSettings::Redis(RedisSettings { url, prefix, timeout, ca_pem }),
+        Store::Redis { url, watch, .. } => {
+            StoreSettings::Redis(replicas.enter(RedisSettings::new(url, prefix, timeout, ca_pem), watch))
+        }
     };
     let (limits, endings) = (limits?, endings?);
     Ok(SessionSettings { store, keys: keys?, limits, endings, near: near?, reach: reach? })
@@ -144,8 +163,21 @@ fn store(entry: &Entry<'_>, dev: bool) -> Result<Store, Reported> {
         "memory" if text.expose_secret() == "memory" => return Ok(Store::Memory),
         "redis" => false,
         "rediss" => true,
-        "redis+sentinel" | "redis+cluster" => {
-            return Err(entry.wrong("names a kind of store that this version does not have yet", STORES));
+        "redis+sentinel" | "rediss+sentinel" => {
+            let secure = scheme == "rediss+sentinel";
+            let (url, watch) = replicas::watched(entry, text.expose_secret(), secure)?;
+            return Ok(Store::Redis { url, secure, watch: Some(watch) });
+        }
+        "redis+cluster" | "rediss+cluster" => {
+            // All of them are entered; any will do to say that they are.
+            let secure = scheme == "rediss+cluster";
+            let mistakes = match cluster::read(text.expose_secret()) {
+                Ok(_) => return Ok(Store::Redis { url: text, secure, watch: None }),
+                Err(mistakes) => mistakes.into_iter().map(|(what, remedy)| entry.wrong(what, remedy)),
+            };
+            return Err(mistakes
+                .last()
+                .unwrap_or_else(|| entry.wrong("names no store that Keycard knows", STORES)));
         }
         _ => return Err(entry.wrong("names no store that Keycard knows", STORES)),
     };
@@ -154,7 +186,7 @@ fn store(entry: &Entry<'_>, dev: bool) -> Result<Store, Reported> {
         url.has_host() && (database.is_empty() || database.parse::<u16>().is_ok()) && url.fragment().is_none()
     });
     if sound {
-        Ok(Store::Redis { url: text, secure })
+        Ok(Store::Redis { url: text, secure, watch: None })
     } else {
         Err(entry.wrong("is not a Redis URL", "write redis://user:password@host:6379/0; encode `@`, `/` and `#` in the password as %40, %2F and %23"))
     }

@@ -8,6 +8,7 @@ mod endings;
 mod example;
 mod near;
 mod overlay;
+mod replicas;
 mod rules;
 mod schema;
 mod slips;

@@ -82,6 +82,11 @@ pub enum Entry<'e> {
         /// Whether the store is not asked from now on.
         open: bool,
     },
+    /// The store's replicas were to confirm a write, so that a failover does not forget it.
+    Waited {
+        /// Whether they did, in time.
+        confirmed: bool,
+    },
     /// The near cache was asked for a session, or told of one.
     Near(Near),
     /// An ending that this process remembers has come a step further.

@@ -40,8 +40,8 @@ struct News {
 enum Source {
     /// Nobody else writes to the store.
     Alone,
-    /// Others do; once a feed is followed, it tells.
-    Shared(OnceLock<Arc<Held>>),
+    /// Others do; once a feed is followed, it tells. With the place where the moment is kept.
+    Shared(u16, OnceLock<Arc<Held>>),
 }
 
 /// To be taken before the store is asked.
@@ -53,9 +53,9 @@ struct Mark {
 }
 
 impl Slate {
-    /// For a store that others write to.
-    pub(in crate::store) fn shared() -> Self {
-        Self::of(Source::Shared(OnceLock::new()))
+    /// For a store that others write to, and keep the moment at this place ([`super::near::trust::Spread`]).
+    pub(in crate::store) fn shared(place: u16) -> Self {
+        Self::of(Source::Shared(place, OnceLock::new()))
     }
 
     /// For a store of this process alone.
@@ -69,7 +69,7 @@ impl Slate {
 
     /// From now on what `held` is told is told to this as well.
     pub(in crate::store) fn follow(&self, held: &Arc<Held>) {
-        if let Source::Shared(followed) = &self.source {
+        if let Source::Shared(_, followed) = &self.source {
             // A store has one feed; a second one would change nothing.
             let _ = followed.set(Arc::clone(held));
         }
@@ -82,10 +82,10 @@ impl Slate {
         self.epoch.store(UNKNOWN, Ordering::SeqCst);
     }
 
-    fn held(&self) -> Option<&Arc<Held>> {
+    fn held(&self) -> Option<(u16, &Arc<Held>)> {
         match &self.source {
             Source::Alone => None,
-            Source::Shared(followed) => followed.get(),
+            Source::Shared(place, followed) => Some((*place, followed.get()?)),
         }
     }
 
@@ -94,14 +94,14 @@ impl Slate {
         let epoch = self.epoch.load(Ordering::SeqCst);
         let holds = match &self.source {
             Source::Alone => epoch != UNKNOWN,
-            Source::Shared(followed) => followed.get().is_some_and(|held| held.believes(epoch)),
+            Source::Shared(_, followed) => followed.get().is_some_and(|held| held.believes(epoch)),
         };
         holds.then(|| Timestamp::from_unix_millis(self.at.load(Ordering::SeqCst)))
     }
 
     fn mark(&self) -> Mark {
         let (epoch, at) = match self.held() {
-            Some(held) => (held.epoch(), held.elapsed()),
+            Some((place, held)) => (held.epoch(place), held.elapsed()),
             None => (0, Duration::ZERO),
         };
         Mark { number: self.lock().number, epoch, at }
@@ -120,7 +120,7 @@ impl Slate {
     fn fall_back(&self) -> Option<Timestamp> {
         let news = self.lock();
         let epoch = self.epoch.load(Ordering::SeqCst);
-        let held = self.held().filter(|_| epoch != UNKNOWN)?;
+        let (_, held) = self.held().filter(|_| epoch != UNKNOWN)?;
         let may = held.may_still_hold(epoch, news.read_at);
         may.then(|| Timestamp::from_unix_millis(self.at.load(Ordering::SeqCst)))
     }
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_shared_store_without_a_feed_is_asked_each_time() {
-        let slate = Slate::shared();
+        let slate = Slate::shared(0);
         slate.fill(at(2), slate.mark());
         assert_eq!((slate.known(), slate.fall_back()), (None, None));
     }

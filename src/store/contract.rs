@@ -413,6 +413,20 @@ macro_rules! on_every_store {
                 super::$name(super::House::redis()).await;
             })*
         }
+
+        mod cluster {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::House::cluster()).await;
+            })*
+        }
+
+        mod sentinel {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::House::sentinel()).await;
+            })*
+        }
     };
 }
 

@@ -27,6 +27,7 @@
 //! nothing for half of its idle timeout is read again, so that nobody is signed out here who was busy elsewhere.
 
 use self::held::{Found, Held, Parts};
+use self::trust::Spread;
 use crate::domain::identity::{Issuer, Subject};
 use crate::domain::login::LoginId;
 use crate::domain::logout::Mark;
@@ -48,7 +49,7 @@ mod orders;
 mod shard;
 #[cfg(test)]
 pub(in crate::store) mod tests;
-mod trust;
+pub(in crate::store) mod trust;
 mod weight;
 
 /// How often sizes are entered into the ledger, where there is no feed that does it.
@@ -102,7 +103,7 @@ impl Drop for Telling {
 impl Near {
     /// Around `store`, whose changes `feed` tells. Must be called on the runtime that the store was opened on.
     pub fn new(store: Arc<dyn SessionStore>, feed: Feed, parts: NearParts) -> Self {
-        let mut near = Self::without_feed(store, parts);
+        let mut near = Self::around(store, parts, feed.spread());
         near._following = Some(feed.follow(Arc::clone(&near.held)));
         near
     }
@@ -110,7 +111,7 @@ impl Near {
     /// Around a store that nobody but this process writes to, and only by this: its own changes are all there are, so
     /// memory always answers. Must be called on a tokio runtime.
     pub fn alone(store: Arc<dyn SessionStore>, parts: NearParts) -> Self {
-        let mut near = Self::without_feed(store, parts);
+        let mut near = Self::around(store, parts, Spread::ONE);
         near.held.trust_oneself();
         let held = Arc::clone(&near.held);
         let telling = tokio::spawn(async move {
@@ -124,10 +125,11 @@ impl Near {
         near
     }
 
-    fn without_feed(store: Arc<dyn SessionStore>, parts: NearParts) -> Self {
+    fn around(store: Arc<dyn SessionStore>, parts: NearParts, spread: Spread) -> Self {
         let NearParts { bounds, limits, stopwatch, ledger, news } = parts;
         let NearBounds { sessions, bytes, outage_grace } = bounds;
-        let held = Arc::new(Held::new(Parts { sessions, bytes, outage_grace, stopwatch, ledger, news }));
+        let held =
+            Arc::new(Held::new(Parts { sessions, bytes, outage_grace, stopwatch, ledger, news, spread }));
         Self { store, held, limits, _following: None, _telling: None }
     }
 

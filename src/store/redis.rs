@@ -16,9 +16,13 @@
 //! - `r:<session key>`: who holds the lease on the renewal of its tokens;
 //! - `d:<shelf>` and `s:all`: see `endings`.
 //!
+//! In a cluster, what follows the kind stands in braces for a session's own keys (`s`, `u`, `r`): they lie together. No command
+//! has two keys, and a pipeline may be split.
+//!
 //! Each script touches one key. An ACL user needs, on `~<prefix>*`: `+ping +hmget +hget +hset +exists +get +set +del
 //! +scan +pexpire +pttl +zadd +zscore +zcard +zrem +zremrangebyscore +zrangebyscore +evalsha +script|load`, and `+select` where the URL names
-//! a database other than 0; `+client|tracking` for the feed.
+//! a database other than 0; `+client|tracking` for the feed. Where there are replicas, `+role` and `+wait` besides; with
+//! Sentinel, `+role` in any case, and at the sentinels `+sentinel|get-master-addr-by-name`.
 
 use crate::config::RedisSettings;
 use crate::domain::login::LoginId;
@@ -28,10 +32,12 @@ use crate::domain::time::Timestamp;
 use crate::keyring::new_text;
 use crate::ports::{Cursor, StoreError, Updated};
 use crate::store::clearing::Slate;
-use crate::store::redis::connection::{Connection, IfBroken, Request};
+use crate::store::redis::connection::{IfBroken, Request};
 use crate::store::redis::endings::EndingScripts;
 use crate::store::redis::feed::Feed;
 use crate::store::redis::scripts::Scripts;
+use crate::store::redis::servers::Servers;
+use crate::store::redis::waits::Waits;
 use crate::store::{Backend, Found, Glance, IndexName, Page, Row};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -41,18 +47,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod census;
+mod cluster;
 mod connection;
 mod endings;
+mod failure;
 mod fault;
 pub(in crate::store) mod feed;
 mod link;
 mod message;
 mod scripts;
+mod sentinel;
 #[cfg(test)]
 pub(in crate::store) mod server;
+mod servers;
 #[cfg(test)]
 pub(in crate::store) mod tests;
 mod transfer;
+pub(in crate::store) mod waits;
+mod way;
 
 /// Longer expiries are cut to this, some 142,000 years: Redis adds them to its own clock in 63 bits.
 const LONGEST: u64 = 1 << 52;
@@ -64,7 +76,7 @@ const NO_CURSOR: StoreError = StoreError::Unreadable("the cursor of a listing is
 /// A backend in Redis.
 pub struct Redis {
     prefix: String,
-    connection: Arc<Connection>,
+    connection: Servers,
     scripts: Scripts,
     endings: EndingScripts,
     /// What memory knows of the moment for everybody; the feed tells it as well.
@@ -77,12 +89,14 @@ impl Redis {
     /// # Errors
     /// [`StoreError::Unavailable`] for settings that can never work.
     pub fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
+        let connection = Servers::prepare(settings)?;
+        let all = endings::name_of_all(&settings.prefix);
         Ok(Self {
             prefix: settings.prefix.clone(),
-            connection: Arc::new(Connection::prepare(settings)?),
+            slate: Arc::new(Slate::shared(connection.place(all.as_bytes()))),
+            connection,
             scripts: Scripts::new(),
             endings: EndingScripts::new(),
-            slate: Arc::new(Slate::shared()),
         })
     }
 
@@ -92,7 +106,7 @@ impl Redis {
     /// As [`Self::open`].
     pub fn feed(&self, settings: &RedisSettings) -> Result<Feed, StoreError> {
         let records = format!("{}s:", self.prefix);
-        Feed::prepare(settings, Arc::clone(&self.connection), records, Arc::clone(&self.slate))
+        Feed::prepare(settings, &self.connection, records, Arc::clone(&self.slate))
     }
 
     /// What memory knows of the moment for everybody.
@@ -100,16 +114,27 @@ impl Redis {
         Arc::clone(&self.slate)
     }
 
+    /// What its replicas have confirmed.
+    pub fn waits(&self) -> Arc<Waits> {
+        Arc::clone(self.connection.waits())
+    }
+
     fn record(&self, key: &SessionKey) -> String {
-        self.named('s', key.as_bytes())
+        self.of_session('s', key)
     }
 
     fn last_seen(&self, key: &SessionKey) -> String {
-        self.named('u', key.as_bytes())
+        self.of_session('u', key)
     }
 
     fn index(&self, name: &[u8]) -> String {
         self.named('i', name)
+    }
+
+    /// A name that lies where all lie of this session.
+    fn of_session(&self, kind: char, key: &SessionKey) -> String {
+        let name = self.connection.together(URL_SAFE_NO_PAD.encode(key.as_bytes()));
+        format!("{}{kind}:{name}", self.prefix)
     }
 
     fn named(&self, kind: char, name: &[u8]) -> String {
@@ -179,8 +204,9 @@ impl Redis {
     }
 }
 
-/// The session key in what follows the prefix of records.
+/// The session key in what follows the prefix of records; in a cluster it stands in braces.
 fn key_in(name: &[u8]) -> Option<SessionKey> {
+    let name = name.strip_prefix(b"{").and_then(|name| name.strip_suffix(b"}")).unwrap_or(name);
     Some(SessionKey::from_digest(URL_SAFE_NO_PAD.decode(name).ok()?.try_into().ok()?))
 }
 
@@ -211,7 +237,7 @@ impl Backend for Redis {
                 .arg(row.indexes.concat())
                 .arg(millis_until(row.expires, now));
             // Not asked again: what was written may have been ended in between, and would come back.
-            let is_new: bool = self.connection.ask(Request::Script(&call), IfBroken::GiveUp).await?;
+            let is_new: bool = self.connection.ask_kept(Request::Script(&call), IfBroken::GiveUp).await?;
             fault::point("create: record there").await;
             if is_new {
                 self.note_seen(key, now, millis_until(row.expires, now)).await?;
@@ -261,7 +287,7 @@ impl Backend for Redis {
                 .arg(row.indexes.concat())
                 .arg(millis_until(row.expires, now));
             // Not asked again: a second run would take our own write for somebody else's.
-            match self.connection.ask::<i64>(Request::Script(&call), IfBroken::GiveUp).await? {
+            match self.connection.ask_kept::<i64>(Request::Script(&call), IfBroken::GiveUp).await? {
                 1 => Ok(Updated::Done(row.version)),
                 0 => Ok(Updated::Conflict),
                 _ => {
@@ -287,7 +313,7 @@ impl Backend for Redis {
             let mut commands = pipe();
             commands.del(self.record(key)).del(self.last_seen(key)).ignore();
             let (removed,): (u64,) =
-                self.connection.ask(Request::Pipeline(&commands), IfBroken::AskAgain).await?;
+                self.connection.ask_kept(Request::Pipeline(&commands), IfBroken::AskAgain).await?;
             fault::point("end: record and last use gone").await;
             let indexes = indexes.unwrap_or_default();
             let leaving = self.leave(key, &indexes);
@@ -356,7 +382,7 @@ impl Backend for Redis {
         Box::pin(async move {
             let mut call = self.scripts.mark.key(self.named('m', name));
             call.arg(now.unix_millis()).arg(millis_until(now.plus(keep), now));
-            self.connection.ask::<()>(Request::Script(&call), IfBroken::AskAgain).await?;
+            self.connection.ask_kept::<()>(Request::Script(&call), IfBroken::AskAgain).await?;
             fault::point("mark: noted").await;
             Ok(())
         })
@@ -388,22 +414,22 @@ impl Backend for Redis {
         keep: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
-            let mut call = self.scripts.lease.key(self.named('r', key.as_bytes()));
+            let mut call = self.scripts.lease.key(self.of_session('r', key));
             call.arg(holder.0.as_slice()).arg(millis_until(now.plus(keep), now));
-            self.connection.ask(Request::Script(&call), IfBroken::AskAgain).await
+            self.connection.ask_kept(Request::Script(&call), IfBroken::AskAgain).await
         })
     }
 
     fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            let mut call = self.scripts.release.key(self.named('r', key.as_bytes()));
+            let mut call = self.scripts.release.key(self.of_session('r', key));
             call.arg(holder.0.as_slice());
             self.connection.ask::<()>(Request::Script(&call), IfBroken::AskAgain).await
         })
     }
 
-    /// A cursor is SCAN's own, as text. SCAN promises what the port does: what is there during the whole walk is found,
-    /// and may be found twice.
+    /// A cursor is SCAN's own, as text, in a cluster with the server that it belongs to. SCAN promises what the port does:
+    /// what is there during the whole walk is found, and may be found twice.
     fn page<'a>(
         &'a self,
         cursor: Option<&'a Cursor>,
@@ -411,18 +437,13 @@ impl Backend for Redis {
         _now: Timestamp,
     ) -> BoxFuture<'a, Result<Page, StoreError>> {
         Box::pin(async move {
-            let from = match cursor {
-                None => 0,
-                Some(cursor) => number(&cursor.0).map_err(|_| NO_CURSOR)?,
-            };
-            let mut command = cmd("SCAN");
             // The prefix has no character that means something in a pattern: the configuration sees to that.
-            command.arg(from).arg("MATCH").arg(format!("{}s:*", self.prefix)).arg("COUNT").arg(limit);
-            let (next, names): (u64, Vec<Vec<u8>>) =
-                self.connection.ask(Request::Command(&command), IfBroken::AskAgain).await?;
+            let pattern = format!("{}s:*", self.prefix);
+            let from = cursor.map(|cursor| cursor.0.as_slice());
+            let (names, next) = self.connection.names(from, &pattern, limit).await?.ok_or(NO_CURSOR)?;
             let glances = names.iter().filter_map(|name| self.key_in(name)).map(|key| self.glance(key));
             let glances = try_join_all(glances).await?.into_iter().flatten().collect();
-            Ok((glances, (next != 0).then(|| Cursor(next.to_string().into_bytes()))))
+            Ok((glances, next.map(Cursor)))
         })
     }
 

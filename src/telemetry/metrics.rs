@@ -33,6 +33,7 @@ pub struct Metrics {
     endings: Family<NearLabels, Counter>,
     breaker_open: Gauge,
     breaker_turns: Family<BreakerLabels, Counter>,
+    store_waits: Family<ReloadLabels, Counter>,
     near: Family<NearLabels, Counter>,
     /// Apart from the others: it is entered on every request, and costs no look-up here.
     near_hits: Counter,
@@ -109,6 +110,7 @@ impl Metrics {
             endings: Family::default(),
             breaker_open: Gauge::default(),
             breaker_turns: Family::default(),
+            store_waits: Family::default(),
             near,
             near_hits,
             near_sessions: Gauge::default(),
@@ -171,6 +173,11 @@ impl Metrics {
         }
         let text = "How often the session store was given up, and asked again";
         registry.register("store_breaker_transitions", text, self.breaker_turns.clone());
+        for result in ["confirmed", "short"] {
+            let _ = self.store_waits.get_or_create(&ReloadLabels { result });
+        }
+        let text = "Writes that replicas of the session store were to confirm, by result";
+        registry.register("store_waits", text, self.store_waits.clone());
         let text = "What happened in the near cache, by event";
         registry.register("near_cache_events", text, self.near.clone());
         registry.register("near_cache_sessions", "Sessions in the near cache", self.near_sessions.clone());
@@ -253,6 +260,10 @@ impl Ledger for Metrics {
                 self.breaker_open.set(i64::from(open));
                 let to = if open { "open" } else { "closed" };
                 self.breaker_turns.get_or_create(&BreakerLabels { to }).inc();
+            }
+            Entry::Waited { confirmed } => {
+                let result = if confirmed { "confirmed" } else { "short" };
+                self.store_waits.get_or_create(&ReloadLabels { result }).inc();
             }
             Entry::Near(Near::Hit) => {
                 self.near_hits.inc();

@@ -13,7 +13,7 @@ use super::websockets::{assert_closed, echo, handshake, masked};
 use std::time::{Duration, Instant};
 
 /// For a busy machine. The bound itself is one second, and what is usual a millisecond; the benches say so.
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 
 /// Two gateways, the second one with its own connections and memory.
 pub(super) struct Pair {

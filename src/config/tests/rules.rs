@@ -189,11 +189,7 @@ fn the_door_for_operators_needs_a_token() {
 }
 
 #[test]
-fn stores_that_do_not_exist_yet_are_named_as_such() {
-    for later in ["redis+sentinel://a", "redis+cluster://a"] {
-        let line = format!("store = '{later}'");
-        refused(&[("session", &line)], "session.store", "does not have yet");
-    }
+fn stores_that_nobody_has_are_refused() {
     for bad in ["postgres://a", "Memory", "memory://", "unix:///run/redis.sock", "redis"] {
         let line = format!("store = '{bad}'");
         assert!(read(&base_with(&[("session", &line)])).is_err(), "{bad}");
@@ -207,6 +203,41 @@ fn stores_that_do_not_exist_yet_are_named_as_such() {
     refused(&[plain[0], plain[1], keys], "session.store_ca_file", "never used");
     refused(&[("session", "store_prefix = 'a{b}'")], "session.store_prefix", "no prefix");
     refused(&[("session", "store_ca_file = '/run/secrets/oidc'")], "session.store_ca_file", "certificate");
+}
+
+#[test]
+fn a_cluster_is_named_by_some_of_its_servers_and_all_mistakes_are_told() {
+    let keys = ("session", "keys = [{ env = 'K' }]");
+    for good in ["redis+cluster://a", "rediss+cluster://u:p%40@a:7000,b:7001,[::1]:7002"] {
+        let line = format!("store = '{good}'");
+        assert!(read(&base_with(&[("session", &line), keys])).is_ok(), "{good}");
+    }
+    for (bad, why) in [
+        ("redis+cluster://a:7000/1", "has only one"),
+        ("redis+cluster://", "no host"),
+        ("redis+cluster://a:x", "cannot be read"),
+        ("rediss+cluster://a#insecure", "means nothing to a Redis cluster"),
+    ] {
+        refused(&[("session", &format!("store = '{bad}'")), keys], "session.store", why);
+    }
+    let Err(problems) = read(&base_with(&[("session", "store = 'redis+cluster://u:s3cret@a,a/3'"), keys]))
+    else {
+        panic!("accepted")
+    };
+    let text = problems.to_string();
+    assert!(
+        text.contains("has only one") && text.contains("names a host twice") && !text.contains("s3cret"),
+        "{text}"
+    );
+    let plain = ("session", "store = 'redis+cluster://a'");
+    let ca = ("session", "store_ca_file = '/etc/ssl/redis-ca.pem'");
+    refused(&[plain, ca, keys], "session.store_ca_file", "never used");
+    refused(&[plain], "session.keys", "is missing");
+    let Ok(settings) = read(&base_with(&[("session", "store = 'rediss+cluster://u:s3cret@a:7000,b'"), keys]))
+    else {
+        panic!("refused")
+    };
+    assert_eq!(settings.session.store.place(), "rediss+cluster://a:7000,b:6379 under keycard:");
 }
 
 #[test]

@@ -13,7 +13,9 @@ use crate::store::memory::Memory;
 use crate::store::near::Near;
 use crate::store::outbox::Debts;
 use crate::store::redis::Redis;
-use crate::store::redis::server::Server;
+use crate::store::redis::server::cluster::Cluster;
+use crate::store::redis::server::sentinel::Watched;
+use crate::store::redis::server::{Entry, Server};
 use crate::store::sealed::Sealed;
 use crate::store::shelf::EndingShelf;
 use crate::store::transfer::Haul;
@@ -41,6 +43,14 @@ pub(in crate::store) fn fresh_prefix() -> String {
     format!("{}:", new_text::<16>().unwrap().as_str())
 }
 
+async fn parts_of(server: &Server, prefix: &str) -> Vec<Vec<u8>> {
+    parts(server.entries(prefix).await)
+}
+
+fn parts(entries: Vec<Entry>) -> Vec<Vec<u8>> {
+    entries.into_iter().flat_map(|entry| std::iter::once(entry.key).chain(entry.parts)).collect()
+}
+
 /// A store under test, and all that is in it.
 pub(in crate::store) struct House {
     pub(in crate::store) backend: Arc<dyn Backend>,
@@ -55,6 +65,8 @@ enum Shelf {
     /// The directory goes after the store that has a file in it.
     Embedded(Arc<Embedded>, #[expect(dead_code, reason = "held until the end of the test")] TempDir),
     Redis(Arc<Redis>, Arc<Server>, String),
+    Cluster(Arc<Redis>, Arc<Cluster>, String),
+    Sentinel(Arc<Redis>, Arc<Watched>, String),
 }
 
 impl House {
@@ -84,6 +96,20 @@ impl House {
         Self { backend: redis.clone(), haul: redis, shelf, near: None }
     }
 
+    pub(in crate::store) fn cluster() -> Self {
+        let (cluster, prefix) = (Cluster::shared(), fresh_prefix());
+        let redis = Arc::new(Redis::open(&cluster.settings(&prefix)).unwrap());
+        let shelf = Shelf::Cluster(redis.clone(), cluster, prefix);
+        Self { backend: redis.clone(), haul: redis, shelf, near: None }
+    }
+
+    pub(in crate::store) fn sentinel() -> Self {
+        let (watched, prefix) = (Watched::shared(), fresh_prefix());
+        let redis = Arc::new(Redis::open(&watched.settings(&prefix)).unwrap());
+        let shelf = Shelf::Sentinel(redis.clone(), watched, prefix);
+        Self { backend: redis.clone(), haul: redis, shelf, near: None }
+    }
+
     pub(in crate::store) fn store(&self, keys: &[u8]) -> Arc<dyn SessionStore> {
         let sealed = Arc::new(Sealed::new(self.backend.clone(), ring(keys), true));
         let Some(all) = &self.near else { return sealed };
@@ -101,7 +127,7 @@ impl House {
         match &self.shelf {
             Shelf::Memory(memory) => memory.clone(),
             Shelf::Embedded(embedded, _) => embedded.clone(),
-            Shelf::Redis(redis, ..) => redis.clone(),
+            Shelf::Redis(redis, ..) | Shelf::Cluster(redis, ..) | Shelf::Sentinel(redis, ..) => redis.clone(),
         }
     }
 
@@ -129,10 +155,9 @@ impl House {
         match &self.shelf {
             Shelf::Memory(memory) => memory.dump(),
             Shelf::Embedded(embedded, _) => embedded.dump(),
-            Shelf::Redis(_, server, prefix) => {
-                let entries = server.entries(prefix).await;
-                entries.into_iter().flat_map(|entry| std::iter::once(entry.key).chain(entry.parts)).collect()
-            }
+            Shelf::Redis(_, server, prefix) => parts_of(server, prefix).await,
+            Shelf::Sentinel(_, watched, prefix) => parts_of(watched.master(), prefix).await,
+            Shelf::Cluster(_, cluster, prefix) => parts(cluster.entries(prefix).await),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! `ports`, the room's own types. I never ask a store: [`super::Near`] does, and the feed tells me.
 
 use super::shard::{Bounds, Filled, Mark, Shard};
-use super::trust::Trust;
+use super::trust::{Spread, Trust};
 use super::weight::weight;
 use crate::domain::session::{LiveSession, SessionKey};
 use crate::domain::time::Timestamp;
@@ -39,8 +39,10 @@ enum Line {
 /// The sessions that this process holds.
 pub(in crate::store) struct Held {
     shards: Vec<Mutex<Shard>>,
+    spread: Spread,
     trust: Trust,
-    line: AtomicU8,
+    /// What each feed does.
+    lines: Box<[AtomicU8]>,
     outage_grace: Duration,
     stopwatch: Arc<dyn Stopwatch>,
     ledger: Arc<dyn Ledger>,
@@ -55,17 +57,19 @@ pub(super) struct Parts {
     pub(super) stopwatch: Arc<dyn Stopwatch>,
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) news: Arc<dyn News>,
+    pub(super) spread: Spread,
 }
 
 impl Held {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { sessions, bytes, outage_grace, stopwatch, ledger, news } = parts;
+        let Parts { sessions, bytes, outage_grace, stopwatch, ledger, news, spread } = parts;
         // A bound below the number of shards is one session in each.
         let bounds = Bounds { sessions: (sessions / SHARDS).max(1), bytes: bytes / SHARDS };
         Self {
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(bounds))).collect(),
-            trust: Trust::new(),
-            line: AtomicU8::new(Line::Down as u8),
+            spread,
+            trust: Trust::new(spread),
+            lines: (0..spread.feeds).map(|_| AtomicU8::new(Line::Down as u8)).collect(),
             outage_grace,
             stopwatch,
             ledger,
@@ -75,7 +79,9 @@ impl Held {
 
     /// Nobody else writes to the store: what is held is always sure.
     pub(super) fn trust_oneself(&self) {
-        self.line.store(Line::Own as u8, Ordering::SeqCst);
+        for line in &self.lines {
+            line.store(Line::Own as u8, Ordering::SeqCst);
+        }
         self.trust.always();
     }
 
@@ -94,7 +100,7 @@ impl Held {
     pub(super) fn mark(&self, key: &SessionKey) -> Mark {
         let at = self.stopwatch.elapsed();
         let shard = self.shard(key);
-        shard.mark(self.trust.epoch(), at)
+        shard.mark(self.trust.epoch((self.spread.place)(key)), at)
     }
 
     /// Keeps what the store answered since `mark`; what is returned is that, with its last use as it is known here.
@@ -127,9 +133,9 @@ impl Held {
         (self.stopwatch.elapsed() < known.saturating_add(self.outage_grace)).then_some(kept.live)
     }
 
-    /// The epoch that reads belong to which begin now.
-    pub(in crate::store) fn epoch(&self) -> u64 {
-        self.trust.epoch()
+    /// The epoch that reads of this place belong to which begin now.
+    pub(in crate::store) fn epoch(&self, place: u16) -> u64 {
+        self.trust.epoch(place)
     }
 
     /// Whether what was read in this epoch, and of which nothing was told since, holds now.
@@ -162,18 +168,22 @@ impl Held {
         self.ledger.enter(Entry::Near(event));
     }
 
-    /// What probes are told.
+    /// What probes are told: of several feeds, the worst.
     pub(super) fn state(&self) -> FeedState {
         let now = self.stopwatch.elapsed();
-        let age = self.trust.last_proof().map(|sent| now.saturating_sub(sent));
-        match (self.line.load(Ordering::SeqCst), age) {
-            (line, _) if line == Line::Own as u8 => FeedState::NotUsed,
-            (line, _) if line == Line::Refused as u8 => FeedState::Refused,
-            (line, Some(age)) if line == Line::Up as u8 && age < super::trust::BELIEVED_FOR => {
-                FeedState::Up(age)
+        let states = self.trust.speaking().map(|feed| {
+            let age = self.trust.last_proof(feed).map(|sent| now.saturating_sub(sent));
+            let line = self.lines.get(usize::from(feed)).map(|line| line.load(Ordering::SeqCst));
+            match (line, age) {
+                (Some(line), _) if line == Line::Own as u8 => FeedState::NotUsed,
+                (Some(line), _) if line == Line::Refused as u8 => FeedState::Refused,
+                (Some(line), Some(age)) if line == Line::Up as u8 && age < super::trust::BELIEVED_FOR => {
+                    FeedState::Up(age)
+                }
+                (_, age) => FeedState::Down(age),
             }
-            (_, age) => FeedState::Down(age),
-        }
+        });
+        states.reduce(worse).unwrap_or(FeedState::Down(None))
     }
 
     fn shard(&self, key: &SessionKey) -> MutexGuard<'_, Shard> {
@@ -189,18 +199,28 @@ impl Held {
         self.stopwatch.elapsed()
     }
 
-    /// From now on all changes are told; what happened before may have gone untold.
-    pub(in crate::store) fn begun(&self) {
-        self.line.store(Line::Up as u8, Ordering::SeqCst);
-        self.everything_changed();
+    /// From now on all changes are told of which this feed tells; what happened before may have gone untold.
+    fn begun(&self, feed: u16) {
+        self.note(feed, Line::Up);
+        self.everything_changed(feed);
     }
 
-    /// Everything may have changed.
-    pub(in crate::store) fn everything_changed(&self) {
-        self.trust.begin();
+    /// Everything may have changed that this feed speaks for.
+    fn everything_changed(&self, feed: u16) {
+        self.trust.begin(feed);
         self.count(Near::AllInvalidated);
         self.news.began_anew();
         self.news.anything_changed();
+    }
+
+    /// Which feed speaks for each place from now on.
+    pub(in crate::store) fn assign(&self, speaks_for: impl Fn(u16) -> u16) {
+        if self.trust.assign(speaks_for) {
+            self.count(Near::AllInvalidated);
+            // Whoever speaks now may have been a replica that has forgotten something.
+            self.news.began_anew();
+            self.news.anything_changed();
+        }
     }
 
     /// A record was changed by anybody, this process included. First nothing is held of it any more, then whoever waits
@@ -212,14 +232,9 @@ impl Held {
     }
 
     /// A session was ended, by anybody.
-    pub(in crate::store) fn ended(&self, key: &SessionKey) {
+    fn ended(&self, key: &SessionKey) {
         self.strike(key);
         self.news.ended(key);
-    }
-
-    /// A heartbeat that was sent at `sent` has come back on the connection that is in use.
-    pub(in crate::store) fn proved(&self, sent: Duration) {
-        self.trust.prove(sent);
     }
 
     /// It has been silent for suspiciously long: whoever waits for news had better look.
@@ -227,22 +242,13 @@ impl Held {
         self.news.anything_changed();
     }
 
-    /// No changes are told any more.
-    pub(in crate::store) fn lost(&self) {
-        self.away();
-        self.news.anything_changed();
-    }
-
-    /// There is still no feed.
-    pub(in crate::store) fn away(&self) {
-        self.line.store(Line::Down as u8, Ordering::SeqCst);
-        self.trust.lose();
-    }
-
-    /// The store will not tell of changes.
-    pub(in crate::store) fn refused(&self) {
-        self.line.store(Line::Refused as u8, Ordering::SeqCst);
-        self.trust.lose();
+    fn note(&self, feed: u16, line: Line) {
+        if let Some(noted) = self.lines.get(usize::from(feed)) {
+            noted.store(line as u8, Ordering::SeqCst);
+        }
+        if line != Line::Up {
+            self.trust.lose(feed);
+        }
     }
 
     /// Enters sizes and state into the ledger.
@@ -251,5 +257,87 @@ impl Held {
             self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).size());
         let (sessions, bytes) = sizes.fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1));
         self.ledger.enter(Entry::Held { sessions, bytes, feed: self.state() });
+    }
+}
+
+/// What one feed tells of the sessions that it speaks for.
+#[derive(Clone)]
+pub(in crate::store) struct Told {
+    held: Arc<Held>,
+    feed: u16,
+}
+
+impl Told {
+    pub(in crate::store) fn by(held: &Arc<Held>, feed: u16) -> Self {
+        Self { held: Arc::clone(held), feed }
+    }
+
+    /// As [`Held::elapsed`].
+    pub(in crate::store) fn elapsed(&self) -> Duration {
+        self.held.elapsed()
+    }
+
+    /// From now on all changes are told; what happened before may have gone untold.
+    pub(in crate::store) fn begun(&self) {
+        self.held.begun(self.feed);
+    }
+
+    /// Everything may have changed.
+    pub(in crate::store) fn everything_changed(&self) {
+        self.held.everything_changed(self.feed);
+    }
+
+    /// As [`Held::ended`].
+    pub(in crate::store) fn ended(&self, key: &SessionKey) {
+        self.held.ended(key);
+    }
+
+    /// As [`Held::changed`].
+    pub(in crate::store) fn changed(&self, key: &SessionKey) {
+        self.held.changed(key);
+    }
+
+    /// A heartbeat that was sent at `sent` has come back on the connection that is in use.
+    pub(in crate::store) fn proved(&self, sent: Duration) {
+        self.held.trust.prove(self.feed, sent);
+    }
+
+    /// As [`Held::suspected`].
+    pub(in crate::store) fn suspected(&self) {
+        self.held.suspected();
+    }
+
+    /// No changes are told any more.
+    pub(in crate::store) fn lost(&self) {
+        self.away();
+        self.held.news.anything_changed();
+    }
+
+    /// There is still no feed.
+    pub(in crate::store) fn away(&self) {
+        self.held.note(self.feed, Line::Down);
+    }
+
+    /// The store will not tell of changes.
+    pub(in crate::store) fn refused(&self) {
+        self.held.note(self.feed, Line::Refused);
+    }
+
+    /// As [`Held::tell_the_ledger`].
+    pub(in crate::store) fn tell_the_ledger(&self) {
+        self.held.tell_the_ledger();
+    }
+}
+
+/// Of two feeds, what one says of both. A refusal first: somebody has to mend something.
+fn worse(one: FeedState, other: FeedState) -> FeedState {
+    match (one, other) {
+        (FeedState::Refused, _) | (_, FeedState::Refused) => FeedState::Refused,
+        (FeedState::Up(one), FeedState::Up(other)) => FeedState::Up(one.max(other)),
+        (FeedState::Down(one), FeedState::Down(other)) => {
+            FeedState::Down(one.zip(other).map(|(one, other)| one.max(other)))
+        }
+        (FeedState::Down(age), _) | (_, FeedState::Down(age)) => FeedState::Down(age),
+        (FeedState::NotUsed, other) | (other, FeedState::NotUsed) => other,
     }
 }

@@ -5,7 +5,8 @@
 //! this process, nothing older is answered from memory as sure. I may call: [`Held`] as it is. What it holds a lock for
 //! is one step; in between, wherever it asks for the time or enters something, somebody else goes on.
 
-use super::held::{Found, Held, Parts};
+use super::held::{Found, Held, Parts, Told};
+use super::trust::Spread;
 use crate::domain::session::tests::{live, session};
 use crate::domain::session::{LiveSession, SessionKey};
 use crate::ports::{Entry, Ledger, News, Stopwatch};
@@ -49,7 +50,7 @@ impl News for Steps {
 
 /// A near cache, the version that the store has, and the one that everybody here has to know.
 struct World {
-    held: Held,
+    held: Arc<Held>,
     stored: AtomicU64,
     known: AtomicU64,
 }
@@ -64,11 +65,13 @@ impl World {
             stopwatch: steps.clone(),
             ledger: steps.clone(),
             news: steps,
+            spread: Spread::ONE,
         };
         let (stored, known) = (AtomicU64::new(1), AtomicU64::new(1));
-        let world = Self { held: Held::new(parts), stored, known };
-        world.held.begun();
-        world.held.proved(Duration::ZERO);
+        let world = Self { held: Arc::new(Held::new(parts)), stored, known };
+        let told = Told::by(&world.held, 0);
+        told.begun();
+        told.proved(Duration::ZERO);
         world
     }
 
@@ -124,15 +127,16 @@ fn run(hits: &Arc<AtomicUsize>) {
     let feed = {
         let world = Arc::clone(&world);
         thread::spawn(move || {
+            let line = Told::by(&world.held, 0);
             for number in 0..3 {
                 let version = told.recv().unwrap();
                 if number == 1 {
                     // This one is lost with the connection; what is written from the new one on is told.
-                    world.held.lost();
+                    line.lost();
                     let version = world.stored.load(Ordering::SeqCst);
-                    world.held.begun();
+                    line.begun();
                     world.is_known(version);
-                    world.held.proved(Duration::ZERO);
+                    line.proved(Duration::ZERO);
                 } else {
                     world.held.changed(&KEY);
                     world.is_known(version);

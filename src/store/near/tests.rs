@@ -1,5 +1,6 @@
 //! What is answered from memory, and what never is: over a store in memory, with the feed played by the test.
 
+use super::held::Told;
 use super::*;
 use crate::domain::session::tests::session;
 use crate::keyring::new_ticket;
@@ -119,9 +120,18 @@ impl Near {
     /// With a feed that was just proved, on a stopwatch that stands still.
     pub(in crate::store) fn proved(store: Arc<dyn SessionStore>) -> Self {
         let near = Self::without_feed(store, Arc::new(Stage::default()).parts(Duration::ZERO));
-        near.held.begun();
-        near.held.proved(Duration::ZERO);
+        near.told_by_the_feed().begun();
+        near.told_by_the_feed().proved(Duration::ZERO);
         near
+    }
+
+    fn without_feed(store: Arc<dyn SessionStore>, parts: NearParts) -> Self {
+        Self::around(store, parts, Spread::ONE)
+    }
+
+    /// As the one feed tells it.
+    fn told_by_the_feed(&self) -> Told {
+        Told::by(&self.held, 0)
     }
 
     /// As the feed tells of a change.
@@ -157,14 +167,14 @@ impl Scene {
     /// With a feed that was just proved.
     async fn proved() -> Self {
         let scene = Self::new().await;
-        scene.near.held.begun();
+        scene.near.told_by_the_feed().begun();
         scene.beat();
         assert_eq!(scene.loads().await, [ports::Near::Miss]);
         scene
     }
 
     fn beat(&self) {
-        self.near.held.proved(self.stage.elapsed());
+        self.near.told_by_the_feed().proved(self.stage.elapsed());
     }
 
     /// What happens when the session is asked for, which has to be there.
@@ -216,14 +226,14 @@ async fn a34_without_a_proof_nothing_is_believed_for_longer_than_a_second() {
 #[tokio::test]
 async fn a34_a_feed_that_is_lost_or_refused_or_new_or_says_that_everything_changed_is_not_believed() {
     let losses: [fn(&Scene); 4] = [
-        |scene| scene.near.held.lost(),
-        |scene| scene.near.held.refused(),
+        |scene| scene.near.told_by_the_feed().lost(),
+        |scene| scene.near.told_by_the_feed().refused(),
         |scene| {
-            scene.near.held.lost();
-            scene.near.held.begun();
+            scene.near.told_by_the_feed().lost();
+            scene.near.told_by_the_feed().begun();
             scene.beat();
         },
-        |scene| scene.near.held.everything_changed(),
+        |scene| scene.near.told_by_the_feed().everything_changed(),
     ];
     let looks = [true, false, true, true];
     for (lose, looks) in losses.into_iter().zip(looks) {
@@ -241,7 +251,7 @@ async fn a34_a_feed_that_is_lost_or_refused_or_new_or_says_that_everything_chang
 async fn what_was_read_before_the_feed_began_is_read_again() {
     let scene = Scene::new().await;
     assert_eq!(scene.loads().await, [ports::Near::Miss]);
-    scene.near.held.begun();
+    scene.near.told_by_the_feed().begun();
     scene.beat();
     assert_eq!(scene.loads().await, [ports::Near::Doubtful]);
     assert_eq!(scene.loads().await, [ports::Near::Hit]);
@@ -295,7 +305,7 @@ async fn r47_a_use_elsewhere_keeps_a_session_alive_here() {
 async fn fall_back(scene: &Scene) {
     scene.below.remove(&scene.key).await.unwrap();
     scene.below.create(&scene.ticket, &session(), NOW).await.unwrap();
-    scene.near.held.everything_changed();
+    Told::by(&scene.near.held, 0).everything_changed();
 }
 
 /// The session as it is after new tokens have come, held here.
@@ -339,7 +349,7 @@ async fn a34_r88_what_the_store_does_not_have_is_not_made_again() {
     let scene = Scene::proved().await;
     renewed(&scene).await;
     scene.below.remove(&scene.key).await.unwrap();
-    scene.near.held.everything_changed();
+    Told::by(&scene.near.held, 0).everything_changed();
     assert!(scene.near.load(&scene.ticket, NOW).await.unwrap().is_none());
     assert!(scene.below.load(&scene.ticket, NOW).await.unwrap().is_none());
     let (live, version) = (live_of(&scene), 1);

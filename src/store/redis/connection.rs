@@ -1,32 +1,26 @@
-//! One connection to Redis, shared by all requests, and made anew whenever it is lost.
+//! One server, however its address is found: a connection that all requests share, one for the writes that replicas have
+//! to confirm, both made anew whenever they are lost.
 //!
-//! I own: [`Connection`], time-outs, the one retry, and what an error may say. I may call: `config`, `ports`.
-//! I never connect before somebody asks, never keep a failure for the next one who asks, and never put the text of a
-//! Redis error into ours: it may quote keys, users and addresses (R43, R60).
+//! I own: [`Connection`], and the one retry. I may call: `config`, `ports`, the way to the server.
+//! I never connect before somebody asks, never keep a failure for the next one who asks, and never mix servers: whatever
+//! goes over a connection goes to the one that it was made to.
 //!
 //! The crate's own `ConnectionManager` is not used: it keeps a first failure that is not an I/O error (a refused
 //! password, a server that is still loading) for ever, and it stays on a connection that only times out.
 
+use super::failure::Failure;
+use super::waits::{Kept, Waits};
+use super::way::{NoWay, Way};
 use crate::config::RedisSettings;
 use crate::ports::StoreError;
 use futures_util::future::{BoxFuture, FutureExt, Shared};
-use redis::aio::MultiplexedConnection;
-use redis::io::tcp::TcpSettings;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo,
-    Pipeline, ProtocolVersion, RedisError, RedisResult, ScriptInvocation, ServerErrorKind, TlsCertificates,
+    Client, Cmd, ConnectionAddr, FromRedisValue, Pipeline, ProtocolVersion, RedisResult, ScriptInvocation,
 };
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use secrecy::ExposeSecret;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
-
-/// How many commands may wait for the socket. The crate's 50 makes requests queue in a burst.
-const BUFFER: usize = 1000;
-
-const FOREIGN: StoreError = StoreError::Unreadable("something else is stored under its key");
 
 /// What can be asked, any number of times.
 pub(super) enum Request<'a> {
@@ -39,11 +33,12 @@ pub(super) enum Request<'a> {
 }
 
 impl Request<'_> {
-    async fn send<T: FromRedisValue>(&self, mut connection: MultiplexedConnection) -> RedisResult<T> {
+    /// Asks whatever takes commands: a connection, or a whole cluster.
+    pub(super) async fn send<T: FromRedisValue>(&self, mut to: impl ConnectionLike) -> RedisResult<T> {
         match self {
-            Self::Command(command) => command.query_async(&mut connection).await,
-            Self::Pipeline(commands) => commands.query_async(&mut connection).await,
-            Self::Script(call) => call.invoke_async(&mut connection).await,
+            Self::Command(command) => command.query_async(&mut to).await,
+            Self::Pipeline(commands) => commands.query_async(&mut to).await,
+            Self::Script(call) => call.invoke_async(&mut to).await,
         }
     }
 }
@@ -57,21 +52,37 @@ pub(super) enum IfBroken {
     GiveUp,
 }
 
+/// Whether a failover may forget it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// As any request.
+    Usual,
+    /// It must not: replicas confirm it.
+    Confirmed,
+}
+
 /// A connection that comes into being when it is first used.
 pub(super) struct Connection {
-    client: Client,
-    config: AsyncConnectionConfig,
+    way: Arc<Way>,
+    waits: Arc<Waits>,
     runtime: Handle,
     slot: Mutex<Slot>,
 }
 
-/// A connection or the attempt to make one, which everybody who asks meanwhile waits for together.
-type Link = Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>;
+/// A server that was reached, or the attempt, which everybody who asks meanwhile waits for together.
+type Link = Shared<BoxFuture<'static, Result<Arc<Line>, NoWay>>>;
 
 struct Slot {
     /// Counts the links, so that late bad news about an old one does not cost the new one.
     number: u64,
     link: Option<Link>,
+}
+
+/// What leads to one server: all of it is given up together, so that all of it leads to the same one.
+struct Line {
+    address: ConnectionAddr,
+    usual: MultiplexedConnection,
+    kept: Arc<Kept>,
 }
 
 impl Connection {
@@ -81,14 +92,23 @@ impl Connection {
     /// # Errors
     /// [`StoreError::Unavailable`] for a URL or certificates that cannot work.
     pub(super) fn prepare(settings: &RedisSettings) -> Result<Self, StoreError> {
-        let unusable = |what: &str| StoreError::Unavailable(what.into());
-        let client = client(settings, ProtocolVersion::RESP2)?;
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(settings.timeout))
-            .set_response_timeout(Some(settings.timeout))
-            .set_pipeline_buffer_size(BUFFER);
-        let runtime = Handle::try_current().map_err(|_| unusable("there is no runtime to connect on"))?;
-        Ok(Self { client, config, runtime, slot: Mutex::new(Slot { number: 0, link: None }) })
+        Self::counting(settings, Arc::new(Waits::new(settings.wait, settings.sentinel.is_some())))
+    }
+
+    /// As [`Self::prepare`], where several servers count together what their replicas confirm.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    pub(super) fn counting(settings: &RedisSettings, waits: Arc<Waits>) -> Result<Self, StoreError> {
+        let way = Arc::new(Way::prepare(settings)?);
+        let runtime = Handle::try_current()
+            .map_err(|_| StoreError::Unavailable("there is no runtime to connect on".into()))?;
+        Ok(Self { way, waits, runtime, slot: Mutex::new(Slot { number: 0, link: None }) })
+    }
+
+    /// What replicas have confirmed.
+    pub(super) fn waits(&self) -> &Arc<Waits> {
+        &self.waits
     }
 
     /// Asks Redis; connects first where there is no connection.
@@ -101,29 +121,111 @@ impl Connection {
         request: Request<'_>,
         if_broken: IfBroken,
     ) -> Result<T, StoreError> {
-        let mut answer = self.ask_once(&request).await;
-        if if_broken == IfBroken::AskAgain && matches!(answer, Err(Failure::Broken(_))) {
-            // The first request after a break meets the dead connection; it is not the one who should pay for that.
-            answer = self.ask_once(&request).await;
+        self.try_ask(&request, if_broken, Keep::Usual).await.map_err(Failure::into_store_error)
+    }
+
+    /// The same for what a failover must not forget: waits until replicas have it, where there are any, and no longer
+    /// than configured. What they do not confirm is counted, and no error.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(super) async fn ask_kept<T: FromRedisValue>(
+        &self,
+        request: Request<'_>,
+        if_broken: IfBroken,
+    ) -> Result<T, StoreError> {
+        self.try_ask(&request, if_broken, Keep::Confirmed).await.map_err(Failure::into_store_error)
+    }
+
+    /// As [`Self::ask`] and [`Self::ask_kept`], for whoever can do more about a failure than report it.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub(super) async fn try_ask<T: FromRedisValue>(
+        &self,
+        request: &Request<'_>,
+        if_broken: IfBroken,
+        keep: Keep,
+    ) -> Result<T, Failure> {
+        let once = || async {
+            match keep {
+                Keep::Usual => self.ask_once(request).await,
+                Keep::Confirmed => self.keep_once(request).await,
+            }
+        };
+        let answer = once().await;
+        // The first request after a break meets the dead connection; it is not the one who should pay for that.
+        if is_worth_another(&answer, if_broken) { once().await } else { answer }
+    }
+
+    /// Asks whoever is at the address of the settings, a replica too, on a connection for this one question.
+    ///
+    /// # Errors
+    /// As the crate reports them.
+    pub(super) async fn ask_anybody<T: FromRedisValue>(&self, question: &Cmd) -> RedisResult<T> {
+        self.way.ask_anybody(question).await
+    }
+
+    /// Where requests go now, and what connects there as well.
+    ///
+    /// # Errors
+    /// [`NoWay`].
+    pub(super) async fn server(&self, protocol: ProtocolVersion) -> Result<(ConnectionAddr, Client), NoWay> {
+        let (number, link) = self.link();
+        match link.await {
+            Ok(line) => Ok((line.address.clone(), self.way.client(line.address.clone(), protocol)?)),
+            Err(no_way) => {
+                self.discard(number);
+                Err(no_way)
+            }
         }
-        answer.map_err(Failure::into_store_error)
+    }
+
+    /// Whether requests may go to another server than this one by now.
+    pub(super) fn has_moved(&self, from: &ConnectionAddr) -> bool {
+        let slot = self.slot();
+        let line = slot.link.as_ref().and_then(|link| link.peek());
+        matches!(line, Some(Ok(line)) if line.address != *from)
     }
 
     async fn ask_once<T: FromRedisValue>(&self, request: &Request<'_>) -> Result<T, Failure> {
-        let (number, link) = self.link();
-        let connection = match link.await {
-            Ok(connection) => connection,
-            Err(error) => {
-                self.discard(number);
-                return Err(Failure::Other(error));
-            }
+        let (number, line) = self.line().await?;
+        self.judged(number, request.send(line.usual.clone()).await)
+    }
+
+    async fn keep_once<T: FromRedisValue>(&self, request: &Request<'_>) -> Result<T, Failure> {
+        let (number, line) = self.line().await?;
+        let Some(kept) = line.kept.connection().await else {
+            let answer = self.judged(number, request.send(line.usual.clone()).await)?;
+            line.kept.unconfirmed(line.usual.clone()).await;
+            return Ok(answer);
         };
-        request.send(connection).await.map_err(|error| {
-            if is_worn_out(&error) {
+        let answer = self.judged(number, request.send(kept.clone()).await)?;
+        if !line.kept.confirm(kept).await {
+            self.discard(number);
+        }
+        Ok(answer)
+    }
+
+    fn judged<T>(&self, number: u64, answer: RedisResult<T>) -> Result<T, Failure> {
+        answer.map_err(|error| {
+            let failure = Failure::from(error);
+            if failure.wears_out() {
                 self.discard(number);
             }
-            if error.is_connection_dropped() { Failure::Broken(error) } else { Failure::Other(error) }
+            failure
         })
+    }
+
+    async fn line(&self) -> Result<(u64, Arc<Line>), Failure> {
+        let (number, link) = self.link();
+        match link.await {
+            Ok(line) => Ok((number, line)),
+            Err(no_way) => {
+                self.discard(number);
+                Err(Failure::NoWay(no_way))
+            }
+        }
     }
 
     fn link(&self) -> (u64, Link) {
@@ -131,15 +233,15 @@ impl Connection {
         if let Some(link) = &slot.link {
             return (slot.number, link.clone());
         }
-        let (client, config) = (self.client.clone(), self.config.clone());
+        let (way, waits, runtime) = (Arc::clone(&self.way), Arc::clone(&self.waits), self.runtime.clone());
         // A task of its own: whoever asked first may hang up, and the others still wait.
-        let attempt = self
-            .runtime
-            .spawn(async move { client.get_multiplexed_async_connection_with_config(&config).await });
-        let link = attempt
-            .map(|made| made.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::Interrupted).into())))
-            .boxed()
-            .shared();
+        let attempt = self.runtime.spawn(async move {
+            let reached = way.go().await?;
+            let kept = Kept::new(&way, reached.address.clone(), reached.replicas, &runtime, &waits);
+            Ok(Arc::new(Line { address: reached.address, usual: reached.connection, kept: Arc::new(kept) }))
+        });
+        let stopped = || NoWay::Redis(io::Error::from(io::ErrorKind::Interrupted).into());
+        let link = attempt.map(move |made| made.unwrap_or_else(|_| Err(stopped()))).boxed().shared();
         slot.number += 1;
         slot.link = Some(link.clone());
         (slot.number, link)
@@ -157,88 +259,11 @@ impl Connection {
     }
 }
 
-/// Where the settings lead. The protocol is ours to choose: the URL's own wish is passed over.
-///
-/// # Errors
-/// [`StoreError::Unavailable`] for a URL or certificates that cannot work.
-pub(super) fn client(settings: &RedisSettings, protocol: ProtocolVersion) -> Result<Client, StoreError> {
-    let unusable = |what: &str| StoreError::Unavailable(what.into());
-    let info = settings
-        .url
-        .expose_secret()
-        .into_connection_info()
-        .map_err(|_| unusable("`session.store` is not the URL of a Redis server"))?;
-    if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
-        return Err(unusable("`session.store` must not switch off the check of certificates (`#insecure`)"));
+/// What was not done can be asked for again; what may have been done, if that does no harm.
+fn is_worth_another<T>(answer: &Result<T, Failure>, if_broken: IfBroken) -> bool {
+    match answer {
+        Err(Failure::Elsewhere(_)) => true,
+        Err(Failure::Broken(_)) => if_broken == IfBroken::AskAgain,
+        _ => false,
     }
-    // Without its two CLIENT SETINFO, which most ACL users may not send and which then fill the ACL log.
-    let bare = info.redis_settings().clone().set_skip_set_lib_name().set_protocol(protocol);
-    let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true)).set_redis_settings(bare);
-    match &settings.ca_pem {
-        None => Client::open(info),
-        // The crate takes a file without any certificate for the wish to trust nobody.
-        Some(pem) if CertificateDer::pem_slice_iter(pem).next().is_none() => {
-            return Err(unusable("`session.store_ca_file` holds no certificate"));
-        }
-        Some(pem) => {
-            let roots = TlsCertificates { client_tls: None, root_cert: Some(pem.clone()) };
-            Client::build_with_tls(info, roots)
-        }
-    }
-    .map_err(|_| {
-        unusable("`session.store_ca_file` holds a certificate that is damaged, or the URL is not rediss://")
-    })
-}
-
-/// Whether a connection should not be used again. A time-out counts: behind it there may be a peer that vanished
-/// without a word, and the next request should not wait for that one. So does the answer of a server that has become
-/// a replica: the address may lead to its successor by now.
-fn is_worn_out(error: &RedisError) -> bool {
-    let demoted =
-        matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown));
-    demoted || error.is_io_error() || error.is_unrecoverable_error()
-}
-
-enum Failure {
-    /// A connection that had been made broke.
-    Broken(RedisError),
-    /// Anything else, also that there is no connection.
-    Other(RedisError),
-}
-
-impl Failure {
-    fn into_store_error(self) -> StoreError {
-        let (Self::Broken(error) | Self::Other(error)) = self;
-        if error.is_timeout() {
-            return StoreError::Unavailable("Redis did not answer in time".into());
-        }
-        let said = match error.kind() {
-            ErrorKind::Parse | ErrorKind::UnexpectedReturnType => return FOREIGN,
-            ErrorKind::AuthenticationFailed => "Redis refused the user or the password".into(),
-            ErrorKind::Io if error.is_connection_refusal() => "Redis refused the connection".into(),
-            ErrorKind::Io => "the connection to Redis failed".into(),
-            ErrorKind::Server(_) | ErrorKind::Extension => {
-                let code = code(error);
-                if code == "WRONGTYPE" {
-                    return FOREIGN;
-                }
-                format!("Redis answered {code}")
-            }
-            ErrorKind::Client | ErrorKind::InvalidClientConfig => {
-                "the connection to Redis cannot be made".into()
-            }
-            _ => "Redis cannot be used".into(),
-        };
-        StoreError::Unavailable(said)
-    }
-}
-
-/// The first word of what a server answered, such as `OOM`; everything after it may be a secret.
-pub(super) fn code(error: RedisError) -> String {
-    let errors = error.into_server_errors();
-    let code = errors.as_deref().and_then(|errors| errors.first()).map_or("", |(_, error)| error.code());
-    if (1..=20).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_uppercase()) {
-        return code.to_owned();
-    }
-    "with an error".into()
 }

@@ -85,8 +85,13 @@ impl Redis {
     }
 
     fn all(&self) -> String {
-        format!("{}s:{ALL}", self.prefix)
+        name_of_all(&self.prefix)
     }
+}
+
+/// What the moment for everybody is called under a prefix.
+pub(super) fn name_of_all(prefix: &str) -> String {
+    format!("{prefix}s:{ALL}")
 }
 
 impl EndingShelf for Redis {
@@ -94,7 +99,7 @@ impl EndingShelf for Redis {
         Box::pin(async move {
             let mut call = self.endings.owe.key(self.shelf_of(debt));
             call.arg(debt).arg(due.unix_millis()).arg(millis(SHELF_KEPT));
-            self.connection.ask::<()>(Request::Script(&call), IfBroken::AskAgain).await?;
+            self.connection.ask_kept::<()>(Request::Script(&call), IfBroken::AskAgain).await?;
             fault::point("owe: noted").await;
             Ok(())
         })
@@ -159,7 +164,8 @@ impl EndingShelf for Redis {
             let mut call = self.endings.delete_at.key(self.record(key));
             call.arg(version);
             // Not asked again: it would find nothing, and whoever hears that somebody else was faster withdraws the debt.
-            let answer: redis::Value = self.connection.ask(Request::Script(&call), IfBroken::GiveUp).await?;
+            let answer: redis::Value =
+                self.connection.ask_kept(Request::Script(&call), IfBroken::GiveUp).await?;
             let indexes = match answer {
                 redis::Value::Int(0) => return Ok(RemovedAt::Other),
                 redis::Value::Int(_) => return Ok(RemovedAt::Gone),
@@ -183,7 +189,7 @@ impl EndingShelf for Redis {
         Box::pin(async move {
             let mut call = self.scripts.mark.key(self.all());
             call.arg(now.unix_millis()).arg(millis_until(now.plus(keep), now));
-            self.connection.ask::<()>(Request::Script(&call), IfBroken::AskAgain).await?;
+            self.connection.ask_kept::<()>(Request::Script(&call), IfBroken::AskAgain).await?;
             fault::point("clear: noted").await;
             Ok(())
         })

@@ -13,23 +13,32 @@
 //! The crate's own client-side cache is not used: after a killed connection it still served a deleted session, it has
 //! no heartbeat, and no broadcasting mode. An ACL user needs `+client|tracking` beside the rights in [`super`].
 
-use super::connection::{Connection, IfBroken, Request, client, code};
+use self::home::Home;
+use super::cluster::{Cluster, is_elsewhere, leads_elsewhere};
+use super::connection::{Connection, IfBroken, Keep, Request};
+use super::failure::code;
 use super::link::Link;
+use super::servers::Servers;
+use super::way::NoWay;
 use crate::config::RedisSettings;
 use crate::keyring::new_text;
 use crate::ports::StoreError;
 use crate::store::clearing::Slate;
-use crate::store::near::held::Held;
+use crate::store::near::held::{Held, Told};
+use crate::store::near::trust::Spread;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, ProtocolVersion, PushInfo, RedisError, ServerErrorKind, cmd,
-    pipe,
+    AsyncConnectionConfig, ConnectionAddr, ErrorKind, ProtocolVersion, PushInfo, RedisError, ServerErrorKind,
+    cmd, pipe,
 };
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+mod board;
+mod home;
 
 /// Between two beats.
 const BEAT: Duration = Duration::from_millis(250);
@@ -54,8 +63,7 @@ const REFUSED_FOR: Duration = Duration::from_secs(10);
 
 /// The feed of a store, not listened to yet.
 pub struct Feed {
-    connection: Arc<Connection>,
-    client: Client,
+    of: Of,
     timeout: Duration,
     /// What the names of records begin with.
     records: String,
@@ -63,6 +71,26 @@ pub struct Feed {
     /// How long a refusal stands.
     refused_for: Duration,
     /// What is told of the moment for everybody.
+    slate: Arc<Slate>,
+}
+
+/// Whose feed it is.
+enum Of {
+    One(Arc<Connection>),
+    Cluster(Arc<Cluster>),
+}
+
+/// The feed of one server.
+struct Line {
+    connection: Arc<Connection>,
+    timeout: Duration,
+    /// As in [`Feed`].
+    records: String,
+    /// As in [`Feed`].
+    refused_for: Duration,
+    /// Its place in a cluster.
+    home: Option<Home>,
+    /// As in [`Feed`].
     slate: Arc<Slate>,
 }
 
@@ -83,40 +111,72 @@ enum Failure {
     Refused(String),
 }
 
+/// Closes a connection of the feed, however its task ends.
+struct Closing<'l>(&'l Link, &'l Told);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        // In this order: nothing that is still under way on this connection proves anything any more.
+        self.0.close();
+        self.1.lost();
+    }
+}
+
 impl Feed {
     pub(super) fn prepare(
         settings: &RedisSettings,
-        connection: Arc<Connection>,
+        servers: &Servers,
         records: String,
         slate: Arc<Slate>,
     ) -> Result<Self, StoreError> {
         let runtime = Handle::try_current()
             .map_err(|_| StoreError::Unavailable("there is no runtime to connect on".into()))?;
-        let client = client(settings, ProtocolVersion::RESP3)?;
-        let (timeout, refused_for) = (settings.timeout, REFUSED_FOR);
-        Ok(Self { connection, client, timeout, records, runtime, refused_for, slate })
+        let of = match servers {
+            Servers::One(connection) => Of::One(Arc::clone(connection)),
+            Servers::Cluster(cluster) => Of::Cluster(Arc::clone(cluster)),
+        };
+        Ok(Self { of, timeout: settings.timeout, records, runtime, refused_for: REFUSED_FOR, slate })
+    }
+
+    /// How sessions are spread over the servers that tell of them.
+    pub(in crate::store) fn spread(&self) -> Spread {
+        match &self.of {
+            Of::One(_) => Spread::ONE,
+            Of::Cluster(_) => home::SPREAD,
+        }
     }
 
     /// Tells `held` of every change from now on, over any number of connections.
     pub(in crate::store) fn follow(self, held: Arc<Held>) -> Following {
         self.slate.follow(&held);
-        let runtime = self.runtime.clone();
-        Following(runtime.spawn(async move { self.run(&held).await }).abort_handle())
+        let Self { of, timeout, records, runtime, refused_for, slate } = self;
+        let task = async move {
+            match of {
+                Of::One(connection) => {
+                    let line = Line { connection, timeout, records, refused_for, home: None, slate };
+                    line.run(&Told::by(&held, 0)).await;
+                }
+                Of::Cluster(cluster) => board::run(cluster, held, records, refused_for, slate).await,
+            }
+        };
+        Following(runtime.spawn(task).abort_handle())
     }
+}
 
-    async fn run(self, held: &Arc<Held>) {
+impl Line {
+    async fn run(self, held: &Told) {
         let mut pause = PAUSES.0;
         let mut refusal: Option<String> = None;
         loop {
             let wait = match self.begin(held).await {
-                Ok((link, connection)) => {
+                Ok((link, connection, address)) => {
                     tracing::info!("the feed of the session store is heard");
                     (refusal, pause) = (None, PAUSES.0);
-                    let why = self.listen(&link, held).await;
-                    // In this order: nothing that is still under way on this connection proves anything any more.
-                    link.close();
-                    held.lost();
+                    let closing = Closing(&link, held);
+                    let why = self.listen(&link, &address, held).await;
+                    drop(closing);
                     drop(connection);
+                    self.look_again();
                     tracing::warn!(
                         why,
                         "the feed of the session store is lost: until it is back, requests ask the store"
@@ -125,6 +185,7 @@ impl Feed {
                 }
                 Err(Failure::Away) => {
                     held.away();
+                    self.look_again();
                     pause = (pause * 2).min(PAUSES.1);
                     pause
                 }
@@ -147,16 +208,19 @@ impl Feed {
         }
     }
 
-    /// A new connection that is told of changes.
-    async fn begin(&self, held: &Arc<Held>) -> Result<(Arc<Link>, MultiplexedConnection), Failure> {
+    /// A new connection that is told of changes, to the server that requests go to.
+    async fn begin(
+        &self,
+        held: &Told,
+    ) -> Result<(Arc<Link>, MultiplexedConnection, ConnectionAddr), Failure> {
+        let (address, client) = self.connection.server(ProtocolVersion::RESP3).await?;
         // Without random numbers there is more amiss than the feed.
         let name = new_text::<16>().map_err(|_| Failure::Away)?;
-        let link = Arc::new(Link::new(
-            Arc::clone(held),
-            Arc::clone(&self.slate),
-            self.records.clone(),
-            name.as_str(),
-        ));
+        let name = match &self.home {
+            None => name.as_str().to_owned(),
+            Some(home) => format!("{{{}}}:{}", home.tag().ok_or(Failure::Away)?, name.as_str()),
+        };
+        let link = Arc::new(Link::new(held.clone(), Arc::clone(&self.slate), self.records.clone(), &name));
         let ear = Arc::clone(&link);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))
@@ -165,18 +229,18 @@ impl Feed {
                 ear.hear(&info);
                 Ok::<(), ()>(())
             });
-        let connected = self.client.get_multiplexed_async_connection_with_config(&config);
+        let connected = client.get_multiplexed_async_connection_with_config(&config);
         let mut connection = connected.await.map_err(Failure::from)?;
         let mut tracking = cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("BCAST").arg("PREFIX").arg(&self.records);
         tracking.query_async::<()>(&mut connection).await.map_err(Failure::from)?;
         // Only now: what is read from here on is told of.
         held.begun();
-        Ok((link, connection))
+        Ok((link, connection, address))
     }
 
     /// Sends heartbeats until the connection is lost, or none has come back for too long; why it is over.
-    async fn listen(&self, link: &Link, held: &Held) -> &'static str {
+    async fn listen(&self, link: &Link, address: &ConnectionAddr, held: &Told) -> &'static str {
         let mut beats = interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut proved = held.elapsed();
@@ -200,8 +264,11 @@ impl Feed {
             let mut commands = pipe();
             commands.exists(before.as_ref().unwrap_or(&beat.name));
             commands.cmd("SET").arg(&beat.name).arg("").arg("PX").arg(BEAT_LIVES_MS).ignore();
-            let sent = self.connection.ask::<(bool,)>(Request::Pipeline(&commands), IfBroken::AskAgain);
+            let request = Request::Pipeline(&commands);
+            let sent = self.connection.try_ask::<(bool,)>(&request, IfBroken::AskAgain, Keep::Usual);
             match timeout(PATIENCE, sent).await {
+                // A server that has become a replica of the new one would tell of this beat too, only later.
+                Ok(_) if self.connection.has_moved(address) => return "requests go to another server",
                 Ok(Ok((is_there,))) => {
                     if before.is_some() && !is_there {
                         tracing::warn!(
@@ -212,11 +279,33 @@ impl Feed {
                     link.written(beat.number);
                     before = Some(beat.name);
                 }
-                // It proves nothing, and that is all there is to say about it.
-                Ok(Err(error)) => tracing::debug!(%error, "a heartbeat could not be written"),
-                Err(_) => {}
+                // It proves nothing.
+                Ok(Err(failure)) => {
+                    if leads_elsewhere(&failure) {
+                        self.look_again();
+                    }
+                    if is_elsewhere(&failure) {
+                        return "its heartbeats belong to another server now";
+                    }
+                    let error = failure.into_store_error();
+                    tracing::debug!(%error, "a heartbeat could not be written");
+                }
+                Err(_) => self.look_again(),
             }
         }
+    }
+
+    /// In a cluster somebody else may have the sessions by now.
+    fn look_again(&self) {
+        if let Some(home) = &self.home {
+            home.look_again();
+        }
+    }
+}
+
+impl From<NoWay> for Failure {
+    fn from(_: NoWay) -> Self {
+        Self::Away
     }
 }
 

@@ -1,13 +1,13 @@
 //! One connection of the feed: what comes in on it, and what that proves.
 //!
-//! I own: [`Link`]: the reading of pushes and the heartbeats that are under way. I may call: the near cache's [`Held`].
+//! I own: [`Link`]: the reading of pushes and the heartbeats that are under way. I may call: the near cache, by [`Told`].
 //! I never believe a heartbeat of another connection, and take what I do not understand for the worst.
 
 use super::endings::ALL;
 use super::key_in;
 use super::message::ended_by;
 use crate::store::clearing::Slate;
-use crate::store::near::held::Held;
+use crate::store::near::held::Told;
 use redis::{PushInfo, PushKind, Value};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ const UNDER_WAY: usize = 16;
 
 /// A connection of the feed.
 pub(super) struct Link {
-    held: Arc<Held>,
+    held: Told,
     slate: Arc<Slate>,
     /// What the names of records begin with.
     records: String,
@@ -54,7 +54,7 @@ struct Sent {
 }
 
 impl Link {
-    pub(super) fn new(held: Arc<Held>, slate: Arc<Slate>, records: String, name: &str) -> Self {
+    pub(super) fn new(held: Told, slate: Arc<Slate>, records: String, name: &str) -> Self {
         let state = State { open: true, number: 0, sent: VecDeque::new(), last_proof: None };
         let beats = format!("{records}beat:{name}:");
         Self { held, slate, records, beats, state: Mutex::new(state), lost: Notify::new() }

@@ -14,6 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tempfile::TempDir;
 
+pub(in crate::store) mod cluster;
+pub(in crate::store) mod sentinel;
+
 /// For tests on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -141,16 +144,12 @@ impl Server {
     /// For a process that did not start it.
     pub(in crate::store) fn settings_on(port: u16, prefix: &str) -> RedisSettings {
         let url = SecretString::from(format!("redis://127.0.0.1:{port}/0"));
-        RedisSettings { url, prefix: prefix.into(), timeout: TIMEOUT, ca_pem: None }
+        RedisSettings::new(url, prefix.into(), TIMEOUT, None)
     }
 
     pub(in crate::store) fn settings_at(&self, url: &str, prefix: &str) -> RedisSettings {
-        RedisSettings {
-            url: SecretString::from(url),
-            prefix: prefix.into(),
-            timeout: TIMEOUT,
-            ca_pem: self.tls.as_ref().map(|files| std::fs::read(files.path().join("ca.pem")).unwrap()),
-        }
+        let ca_pem = self.tls.as_ref().map(|files| std::fs::read(files.path().join("ca.pem")).unwrap());
+        RedisSettings::new(SecretString::from(url), prefix.into(), TIMEOUT, ca_pem)
     }
 
     /// An operator's connection.
@@ -169,30 +168,33 @@ impl Server {
 
     /// Everything under a prefix.
     pub(in crate::store) async fn entries(&self, prefix: &str) -> Vec<Entry> {
-        let mut connection = self.connection().await;
-        let keys: Vec<Vec<u8>> =
-            cmd("KEYS").arg(format!("{prefix}*")).query_async(&mut connection).await.unwrap();
-        let mut entries = Vec::new();
-        for key in keys {
-            let kind: String = cmd("TYPE").arg(&key).query_async(&mut connection).await.unwrap();
-            let mut read = match kind.as_str() {
-                "hash" => cmd("HGETALL"),
-                "zset" => cmd("ZRANGE"),
-                _ => cmd("GET"),
-            };
-            read.arg(&key);
-            let parts = if kind == "zset" {
-                read.arg(0).arg(-1).arg("WITHSCORES").query_async(&mut connection).await.unwrap()
-            } else if kind == "hash" {
-                read.query_async(&mut connection).await.unwrap()
-            } else {
-                vec![read.query_async::<Vec<u8>>(&mut connection).await.unwrap()]
-            };
-            let ttl = cmd("PTTL").arg(&key).query_async(&mut connection).await.unwrap();
-            entries.push(Entry { key, parts, ttl });
-        }
-        entries
+        entries_of(&mut self.connection().await, prefix).await
     }
+}
+
+/// Everything under a prefix, on one server.
+async fn entries_of(connection: &mut MultiplexedConnection, prefix: &str) -> Vec<Entry> {
+    let keys: Vec<Vec<u8>> = cmd("KEYS").arg(format!("{prefix}*")).query_async(connection).await.unwrap();
+    let mut entries = Vec::new();
+    for key in keys {
+        let kind: String = cmd("TYPE").arg(&key).query_async(connection).await.unwrap();
+        let mut read = match kind.as_str() {
+            "hash" => cmd("HGETALL"),
+            "zset" => cmd("ZRANGE"),
+            _ => cmd("GET"),
+        };
+        read.arg(&key);
+        let parts = if kind == "zset" {
+            read.arg(0).arg(-1).arg("WITHSCORES").query_async(connection).await.unwrap()
+        } else if kind == "hash" {
+            read.query_async(connection).await.unwrap()
+        } else {
+            vec![read.query_async::<Vec<u8>>(connection).await.unwrap()]
+        };
+        let ttl = cmd("PTTL").arg(&key).query_async(connection).await.unwrap();
+        entries.push(Entry { key, parts, ttl });
+    }
+    entries
 }
 
 impl Drop for Server {

@@ -65,14 +65,12 @@ impl Haul for Redis {
         _now: Timestamp,
     ) -> BoxFuture<'a, Result<Load, StoreError>> {
         Box::pin(async move {
-            let from = cursor.map_or(Ok(0), |cursor| number(&cursor.0).map_err(|_| NO_CURSOR))?;
-            let mut command = cmd("SCAN");
-            command.arg(from).arg("MATCH").arg(format!("{}s:*", self.prefix)).arg("COUNT").arg(limit);
-            let (next, names): (u64, Vec<Vec<u8>>) =
-                self.connection.ask(Request::Command(&command), IfBroken::AskAgain).await?;
+            let pattern = format!("{}s:*", self.prefix);
+            let from = cursor.map(|cursor| cursor.0.as_slice());
+            let (names, next) = self.connection.names(from, &pattern, limit).await?.ok_or(NO_CURSOR)?;
             let parcels = names.iter().filter_map(|name| self.key_in(name)).map(|key| self.parcel(key));
             let parcels = try_join_all(parcels).await?.into_iter().flatten().collect();
-            Ok((parcels, (next != 0).then(|| Cursor(next.to_string().into_bytes()))))
+            Ok((parcels, next.map(Cursor)))
         })
     }
 

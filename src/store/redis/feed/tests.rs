@@ -9,8 +9,8 @@ use crate::domain::session::tests::session;
 use crate::keyring::{new_ticket, session_key};
 use crate::ports::{FeedState, SessionStore};
 use crate::store::contract::house::{NOW, fresh_prefix, keys};
-use crate::store::near::Near;
 use crate::store::near::tests::Stage;
+use crate::store::near::{Near, NearParts};
 use crate::store::redis::server::Server;
 use crate::store::redis::tests::certificates;
 use crate::store::{Opened, open};
@@ -20,6 +20,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
+
+mod cluster;
+mod moves;
 
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -34,13 +37,17 @@ struct Replica {
 
 impl Replica {
     async fn of(settings: RedisSettings) -> Self {
+        Self::with(settings, |parts| parts).await
+    }
+
+    async fn with(settings: RedisSettings, change: impl FnOnce(NearParts) -> NearParts) -> Self {
         let given = KeySource::Given(keys(&[1]));
         let Opened { store, feed, .. } = open(&StoreSettings::Redis(settings), given, true).await.unwrap();
         let stage = Arc::new(Stage::default());
         let mut feed = feed.unwrap();
         feed.refused_for = Duration::from_millis(50);
         stage.pass(Duration::from_secs(100));
-        Self { near: Near::new(store, feed, stage.parts(GRACE)), stage }
+        Self { near: Near::new(store, feed, change(stage.parts(GRACE))), stage }
     }
 
     /// Waits until the feed is as it should be.
