@@ -295,7 +295,11 @@ fn replication(redis: &RedisSettings) -> Vec<Row> {
     }
     let span = show_duration(redis.wait.at_most);
     rows.push(match redis.wait.replicas {
-        Some(0) => row(["replicas confirm nothing", "", "store_wait = 0: a failover may forget sign-ins and endings"]),
+        Some(0) => row([
+            "replicas confirm nothing",
+            "",
+            "store_wait = 0: a failover may forget sign-ins and endings",
+        ]),
         count => row([
             &match count {
                 None | Some(1) => "a replica confirms what must not be forgotten within".to_owned(),
@@ -378,9 +382,7 @@ fn warnings(settings: &Settings) -> Vec<Row> {
 }
 
 fn is_in_clear(redis: &RedisSettings) -> bool {
-    let loopback = |host: &str| {
-        host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
-    };
+    let loopback = |host: &str| host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
     let here = |url: &Url| match &redis.sentinel {
         Some(watch) => watch.addresses.iter().all(|(host, _)| loopback(host)),
         None => loopback(url.host_str().unwrap_or_default().trim_matches(['[', ']'])),

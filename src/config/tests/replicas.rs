@@ -16,7 +16,8 @@ fn a_master_that_sentinels_know_is_named_in_the_url() {
         let StoreSettings::Redis(redis) = settings.session.store else { panic!("{url}") };
         (redis, shown)
     };
-    let (redis, shown) = read_as("redis+sentinel://desk:s3cret%2Fpw@a:1,[::1],c.example.com/my-master.1/3", &[]);
+    let (redis, shown) =
+        read_as("redis+sentinel://desk:s3cret%2Fpw@a:1,[::1],c.example.com/my-master.1/3", &[]);
     assert_eq!(redis.url.expose_secret(), "redis://desk:s3cret%2Fpw@master.invalid/3");
     let sentinel = redis.sentinel.unwrap();
     let addresses = [("a", 1), ("::1", 26379), ("c.example.com", 26379)];
@@ -41,7 +42,8 @@ fn a_master_that_sentinels_know_is_named_in_the_url() {
     assert_eq!(redis.sentinel.unwrap().user.as_deref(), Some("watch"));
     assert_eq!(redis.wait.replicas, Some(0));
     assert!(shown.contains("rediss+sentinel://a:26379/m") && shown.contains("may forget"), "{shown}");
-    let two = read_as("redis://a", &[("session", "store_wait = 2"), ("session", "store_wait_timeout = '50ms'")]);
+    let two =
+        read_as("redis://a", &[("session", "store_wait = 2"), ("session", "store_wait_timeout = '50ms'")]);
     assert!(two.1.contains("2 replicas confirm") && two.1.contains("50ms"), "{}", two.1);
 }
 
@@ -75,7 +77,11 @@ fn every_mistake_about_sentinels_is_told_and_no_password_with_it() {
 
     let watched = ("session", "store = 'redis+sentinel://a/m'");
     let keys = ("session", "keys = [{ env = 'K' }]");
-    refused(&[watched, keys, ("session", "store_sentinel_user = 'watch'")], "session.store_sentinel_user", "no password");
+    refused(
+        &[watched, keys, ("session", "store_sentinel_user = 'watch'")],
+        "session.store_sentinel_user",
+        "no password",
+    );
     let password = ("session", "store_sentinel_password = { env = 'K' }");
     let plain = ("session", "store = 'redis://a'");
     refused(&[plain, keys, password], "session.store_sentinel_password", "never used");

@@ -53,7 +53,9 @@ impl Failure {
             Self::Broken(error) | Self::Other(error) => error,
             Self::Elsewhere(error) => match code(error).as_str() {
                 "LOADING" => return unavailable("Redis answered LOADING: it is still reading its data"),
-                "MASTERDOWN" => return unavailable("Redis answered MASTERDOWN: it is a replica without a master"),
+                "MASTERDOWN" => {
+                    return unavailable("Redis answered MASTERDOWN: it is a replica without a master");
+                }
                 _ => return unavailable(REPLICA),
             },
             Self::NoWay(NoWay::Redis(error)) => error,

@@ -79,7 +79,8 @@ impl Watched {
         until("the sentinels know each other", || {
             watched.sentinels.iter().all(|sentinel| {
                 let known = |what: &str| {
-                    let listed: Option<Vec<redis::Value>> = sentinel.ask(&watched.plan, cmd("SENTINEL").arg(what).arg(NAME));
+                    let listed: Option<Vec<redis::Value>> =
+                        sentinel.ask(&watched.plan, cmd("SENTINEL").arg(what).arg(NAME));
                     listed.map_or(0, |listed| listed.len())
                 };
                 known("sentinels") == 2 && known("replicas") == 2
@@ -89,7 +90,8 @@ impl Watched {
     }
 
     fn set_up(&self, server: &Server) {
-        let set = |key: &str, value: &str| self.tell::<()>(server, cmd("CONFIG").arg("SET").arg(key).arg(value));
+        let set =
+            |key: &str, value: &str| self.tell::<()>(server, cmd("CONFIG").arg("SET").arg(key).arg(value));
         set("repl-diskless-sync-delay", "0");
         if self.plan.tls.is_some() {
             set("tls-replication", "yes");
@@ -144,7 +146,8 @@ impl Watched {
     pub(in crate::store) fn master(&self) -> &Server {
         let mut found = None;
         until("there is a master", || {
-            let named: Vec<_> = self.sentinels.iter().filter_map(|sentinel| self.named_by(sentinel)).collect();
+            let named: Vec<_> =
+                self.sentinels.iter().filter_map(|sentinel| self.named_by(sentinel)).collect();
             found = named.first().copied();
             found.is_some_and(|first| {
                 named.iter().all(|other| other.port() == first.port()) && self.replicas(first).is_some()
