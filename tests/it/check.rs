@@ -10,7 +10,7 @@ use super::stores::Redis;
 use std::process::Command;
 
 /// What the program said on both streams, and its exit code.
-fn keycard(arguments: &[&str], file: Option<&str>, variables: &[(&str, &str)]) -> (String, i32) {
+pub(super) fn keycard(arguments: &[&str], file: Option<&str>, variables: &[(&str, &str)]) -> (String, i32) {
     let folder = tempfile::tempdir().unwrap();
     if let Some(text) = file {
         std::fs::write(folder.path().join("keycard.toml"), text).unwrap();
@@ -22,7 +22,7 @@ fn keycard(arguments: &[&str], file: Option<&str>, variables: &[(&str, &str)]) -
     (String::from_utf8(said).unwrap(), output.status.code().unwrap())
 }
 
-fn config(provider: &Provider, store: &str, upstreams: &str) -> String {
+pub(super) fn config(provider: &Provider, store: &str, upstreams: &str) -> String {
     let issuer = provider.issuer();
     format!(
         "[server]\npublic_url = \"https://apps.example.test\"\n[session]\nstore = \"{store}\"\n\
