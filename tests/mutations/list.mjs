@@ -96,7 +96,7 @@ export const mutations = [
     rules: ['A34'],
     file: 'src/store/redis/way.rs',
     find: '_ => Err(NoWay::Replica),',
-    replace: '_ => Ok(0),',
+    replace: '_ => Ok(None),',
     test: lib('store::redis::sentinel::tests::a34_a_write_to_a_server_that_became_a_replica_is_an_error_and_never_done'),
   },
   {

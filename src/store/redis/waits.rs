@@ -209,7 +209,7 @@ impl Kept {
             _ if any || self.waits.expected => Outcome::Short,
             _ => Outcome::Alone,
         });
-        if due && let Ok(replicas) = role(&mut usual).await {
+        if due && let Ok(Some(replicas)) = role(&mut usual).await {
             let mut known = self.known();
             known.replicas = replicas;
             known.any |= replicas > 0;

@@ -11,7 +11,7 @@ use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
-    ProtocolVersion, RedisConnectionInfo, RedisError, Role, TlsCertificates, cmd,
+    ProtocolVersion, RedisConnectionInfo, RedisError, TlsCertificates, Value, cmd,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -137,7 +137,7 @@ impl Way {
                 .set_pipeline_buffer_size(BUFFER);
             let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
             let replicas = match role(&mut connection).await {
-                Ok(replicas) => Some(replicas),
+                Ok(replicas) => replicas,
                 // Not every user may ask, and behind a proxy there may be nobody to tell. A sentinel's word alone is
                 // not enough, though.
                 Err(NoWay::Redis(error)) if said(&error) && !self.is_watched() => None,
@@ -206,15 +206,22 @@ impl Way {
     }
 }
 
-/// How many replicas the server at the other end has.
+/// How many replicas the server at the other end has; `None` where it does not say. What is like Redis, and no Redis, has
+/// forms of its own for that: the crate's reader refuses them.
 ///
 /// # Errors
 /// [`NoWay`], also when it is no master.
-pub(super) async fn role(connection: &mut MultiplexedConnection) -> Result<usize, NoWay> {
-    match cmd("ROLE").query_async(connection).await? {
-        Role::Primary { replicas, .. } => Ok(replicas.len()),
-        Role::Sentinel { .. } => Err(NoWay::Sentinel),
-        // Also for what may come after these.
+pub(super) async fn role(connection: &mut MultiplexedConnection) -> Result<Option<usize>, NoWay> {
+    let said: Vec<Value> = cmd("ROLE").query_async(connection).await?;
+    let word = match said.first() {
+        Some(Value::BulkString(word)) => word.as_slice(),
+        Some(Value::SimpleString(word)) => word.as_bytes(),
+        _ => b"",
+    };
+    match (word, said.get(2)) {
+        (b"master", Some(Value::Array(replicas))) => Ok(Some(replicas.len())),
+        (b"master", _) => Ok(None),
+        (b"sentinel", _) => Err(NoWay::Sentinel),
         _ => Err(NoWay::Replica),
     }
 }
