@@ -57,6 +57,7 @@ mod it {
     mod reload;
     mod revocations;
     mod rotation;
+    mod sentinel;
     mod sentry;
     mod session_cap;
     mod slow_heads;

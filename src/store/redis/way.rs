@@ -11,7 +11,7 @@ use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
-    ProtocolVersion, RedisError, Role, TlsCertificates, cmd,
+    ProtocolVersion, RedisConnectionInfo, RedisError, TlsCertificates, Value, cmd,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -137,7 +137,7 @@ impl Way {
                 .set_pipeline_buffer_size(BUFFER);
             let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
             let replicas = match role(&mut connection).await {
-                Ok(replicas) => Some(replicas),
+                Ok(replicas) => replicas,
                 // Not every user may ask, and behind a proxy there may be nobody to tell. A sentinel's word alone is
                 // not enough, though.
                 Err(NoWay::Redis(error)) if said(&error) && !self.is_watched() => None,
@@ -181,26 +181,27 @@ impl Way {
         timeout(self.timeout, asked).await.unwrap_or_else(|_| Err(late()))
     }
 
-    /// Asks a sentinel something: TLS as with the servers, but a user of its own.
+    /// Whether sentinels send those elsewhere who come now; if they are in doubt, they do not.
+    pub(super) async fn leads_elsewhere(&self, from: &ConnectionAddr) -> bool {
+        let Some(sentinels) = &self.sentinels else { return false };
+        sentinels.named_by_most(self).await.is_some_and(|named| named != *from)
+    }
+
+    /// Connects to a sentinel: TLS as with the servers, but a user of its own. Half a time-out for that, and half for an
+    /// answer.
     ///
     /// # Errors
     /// As the crate reports them.
-    pub(super) async fn ask_sentinel<T: redis::FromRedisValue>(
+    pub(super) async fn connect_to_sentinel(
         &self,
         (host, port): &(String, u16),
-        user: redis::RedisConnectionInfo,
-        question: &redis::Cmd,
-    ) -> Result<T, RedisError> {
-        let asked = async {
-            let info = self.info.clone().set_addr(self.address(host, *port)).set_redis_settings(user);
-            let config = AsyncConnectionConfig::new()
-                .set_connection_timeout(Some(self.timeout))
-                .set_response_timeout(Some(self.timeout));
-            let client = self.trusting(info)?;
-            let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-            question.query_async(&mut connection).await
-        };
-        timeout(self.timeout, asked).await.unwrap_or_else(|_| Err(late()))
+        user: RedisConnectionInfo,
+    ) -> Result<MultiplexedConnection, RedisError> {
+        let info = self.info.clone().set_addr(self.address(host, *port)).set_redis_settings(user);
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.timeout / 2))
+            .set_response_timeout(Some(self.timeout / 2));
+        self.trusting(info)?.get_multiplexed_async_connection_with_config(&config).await
     }
 
     /// An address, spoken to as the settings say.
@@ -224,15 +225,22 @@ impl Way {
     }
 }
 
-/// How many replicas the server at the other end has.
+/// How many replicas the server at the other end has; `None` where it does not say. What is like Redis, and no Redis, has
+/// forms of its own for that: the crate's reader refuses them.
 ///
 /// # Errors
 /// [`NoWay`], also when it is no master.
-pub(super) async fn role(connection: &mut MultiplexedConnection) -> Result<usize, NoWay> {
-    match cmd("ROLE").query_async(connection).await? {
-        Role::Primary { replicas, .. } => Ok(replicas.len()),
-        Role::Sentinel { .. } => Err(NoWay::Sentinel),
-        // Also for what may come after these.
+pub(super) async fn role(connection: &mut MultiplexedConnection) -> Result<Option<usize>, NoWay> {
+    let said: Vec<Value> = cmd("ROLE").query_async(connection).await?;
+    let word = match said.first() {
+        Some(Value::BulkString(word)) => word.as_slice(),
+        Some(Value::SimpleString(word)) => word.as_bytes(),
+        _ => b"",
+    };
+    match (word, said.get(2)) {
+        (b"master", Some(Value::Array(replicas))) => Ok(Some(replicas.len())),
+        (b"master", _) => Ok(None),
+        (b"sentinel", _) => Err(NoWay::Sentinel),
         _ => Err(NoWay::Replica),
     }
 }

@@ -47,9 +47,8 @@ async fn a34_a_feed_at_a_demoted_master_proves_nothing() {
     named.store(new.port(), Ordering::SeqCst);
     new.tell::<()>(cmd("REPLICAOF").arg("NO").arg("ONE"));
     old.tell::<()>(cmd("REPLICAOF").arg("127.0.0.1").arg(new.port()));
-    replica.until_told_of_everything("the feed has moved").await;
-    replica.until_up().await;
     until("the feed is heard at the new master", || told_at(&new) == 1 && told_at(&old) == 0);
+    replica.until_up().await;
     replica.holds(&ticket).await;
     replica.stage.forget_told();
     new.tell::<i64>(cmd("DEL").arg(record("keycard:", &ticket)));
