@@ -50,6 +50,7 @@ mod it {
     mod reach;
     mod refresh;
     mod reload;
+    mod sentinel;
     mod sentry;
     mod slow_heads;
     mod stopping;

@@ -148,7 +148,7 @@ const SECTIONS: &[Key] = &[
 
 /// The keys whose values are never shown.
 pub(super) const SECRET_KEYS: &[&str] =
-    &["client_secret", "keys", "store", "http_proxy", "admin_token", "password"];
+    &["client_secret", "keys", "store", "store_sentinel_password", "http_proxy", "admin_token", "password"];
 
 /// The keys of one table.
 pub(super) fn table(name: &str) -> &'static [Key] {

@@ -95,12 +95,6 @@ enum Store {
     Redis { url: SecretString, secure: bool, watch: Option<Watch> },
 }
 
-impl Store {
-    fn is_watched(&self) -> bool {
-        matches!(self, Self::Redis { watch: Some(_), .. })
-    }
-}
-
 pub(super) fn read(mut section: Section<'_>, premises: &Premises) -> Result<SessionSettings, Reported> {
     let store = section.or("store", Store::Embedded, |entry| store(entry, premises.dev));
     let path = section.may("store_path", store_path);
@@ -134,7 +128,9 @@ pub(super) fn read(mut section: Section<'_>, premises: &Premises) -> Result<Sess
             "write store = \"embedded\", or remove this key",
         );
     }
-    replicas::judge(&section, &replicas, !matches!(&store, Ok(store) if !store.is_watched()));
+    if let Ok(Store::Redis { watch: None, .. }) = &store {
+        replicas::judge_without_sentinels(&section, &replicas);
+    }
     let (path, prefix, timeout, ca_pem, replicas) = (path?, prefix?, timeout?, ca_pem?, replicas?);
     let store = match store? {
         Store::Embedded => StoreSettings::Embedded(EmbeddedSettings {

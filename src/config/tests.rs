@@ -79,6 +79,7 @@ fn environment() -> FakeEnvironment {
         ("/run/secrets/keycard.key", key.as_str(), 0o400),
         ("/run/secrets/oidc", "s3cret-s3cret-s3cret\n", 0o600),
         ("/run/secrets/wiki", SECRET, 0o600),
+        ("/run/secrets/sentinel", SECRET, 0o600),
         ("/run/secrets/admin", "s3cret-s3cret-s3cret-s3cret-s3cret", 0o600),
         ("/run/credentials/group", SECRET, 0o440),
         ("/run/credentials/open", SECRET, 0o444),

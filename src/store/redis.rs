@@ -39,7 +39,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::{BoxFuture, try_join_all};
 use redis::{cmd, pipe};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 mod cluster;
@@ -56,6 +56,11 @@ mod servers;
 mod tests;
 pub(in crate::store) mod waits;
 mod way;
+
+/// Nothing that is locked here is ever left half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Longer expiries are cut to this, some 142,000 years: Redis adds them to its own clock in 63 bits.
 const LONGEST: u64 = 1 << 52;

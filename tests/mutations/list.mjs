@@ -139,6 +139,67 @@ export const mutations = [
     replace: '',
     test: it('it::near::a40_r65_an_ending_at_another_gateway_closes_the_tunnel_with_4401'),
   },
+  // --- Redis with replicas
+  {
+    name: 'a-replica-is-read',
+    rules: ['A34'],
+    file: 'src/store/redis/way.rs',
+    find: '_ => Err(NoWay::Replica),',
+    replace: '_ => Ok(0),',
+    test: lib('store::redis::sentinel::tests::a34_a_write_to_a_server_that_became_a_replica_is_an_error_and_never_done'),
+  },
+  {
+    name: 'one-sentinel-is-enough',
+    rules: ['A34'],
+    file: 'src/store/redis/sentinel.rs',
+    find: 'candidate.votes * 2 > self.addresses.len()',
+    replace: 'candidate.votes * 2 > 0 * self.addresses.len()',
+    test: lib('store::redis::sentinel::tests::a34_what_most_sentinels_name_is_tried_without_waiting_for_the_rest'),
+  },
+  {
+    name: 'a-replaced-master-is-kept',
+    rules: ['A34'],
+    file: 'src/store/redis/connection.rs',
+    find: 'if way.leads_elsewhere(&address).await\n',
+    replace: 'if !way.is_watched()\n',
+    test: lib('store::redis::sentinel::tests::a34_a_master_that_was_replaced_is_left_within_a_second_though_it_answers'),
+  },
+  {
+    name: 'written-where-it-is-forgotten',
+    rules: ['A34'],
+    file: 'src/store/redis/connection.rs',
+    find: 'Answer::Short if self.leads_elsewhere(&line.address).await => self.discard(number),',
+    replace: 'Answer::Short if number == 0 => self.discard(number),',
+    test: lib('store::redis::sentinel::tests::a34_what_was_written_to_a_master_that_was_replaced_is_written_again'),
+  },
+  {
+    name: 'no-replica-is-enough',
+    rules: ['A34'],
+    file: 'src/store/redis/waits.rs',
+    find: 'Ok(confirmed) if confirmed >= needed => Answer::Confirmed,',
+    replace: 'Ok(confirmed) if confirmed <= needed => Answer::Confirmed,',
+    test: lib(
+      'store::redis::sentinel::tests::waiting::replicas_that_do_not_keep_up_cost_one_wait_in_a_second_and_no_request',
+    ),
+  },
+  {
+    name: 'endings-are-not-confirmed',
+    rules: ['A34'],
+    file: 'src/store/redis.rs',
+    find: 'self.connection.ask_kept(Request::Pipeline(&commands), IfBroken::AskAgain).await?;\n            self.leave',
+    replace: 'self.connection.ask(Request::Pipeline(&commands), IfBroken::AskAgain).await?;\n            self.leave',
+    test: lib(
+      'store::redis::sentinel::tests::waiting::what_must_not_be_forgotten_is_confirmed_and_nothing_else_is_waited_for',
+    ),
+  },
+  {
+    name: 'the-feed-stays-at-the-old-master',
+    rules: ['A34'],
+    file: 'src/store/redis/feed.rs',
+    find: 'Ok(_) if self.connection.has_moved(address) =>',
+    replace: 'Ok(_) if self.records.is_empty() && self.connection.has_moved(address) =>',
+    test: lib('store::redis::feed::tests::moves::a34_a_feed_at_a_demoted_master_proves_nothing'),
+  },
   // --- the renewal of tokens
   {
     name: 'a-lease-for-everybody',

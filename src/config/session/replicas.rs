@@ -89,13 +89,13 @@ pub(super) fn read(section: &mut Section<'_>, dev: bool) -> Result<Replicas, Rep
     Ok(Replicas { user, password, wait: WaitSettings { replicas: replicas?, at_most: at_most? } })
 }
 
-/// Whether a key for sentinels is there although nobody asks any.
-pub(super) fn judge(section: &Section<'_>, replicas: &Result<Replicas, Reported>, are_asked: bool) {
+/// Keys for sentinels mean something else than was written where nobody asks any.
+pub(super) fn judge_without_sentinels(section: &Section<'_>, replicas: &Result<Replicas, Reported>) {
     let Ok(Replicas { user, password, .. }) = replicas else { return };
     for (key, is_there) in
         [(SENTINEL_USER.name, user.is_some()), (SENTINEL_PASSWORD.name, password.is_some())]
     {
-        if is_there && !are_asked {
+        if is_there {
             section.wrong(
                 key,
                 "is never used: `session.store` is not redis+sentinel:// nor rediss+sentinel://",

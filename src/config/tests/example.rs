@@ -21,7 +21,7 @@ fn over_redis(text: &str) -> String {
     let redis = "store = { env = \"KEYCARD_STORE\" }\nkeys = [{ file = \"/run/secrets/keycard.key\" }]";
     let line = |line| match line {
         "# store = \"embedded\"" | "store = \"embedded\"" => Some(redis),
-        line if line.starts_with("store_path = ") || line.starts_with("keys = ") => None,
+        line if ["store_path", "store_sentinel_", "keys = "].iter().any(|key| line.starts_with(key)) => None,
         line => Some(line),
     };
     text.lines().filter_map(line).collect::<Vec<_>>().join("\n")

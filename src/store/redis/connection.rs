@@ -9,7 +9,8 @@
 //! password, a server that is still loading) for ever, and it stays on a connection that only times out.
 
 use super::failure::Failure;
-use super::waits::{Kept, Waits};
+use super::lock;
+use super::waits::{Answer, Kept, Waits};
 use super::way::{NoWay, Way};
 use crate::config::RedisSettings;
 use crate::ports::StoreError;
@@ -17,10 +18,16 @@ use futures_util::future::{BoxFuture, FutureExt, Shared};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{
     Client, Cmd, ConnectionAddr, FromRedisValue, Pipeline, ProtocolVersion, RedisResult, ScriptInvocation,
+    cmd,
 };
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often sentinels are asked whether their master is still the one that is spoken to.
+const WATCH: Duration = Duration::from_secs(1);
 
 /// What can be asked, any number of times.
 pub(super) enum Request<'a> {
@@ -66,7 +73,7 @@ pub(super) struct Connection {
     way: Arc<Way>,
     waits: Arc<Waits>,
     runtime: Handle,
-    slot: Mutex<Slot>,
+    slot: Arc<Mutex<Slot>>,
 }
 
 /// A server that was reached, or the attempt, which everybody who asks meanwhile waits for together.
@@ -103,7 +110,7 @@ impl Connection {
         let way = Arc::new(Way::prepare(settings)?);
         let runtime = Handle::try_current()
             .map_err(|_| StoreError::Unavailable("there is no runtime to connect on".into()))?;
-        Ok(Self { way, waits, runtime, slot: Mutex::new(Slot { number: 0, link: None }) })
+        Ok(Self { way, waits, runtime, slot: Arc::new(Mutex::new(Slot { number: 0, link: None })) })
     }
 
     /// What replicas have confirmed.
@@ -149,13 +156,17 @@ impl Connection {
     ) -> Result<T, Failure> {
         let once = || async {
             match keep {
-                Keep::Usual => self.ask_once(request).await,
+                Keep::Usual => self.ask_once(request).await.map(|answer| (answer, Standing::Done)),
                 Keep::Confirmed => self.keep_once(request).await,
             }
         };
-        let answer = once().await;
-        // The first request after a break meets the dead connection; it is not the one who should pay for that.
-        if is_worth_another(&answer, if_broken) { once().await } else { answer }
+        let mut answer = once().await;
+        let is_elsewhere = matches!(answer, Ok((_, Standing::Elsewhere))) && if_broken == IfBroken::AskAgain;
+        if is_elsewhere || is_worth_another(&answer, if_broken) {
+            // The first request after a break meets the dead connection; it is not the one who should pay for that.
+            answer = once().await;
+        }
+        answer.map(|(answer, _)| answer)
     }
 
     /// Asks whoever is at the address of the settings, a replica too, on a connection for this one question.
@@ -171,6 +182,8 @@ impl Connection {
     /// # Errors
     /// [`NoWay`].
     pub(super) async fn server(&self, protocol: ProtocolVersion) -> Result<(ConnectionAddr, Client), NoWay> {
+        // One that was lost while nobody asked is noticed only now. What else is wrong shows below.
+        let _ = self.ask::<()>(Request::Command(&cmd("PING")), IfBroken::AskAgain).await;
         let (number, link) = self.link();
         match link.await {
             Ok(line) => Ok((line.address.clone(), self.way.client(line.address.clone(), protocol)?)),
@@ -183,7 +196,7 @@ impl Connection {
 
     /// Whether requests may go to another server than this one by now.
     pub(super) fn has_moved(&self, from: &ConnectionAddr) -> bool {
-        let slot = self.slot();
+        let slot = lock(&self.slot);
         let line = slot.link.as_ref().and_then(|link| link.peek());
         matches!(line, Some(Ok(line)) if line.address != *from)
     }
@@ -193,18 +206,27 @@ impl Connection {
         self.judged(number, request.send(line.usual.clone()).await)
     }
 
-    async fn keep_once<T: FromRedisValue>(&self, request: &Request<'_>) -> Result<T, Failure> {
+    async fn keep_once<T: FromRedisValue>(&self, request: &Request<'_>) -> Result<(T, Standing), Failure> {
         let (number, line) = self.line().await?;
         let Some(kept) = line.kept.connection().await else {
             let answer = self.judged(number, request.send(line.usual.clone()).await)?;
             line.kept.unconfirmed(line.usual.clone()).await;
-            return Ok(answer);
+            return Ok((answer, Standing::Done));
         };
         let answer = self.judged(number, request.send(kept.clone()).await)?;
-        if !line.kept.confirm(kept).await {
-            self.discard(number);
+        match line.kept.confirm(kept).await {
+            Answer::Confirmed | Answer::Refused => return Ok((answer, Standing::Done)),
+            Answer::Broken => self.discard(number),
+            // Its replicas may follow another master by now, and what was written here will be forgotten.
+            Answer::Short if self.leads_elsewhere(&line.address).await => self.discard(number),
+            Answer::Short => return Ok((answer, Standing::Done)),
         }
-        Ok(answer)
+        Ok((answer, Standing::Elsewhere))
+    }
+
+    async fn leads_elsewhere(&self, from: &ConnectionAddr) -> bool {
+        let (way, from) = (Arc::clone(&self.way), from.clone());
+        self.runtime.spawn(async move { way.leads_elsewhere(&from).await }).await.unwrap_or(false)
     }
 
     fn judged<T>(&self, number: u64, answer: RedisResult<T>) -> Result<T, Failure> {
@@ -229,34 +251,68 @@ impl Connection {
     }
 
     fn link(&self) -> (u64, Link) {
-        let mut slot = self.slot();
+        let mut slot = lock(&self.slot);
         if let Some(link) = &slot.link {
             return (slot.number, link.clone());
         }
+        slot.number += 1;
+        let (number, watched) = (slot.number, Arc::downgrade(&self.slot));
         let (way, waits, runtime) = (Arc::clone(&self.way), Arc::clone(&self.waits), self.runtime.clone());
         // A task of its own: whoever asked first may hang up, and the others still wait.
         let attempt = self.runtime.spawn(async move {
             let reached = way.go().await?;
+            if way.is_watched() {
+                runtime.spawn(watch(Arc::clone(&way), reached.address.clone(), watched, number));
+            }
             let kept = Kept::new(&way, reached.address.clone(), reached.replicas, &runtime, &waits);
             Ok(Arc::new(Line { address: reached.address, usual: reached.connection, kept: Arc::new(kept) }))
         });
         let stopped = || NoWay::Redis(io::Error::from(io::ErrorKind::Interrupted).into());
         let link = attempt.map(move |made| made.unwrap_or_else(|_| Err(stopped()))).boxed().shared();
-        slot.number += 1;
         slot.link = Some(link.clone());
-        (slot.number, link)
+        (number, link)
     }
 
     fn discard(&self, number: u64) {
-        let mut slot = self.slot();
-        if slot.number == number {
-            slot.link = None;
+        lock(&self.slot).discard(number);
+    }
+}
+
+impl Slot {
+    fn discard(&mut self, number: u64) {
+        if self.number == number {
+            self.link = None;
         }
     }
 
-    fn slot(&self) -> MutexGuard<'_, Slot> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    fn has(&self, number: u64) -> bool {
+        self.number == number && self.link.is_some()
     }
+}
+
+/// Gives a link up when the sentinels have another master; ends with it.
+async fn watch(way: Arc<Way>, address: ConnectionAddr, slot: Weak<Mutex<Slot>>, number: u64) {
+    let mut looks = interval(WATCH);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        if !slot.upgrade().is_some_and(|slot| lock(&slot).has(number)) {
+            return;
+        }
+        if way.leads_elsewhere(&address).await
+            && let Some(slot) = slot.upgrade()
+        {
+            lock(&slot).discard(number);
+        }
+    }
+}
+
+/// What a write that was answered is worth.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Done,
+    /// It was done at a server that is given up: whether its successor knows of it, nobody can say.
+    Elsewhere,
 }
 
 /// What was not done can be asked for again; what may have been done, if that does no harm.

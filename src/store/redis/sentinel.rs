@@ -6,13 +6,19 @@
 //! All are asked at once. What more than half of them name is tried as soon as they have said so; the rest, the most often
 //! named first, when that fails. So one that does not answer costs nothing, one with old news does no harm while the
 //! others know better, and while a failover is going round the first to know of it is enough.
+//!
+//! Sentinels tell nobody who does not ask, and a master that was replaced while it was well goes on for seconds as if
+//! nothing had happened. So whoever is connected asks them every second, and goes where more than half of them say.
 
 use super::failure::code;
+use super::lock;
 use super::way::{NoWay, Reached, Way};
 use crate::config::SentinelSettings;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use redis::{ErrorKind, RedisConnectionInfo, RedisError, cmd};
+use redis::aio::MultiplexedConnection;
+use redis::{ConnectionAddr, ErrorKind, RedisConnectionInfo, RedisError, cmd};
 use secrecy::ExposeSecret as _;
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// The sentinels of one master.
@@ -20,6 +26,8 @@ pub(super) struct Sentinels {
     addresses: Vec<(String, u16)>,
     master: String,
     user: RedisConnectionInfo,
+    /// For each of them, the connection over which it answered last.
+    links: Vec<Mutex<Option<MultiplexedConnection>>>,
 }
 
 /// An address that sentinels have named.
@@ -43,7 +51,8 @@ impl Sentinels {
         if let Some(password) = password {
             info = info.set_password(password.expose_secret());
         }
-        Self { addresses: addresses.clone(), master: master.clone(), user: info }
+        let links = addresses.iter().map(|_| Mutex::default()).collect();
+        Self { addresses: addresses.clone(), master: master.clone(), user: info, links }
     }
 
     /// Connects to the master.
@@ -51,14 +60,13 @@ impl Sentinels {
     /// # Errors
     /// [`NoWay`]: what the likeliest server says, or the sentinels if they name none.
     pub(super) async fn find(&self, way: &Way) -> Result<Reached, NoWay> {
-        let mut words: FuturesUnordered<_> =
-            self.addresses.iter().map(|sentinel| self.ask(way, sentinel)).collect();
+        let mut words = self.words(way);
         let mut candidates: Vec<Candidate> = Vec::new();
         let mut failure: Option<NoWay> = None;
         let mut no_name = NoWay::NoSentinel;
         loop {
             let most = candidates.iter_mut().filter(|one| !one.was_tried).max_by_key(|one| one.votes);
-            let next = most.filter(|one| words.is_empty() || one.votes * 2 > self.addresses.len());
+            let next = most.filter(|one| words.is_empty() || self.is_most(one));
             if let Some(candidate) = next {
                 candidate.was_tried = true;
                 let address = way.address(&candidate.host, candidate.port);
@@ -77,10 +85,47 @@ impl Sentinels {
         }
     }
 
-    async fn ask(&self, way: &Way, sentinel: &(String, u16)) -> Word {
+    /// The address that more than half of the sentinels name, if there is one.
+    pub(super) async fn named_by_most(&self, way: &Way) -> Option<ConnectionAddr> {
+        let mut words = self.words(way);
+        let mut candidates: Vec<Candidate> = Vec::new();
+        while let Some(word) = words.next().await {
+            if let Ok(Some(named)) = word {
+                count(&mut candidates, named);
+            }
+            if let Some(most) = candidates.iter().find(|one| self.is_most(one)) {
+                return Some(way.address(&most.host, most.port));
+            }
+        }
+        None
+    }
+
+    fn is_most(&self, candidate: &Candidate) -> bool {
+        candidate.votes * 2 > self.addresses.len()
+    }
+
+    /// All of them are asked at once.
+    fn words<'s>(&'s self, way: &'s Way) -> FuturesUnordered<impl Future<Output = Word> + 's> {
+        (0..self.addresses.len()).map(|at| self.ask(way, at)).collect()
+    }
+
+    /// Asks one of them, over the connection of the last time if that still leads there.
+    async fn ask(&self, way: &Way, at: usize) -> Word {
         let mut question = cmd("SENTINEL");
         question.arg("get-master-addr-by-name").arg(&self.master);
-        way.ask_sentinel(sentinel, self.user.clone(), &question).await
+        let known = lock(&self.links[at]).take();
+        if let Some(mut link) = known {
+            let answer = question.query_async(&mut link).await;
+            if answer.as_ref().err().is_none_or(RedisError::is_timeout) {
+                // One that is silent is not asked twice.
+                *lock(&self.links[at]) = answer.is_ok().then_some(link);
+                return answer;
+            }
+        }
+        let mut link = way.connect_to_sentinel(&self.addresses[at], self.user.clone()).await?;
+        let answer = question.query_async(&mut link).await;
+        *lock(&self.links[at]) = answer.is_ok().then_some(link);
+        answer
     }
 }
 

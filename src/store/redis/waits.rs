@@ -9,6 +9,7 @@
 //! writes have one of their own, on which no read queues behind them; and one `WAIT` serves all writes that were answered
 //! before it was sent, so that many at once wait no longer than one.
 
+use super::lock;
 use super::way::{NoWay, Way, role};
 use crate::config::WaitSettings;
 use crate::ports::{Entry, Ledger};
@@ -17,7 +18,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{ConnectionAddr, cmd};
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -135,8 +136,8 @@ struct Rounds {
 type Round = Shared<BoxFuture<'static, Answer>>;
 
 /// What `WAIT` said.
-#[derive(Clone, Copy)]
-enum Answer {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
     Confirmed,
     Short,
     Refused,
@@ -181,8 +182,8 @@ impl Kept {
         connected.ok()
     }
 
-    /// Waits for those who confirm what was just answered on `connection`; whether that one is still of use.
-    pub(super) async fn confirm(self: &Arc<Self>, connection: MultiplexedConnection) -> bool {
+    /// Waits for those who confirm what was just answered on `connection`.
+    pub(super) async fn confirm(self: &Arc<Self>, connection: MultiplexedConnection) -> Answer {
         let answer = self.round(connection).await;
         let outcome = match answer {
             Answer::Confirmed => Outcome::Confirmed,
@@ -193,7 +194,7 @@ impl Kept {
             self.missed();
         }
         self.waits.note(outcome);
-        !matches!(answer, Answer::Broken)
+        answer
     }
 
     /// Takes note of a write that was waited for by nobody. Now and then the server is asked whether that has to stay
@@ -293,8 +294,4 @@ impl Kept {
     fn known(&self) -> MutexGuard<'_, Known> {
         lock(&self.known)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,7 +11,7 @@ use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
-    ProtocolVersion, RedisError, Role, TlsCertificates, cmd,
+    ProtocolVersion, RedisConnectionInfo, RedisError, Role, TlsCertificates, cmd,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -181,26 +181,27 @@ impl Way {
         timeout(self.timeout, asked).await.unwrap_or_else(|_| Err(late()))
     }
 
-    /// Asks a sentinel something: TLS as with the servers, but a user of its own.
+    /// Whether sentinels send those elsewhere who come now; if they are in doubt, they do not.
+    pub(super) async fn leads_elsewhere(&self, from: &ConnectionAddr) -> bool {
+        let Some(sentinels) = &self.sentinels else { return false };
+        sentinels.named_by_most(self).await.is_some_and(|named| named != *from)
+    }
+
+    /// Connects to a sentinel: TLS as with the servers, but a user of its own. Half a time-out for that, and half for an
+    /// answer.
     ///
     /// # Errors
     /// As the crate reports them.
-    pub(super) async fn ask_sentinel<T: redis::FromRedisValue>(
+    pub(super) async fn connect_to_sentinel(
         &self,
         (host, port): &(String, u16),
-        user: redis::RedisConnectionInfo,
-        question: &redis::Cmd,
-    ) -> Result<T, RedisError> {
-        let asked = async {
-            let info = self.info.clone().set_addr(self.address(host, *port)).set_redis_settings(user);
-            let config = AsyncConnectionConfig::new()
-                .set_connection_timeout(Some(self.timeout))
-                .set_response_timeout(Some(self.timeout));
-            let client = self.trusting(info)?;
-            let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-            question.query_async(&mut connection).await
-        };
-        timeout(self.timeout, asked).await.unwrap_or_else(|_| Err(late()))
+        user: RedisConnectionInfo,
+    ) -> Result<MultiplexedConnection, RedisError> {
+        let info = self.info.clone().set_addr(self.address(host, *port)).set_redis_settings(user);
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.timeout / 2))
+            .set_response_timeout(Some(self.timeout / 2));
+        self.trusting(info)?.get_multiplexed_async_connection_with_config(&config).await
     }
 
     /// An address, spoken to as the settings say.

@@ -102,6 +102,7 @@ impl Book {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "the figures are for the documentation")]
 /// Several gateways, and one master that is killed in the middle of it all.
 async fn killed_under_load(replicas: Option<u8>) -> Findings {
     let watched = Arc::new(Watched::start(Plan::default()));

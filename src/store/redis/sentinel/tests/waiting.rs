@@ -30,7 +30,7 @@ async fn a_server_alone_is_not_waited_for_and_nothing_is_counted() {
 #[tokio::test]
 async fn what_must_not_be_forgotten_is_confirmed_and_nothing_else_is_waited_for() {
     let (master, _replica) = pair();
-    let desk = Desk::of(master.settings("keycard:")).await;
+    let desk = Desk::of(waiting(master.settings("keycard:"), None, 5000)).await;
     let ticket = desk.create().await.unwrap();
     let key = session_key(&ticket);
     assert_eq!(desk.counts(), (1, 0), "a sign-in");
@@ -54,7 +54,7 @@ async fn what_must_not_be_forgotten_is_confirmed_and_nothing_else_is_waited_for(
 #[tokio::test]
 async fn many_at_once_share_their_waits() {
     let (master, _replica) = pair();
-    let desk = Desk::of(master.settings("keycard:")).await;
+    let desk = Desk::of(waiting(master.settings("keycard:"), None, 5000)).await;
     desk.create().await.unwrap();
     let made = join_all((0..200).map(|_| desk.create())).await;
     assert!(made.iter().all(Result::is_ok));
