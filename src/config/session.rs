@@ -167,13 +167,14 @@ fn store(entry: &Entry<'_>, dev: bool) -> Result<Store, Reported> {
         "redis+cluster" | "rediss+cluster" => {
             // All of them are entered; any will do to say that they are.
             let secure = scheme == "rediss+cluster";
-            let mistakes = match cluster::read(text.expose_secret()) {
-                Ok(_) => return Ok(Store::Redis { url: text, secure, watch: None }),
-                Err(mistakes) => mistakes.into_iter().map(|(what, remedy)| entry.wrong(what, remedy)),
+            let Err(mistakes) = cluster::read(text.expose_secret()) else {
+                return Ok(Store::Redis { url: text, secure, watch: None });
             };
-            return Err(mistakes
-                .last()
-                .unwrap_or_else(|| entry.wrong("names no store that Keycard knows", STORES)));
+            let mut reported = None;
+            for (what, remedy) in mistakes {
+                reported = Some(entry.wrong(what, remedy));
+            }
+            return Err(reported.unwrap_or_else(|| entry.wrong("names no store that Keycard knows", STORES)));
         }
         _ => return Err(entry.wrong("names no store that Keycard knows", STORES)),
     };

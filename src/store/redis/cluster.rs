@@ -67,8 +67,11 @@ pub(super) struct Cluster {
     runtime: Handle,
     state: Mutex<State>,
     /// Who is told of each change of the map, before anybody acts on it.
-    observer: OnceLock<Box<dyn Fn(&Map) + Send + Sync>>,
+    observer: OnceLock<Observer>,
 }
+
+/// Somebody who is told of a map, and must not wait.
+type Observer = Box<dyn Fn(&Map) + Send + Sync>;
 
 struct State {
     map: Arc<Map>,
@@ -122,7 +125,7 @@ impl Cluster {
     }
 
     /// Tells `observer` of the map as it is, and of each change from now on. The first observer is the only one.
-    pub(super) fn observe(&self, observer: Box<dyn Fn(&Map) + Send + Sync>) {
+    pub(super) fn observe(&self, observer: Observer) {
         let state = self.state();
         observer(&state.map);
         let _ = self.observer.set(observer);

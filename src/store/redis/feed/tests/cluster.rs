@@ -3,6 +3,8 @@
 //! Here the stopwatch runs: what counts is how long an ended session is served, and for how long a live one is not. What was
 //! measured is printed (`--nocapture`).
 
+#![expect(clippy::print_stderr, reason = "the figures are what some of these tests are for")]
+
 use super::*;
 use crate::ports::{Stopwatch, StoreError};
 use crate::store::near::NearBounds;
