@@ -4,6 +4,7 @@
 
 use crate::config::Bound;
 use crate::gateway::ending::SUPERSEDED_FOR;
+use crate::gateway::revoking::{GIVEN_UP_AFTER, LOOK_EVERY};
 use crate::oidc;
 use crate::upstream;
 use std::time::Duration;
@@ -24,6 +25,12 @@ pub fn bounds() -> Vec<Bound> {
         bound("  at most", most, "whatever it says"),
         bound("keys are fetched early at most every", oidc::UNKNOWN_KEY_EVERY, "twice in a row if need be"),
         bound("a failed renewal is tried again after", oidc::RENEWAL_RETRY, "with the old ones meanwhile"),
+        bound(
+            "a token of an ended session is tried to be revoked for",
+            GIVEN_UP_AFTER,
+            "then the provider has it",
+        ),
+        bound("what another gateway left to revoke is looked for every", LOOK_EVERY, ""),
         bound("connecting to an app takes at most", upstream::CONNECT_TIMEOUT, ""),
         bound("an idle connection to an app is kept for", upstream::IDLE_TIMEOUT, ""),
     ]
