@@ -68,8 +68,10 @@ impl Stage {
 
     /// Waits until something is so, and looks whenever the feed stirs.
     pub(in crate::store) async fn until(&self, what: &str, is: impl Fn() -> bool) {
+        // Heartbeats stir it for ever: the bound is on the whole.
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
         while !is() {
-            let stirred = tokio::time::timeout(Duration::from_secs(20), self.stirred.notified()).await;
+            let stirred = tokio::time::timeout_at(deadline, self.stirred.notified()).await;
             stirred.unwrap_or_else(|_| panic!("not in time: {what}"));
         }
     }
