@@ -9,8 +9,10 @@ use crate::domain::time::Timestamp;
 use crate::keyring::{KeyRing, MasterKey, new_text};
 use crate::ports::{Outbox, SessionStore};
 use crate::store::embedded::Embedded;
+use crate::store::endings::{Endings, Memory as Memories};
 use crate::store::memory::Memory;
 use crate::store::near::Near;
+use crate::store::near::tests::Stage;
 use crate::store::outbox::Debts;
 use crate::store::redis::Redis;
 use crate::store::redis::server::cluster::Cluster;
@@ -23,6 +25,7 @@ use crate::store::{Backend, Found, Row};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The moment at which the tests take place.
@@ -84,7 +87,7 @@ impl House {
         Self { backend, haul, shelf: Shelf::Embedded(embedded, directory), near: None }
     }
 
-    /// A store in memory, with near caches that answer whatever they can.
+    /// A store in memory, with near caches that answer whatever they can, and memories of what has ended around them.
     pub(in crate::store) fn near() -> Self {
         Self { near: Some(Mutex::default()), ..Self::memory() }
     }
@@ -115,7 +118,9 @@ impl House {
         let Some(all) = &self.near else { return sealed };
         let near = Arc::new(Near::proved(sealed));
         all.lock().unwrap().push(near.clone());
-        near
+        let stage = Arc::new(Stage::default());
+        let memory = Memories::new(100, Duration::from_secs(36_000), stage.clone(), stage.clone(), stage);
+        Arc::new(Endings::around(near, Arc::new(memory)))
     }
 
     /// What is owed, as a process with these keys sees it.
