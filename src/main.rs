@@ -142,7 +142,7 @@ fn operate(command: &sessions::Command) -> ExitCode {
     let ended = actix_web::rt::System::new().block_on(sessions::run(command, &ProcessEnvironment, &mut out));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Failed(why)) => fail(&why),
+        Err(Failure::Failed(why) | Failure::Later(why)) => fail(&why),
         Err(Failure::Unread(why)) => fail(&why),
         Err(Failure::Usage(why)) => {
             fail(&why);
