@@ -154,7 +154,7 @@ fn operate(command: impl AsyncFnOnce(&mut dyn io::Write) -> Result<(), Failure>)
     let ended = actix_web::rt::System::new().block_on(command(&mut out));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Failed(why)) => fail(&why),
+        Err(Failure::Failed(why) | Failure::Later(why)) => fail(&why),
         Err(Failure::Unread(why)) => fail(&why),
         Err(Failure::Usage(why)) => {
             fail(&why);

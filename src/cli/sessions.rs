@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{HashSet, VecDeque};
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 mod door;
 mod paper;
@@ -23,6 +24,10 @@ mod transfer;
 /// How many handles are remembered of a list, so that a session is not shown twice. Redis shows one again only from a part
 /// of its table that it was just in, when that part has shrunk meanwhile: the last few thousand are more than enough.
 const REMEMBERED: usize = 20_000;
+
+/// How long is waited before a page is asked for again.
+const WAITS: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(10)];
 
 /// What can be asked.
 #[derive(Subcommand)]
@@ -36,7 +41,7 @@ pub enum Command {
         #[arg(long, requires = "user")]
         issuer: Option<String>,
         /// Only the one with this handle.
-        #[arg(long, value_name = "HANDLE")]
+        #[arg(long, value_name = "HANDLE", allow_hyphen_values = true)]
         id: Option<String>,
         /// As JSON, one session on a line and nothing else; --json gives one document.
         #[arg(long, conflicts_with = "json")]
@@ -86,7 +91,7 @@ pub struct Whose {
     #[arg(long)]
     user: Option<String>,
     /// The one with this handle, as `keycard sessions list` shows it.
-    #[arg(long, value_name = "HANDLE")]
+    #[arg(long, value_name = "HANDLE", allow_hyphen_values = true)]
     id: Option<String>,
     /// All of them.
     #[arg(long)]
@@ -116,6 +121,9 @@ pub enum Failure {
     /// It was tried.
     #[error("{0}")]
     Failed(String),
+    /// It was tried, and may work later.
+    #[error("{0}")]
+    Later(String),
     /// What was said could not be written, or nobody reads it any more.
     #[error("{0}")]
     Unread(#[from] io::Error),
@@ -186,7 +194,7 @@ async fn list(door: &Door, which: &[(&str, &str)], mut paper: Paper<'_>) -> Resu
         let mut query = vec![("limit", "1000")];
         query.extend(which);
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-        let mut page: Page = door.ask(Method::GET, "/admin/sessions", &query).await?;
+        let mut page = next_page(door, &query, cursor.is_some()).await?;
         page.sessions.retain(|line| shown.is_new(&line.handle));
         page.sessions.sort_by(|one, other| one.started.cmp(&other.started));
         paper.lines(&page.sessions)?;
@@ -194,6 +202,17 @@ async fn list(door: &Door, which: &[(&str, &str)], mut paper: Paper<'_>) -> Resu
         cursor = page.next;
         if cursor.is_none() {
             return Ok(paper.end(unreadable)?);
+        }
+    }
+}
+
+/// One page. A long list is not lost for a store that is slow for a moment: what was `begun` is tried again, a few times.
+async fn next_page(door: &Door, query: &[(&str, &str)], begun: bool) -> Result<Page, Failure> {
+    let mut waits = WAITS.iter();
+    loop {
+        match (door.ask(Method::GET, "/admin/sessions", query).await, waits.next()) {
+            (Err(Failure::Later(_)), Some(wait)) if begun => tokio::time::sleep(*wait).await,
+            (answer, _) => return answer,
         }
     }
 }

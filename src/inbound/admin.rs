@@ -101,7 +101,9 @@ async fn dispatch(request: HttpRequest, counter: web::Data<Counter>, body: web::
             }
         },
         ("/admin/keys", _) => keys::status(act, &request, counter.census.as_ref(), &desk.gateway).await,
-        ("/admin/sessions/export", &Method::GET) if query.is_empty() => transfer::export(act, &desk.gateway),
+        ("/admin/sessions/export", &Method::GET) if query.is_empty() => {
+            transfer::export(act, &desk.gateway).await
+        }
         // Reads its body itself.
         ("/admin/sessions/import", &Method::POST) if matches!(query, "" | "again=true") => {
             return transfer::import(act, !query.is_empty(), &desk.gateway, body).await;

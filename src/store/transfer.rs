@@ -25,6 +25,10 @@ mod file;
 /// How many records are read at once for a file.
 const PAGE: usize = 200;
 
+/// How often a page is asked for again, and after how long.
+const TRIES: usize = 3;
+const BETWEEN: Duration = Duration::from_secs(1);
+
 /// How many records are written at once from a file.
 const AT_ONCE: usize = 64;
 
@@ -109,11 +113,9 @@ impl Carrier {
         if !terms.again && self.store.marked(&[mark], terms.now).await?.is_some() {
             return Err(TransferError::Again);
         }
-        let mut last = terms.now;
         loop {
             // As many as have arrived, some at once: a store that writes to a disk writes them together.
             let (parcels, end) = batch(&mut reader, &self.keys)?;
-            last = parcels.iter().map(|parcel| parcel.row.expires).max().unwrap_or(last).max(last);
             self.sort(parcels, terms, &mut imported).await?;
             match end {
                 Batch::Ended(count) if count != imported.all() => {
@@ -137,9 +139,8 @@ impl Carrier {
             reader.nothing_more()?;
         }
         reader.nothing_more()?;
-        // As long as any session of it might come back.
-        let keep = last.since(terms.now).max(Duration::from_secs(1));
-        self.store.mark(mark, terms.now, keep).await?;
+        // As long as any session of it might come back: none lives longer than that from now on.
+        self.store.mark(mark, terms.now, terms.limits.lifetime).await?;
         Ok(imported)
     }
 
@@ -251,6 +252,17 @@ fn batch(reader: &mut Reader, keys: &KeyRing) -> Result<(Vec<Parcel>, Batch), Tr
     Ok((parcels, Batch::More))
 }
 
+/// One page. A long file is not lost for a store that is slow for a moment.
+async fn patient(haul: &dyn Haul, cursor: Option<&Cursor>, now: Timestamp) -> Result<Load, StoreError> {
+    for _ in 0..TRIES {
+        match haul.load(cursor, PAGE, now).await {
+            Err(StoreError::Unavailable(_)) => tokio::time::sleep(BETWEEN).await,
+            answer => return answer,
+        }
+    }
+    haul.load(cursor, PAGE, now).await
+}
+
 /// Where an export is.
 enum Stage {
     Begin,
@@ -271,7 +283,7 @@ impl Transfer for Carrier {
                         Some((Piece { bytes, sessions: 0 }, Stage::At(writer, None)))
                     }
                     Stage::At(mut writer, cursor) => {
-                        let (parcels, next) = haul.load(cursor.as_ref(), PAGE, now).await?;
+                        let (parcels, next) = patient(haul.as_ref(), cursor.as_ref(), now).await?;
                         let (mut bytes, mut sessions) = (Vec::new(), 0);
                         for parcel in &parcels {
                             writer.session(&keys, parcel, &mut bytes)?;

@@ -271,6 +271,7 @@ fn every_described_answer_is_given_as_described() {
     seen.hold("POST", "/bff/logout", 200, &fetch(&mut browser, "POST", "/bff/logout"));
     seen.hold("GET", "/bff/callback", 503, &late.open(callback.as_str()));
     seen.hold("GET", "/readyz", 503, &ask(health, "GET", "/readyz", ""));
+    seen.hold("GET", export, 503, &ask(admin, "GET", export, ADMIN_TOKEN));
     seen.hold("POST", import, 503, &send_file(&file.body, ADMIN_TOKEN));
     for method in ["GET", "DELETE"] {
         seen.hold(method, sessions, 503, &ask(admin, method, "/admin/sessions?all=true", ADMIN_TOKEN));

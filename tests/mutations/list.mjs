@@ -64,6 +64,14 @@ export const mutations = [
     test: lib('store::contract::redis::r88_what_is_there_and_no_older_stays_as_it_is'),
   },
   {
+    name: 'a-file-is-forgotten-at-once',
+    rules: ['R88'],
+    file: 'src/store/transfer.rs',
+    find: 'self.store.mark(mark, terms.now, terms.limits.lifetime)',
+    replace: 'self.store.mark(mark, terms.now, Duration::from_secs(1))',
+    test: lib('store::contract::memory::r88_what_is_there_and_no_older_stays_as_it_is'),
+  },
+  {
     name: 'frames-go-anywhere',
     rules: ['R44'],
     file: 'src/store/transfer/file.rs',

@@ -135,7 +135,7 @@ impl Door {
                 Err(failed("the gateway refuses this token: compare `server.admin_token`".into()))
             }
             StatusCode::SERVICE_UNAVAILABLE => {
-                Err(failed("the gateway cannot reach its session store; try again later".into()))
+                Err(Failure::Later("the gateway cannot reach its session store; try again later".into()))
             }
             other => Err(match serde_json::from_slice(&answer.bytes().await.unwrap_or_default()) {
                 Ok(Problem { title, detail, key }) => {

@@ -63,6 +63,7 @@ fn line(user_agent: &str) -> Line {
 fn end_takes_exactly_one_selector() {
     let good = |arguments: &[&str]| Arguments::try_parse_from(["x", "end"].iter().chain(arguments)).is_ok();
     assert!(good(&["--all"]) && good(&["--user", "alice"]) && good(&["--id", "abc"]));
+    assert!(good(&["--id", "-T_handles-may-begin-so"]));
     assert!(
         good(&["--user", "alice", "--issuer", "https://idp"]) && !good(&["--all", "--issuer", "https://idp"])
     );

@@ -27,7 +27,11 @@ const AHEAD: usize = 4;
 const READ_OUT: Duration = Duration::from_secs(30);
 
 /// `GET /admin/sessions/export`.
-pub(super) fn export(act: Act, gateway: &Gateway) -> HttpResponse {
+pub(super) async fn export(act: Act, gateway: &Gateway) -> HttpResponse {
+    // While there is still a status to say it with.
+    if let Err(error) = gateway.store.ping().await {
+        return act.fail(&error.into());
+    }
     let pieces = gateway.transfer.export(gateway.clock.now());
     let mut response =
         HttpResponse::Ok().content_type("application/octet-stream").streaming(Watched::over(pieces, act));
