@@ -32,6 +32,8 @@ mod language;
 mod log;
 mod login;
 mod logout;
+#[doc(hidden)]
+pub mod measured;
 mod pages;
 mod proxy;
 pub mod sentry;
@@ -58,7 +60,7 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::{ConnectionType, StatusCode, header};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{App, Error, HttpMessage as _, HttpRequest, HttpResponse, web};
+use actix_web::{App, Error, HttpMessage as _, HttpRequest, HttpResponse, Route, web};
 use admin::AdminToken;
 use answer::Fault;
 use http::Method;
@@ -106,15 +108,30 @@ pub fn application(
         InitError = (),
     >,
 > {
+    layers(current, web::to(dispatch)).app_data(web::Data::new(upstreams))
+}
+
+/// Every layer, in order, around `innermost`.
+fn layers(
+    current: web::Data<Current>,
+    innermost: Route,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
     let envelope = {
         let desk = current.desk();
         desk.envelope.middleware(&desk.cookies)
     };
     App::new()
         .app_data(current)
-        .app_data(web::Data::new(upstreams))
         // One service for everything: the framework's router would match a decoded path, we match the canonical one.
-        .default_service(web::to(dispatch))
+        .default_service(innermost)
         // Innermost: opens the one cookie that `threshold` lets it see.
         .wrap(envelope)
         // Everything is read raw here; what is ambiguous goes no further.

@@ -3,10 +3,11 @@
 //! I own: the two mirrors of `Session` and their format version. I may call: `domain`, `ports` (for its error).
 //! I never put a derive on a domain type, and I never guess at bytes of a version that I do not know.
 //!
-//! The private part is the session without its refresh token. The operator part holds what the server must reach
-//! without the browser: who, since when, from where, and the refresh token, so that every ending can revoke it.
-//! Both begin with one byte of format version; JSON follows. A member that is added needs `#[serde(default)]`, and
-//! one that changes its meaning a new version.
+//! The operator part holds what the server must reach without the browser: who, since when, from where, and the refresh
+//! token, so that every ending can revoke it. The private part is the rest of the session: nothing is kept twice.
+//! Both begin with one byte of format version; JSON follows, packed by [`packed`]. A member that is added needs
+//! `#[serde(default)]`, and one that changes its meaning a new version. In the version before this one JSON stood as it
+//! is, and the private part repeated what is in the operator part; it is still read.
 
 use crate::domain::claim::{ClaimValue, Claims};
 use crate::domain::identity::{Identity, Issuer, ProviderId, Subject};
@@ -23,7 +24,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
-const FORMAT: u8 = 1;
+mod packed;
+
+/// What is written.
+const FORMAT: u8 = 2;
+
+/// What was written before, and is read.
+const UNPACKED: u8 = 1;
 
 /// Deeper claims than this would not be read back: serde_json stops at 128 levels, and the mirror takes some.
 const MAX_DEPTH: usize = 120;
@@ -32,18 +39,6 @@ const NOT_OURS: StoreError = StoreError::Unreadable("its content is not a sessio
 
 #[derive(Serialize, Deserialize)]
 struct Private<'a> {
-    #[serde(rename = "s", borrow)]
-    sid: Cow<'a, str>,
-    #[serde(rename = "i", borrow)]
-    issuer: Cow<'a, str>,
-    #[serde(rename = "u", borrow)]
-    subject: Cow<'a, str>,
-    #[serde(rename = "id", borrow)]
-    user_id: Cow<'a, str>,
-    #[serde(rename = "n")]
-    name: Option<Cow<'a, str>>,
-    #[serde(rename = "e")]
-    email: Option<Cow<'a, str>>,
     #[serde(rename = "ev")]
     email_verified: bool,
     #[serde(rename = "r")]
@@ -52,18 +47,10 @@ struct Private<'a> {
     groups: Vec<Cow<'a, str>>,
     #[serde(rename = "c")]
     claims: BTreeMap<Cow<'a, str>, Value>,
-    #[serde(rename = "p", borrow)]
-    provider: Cow<'a, str>,
-    #[serde(rename = "b")]
-    started: u64,
-    #[serde(rename = "x")]
-    ends: u64,
     #[serde(rename = "at")]
     authenticated: Option<u64>,
     #[serde(rename = "ac")]
     acr: Option<Cow<'a, str>>,
-    #[serde(rename = "ps")]
-    provider_sid: Option<Cow<'a, str>>,
     #[serde(rename = "t", borrow)]
     access: Cow<'a, str>,
     #[serde(rename = "tx")]
@@ -72,10 +59,6 @@ struct Private<'a> {
     id_token: Cow<'a, str>,
     #[serde(rename = "tn", default, skip_serializing_if = "Option::is_none")]
     renewal: Option<Renewed>,
-    #[serde(rename = "a", borrow)]
-    address: Cow<'a, str>,
-    #[serde(rename = "ua", borrow)]
-    user_agent: Cow<'a, str>,
 }
 
 /// Absent for tokens that came with the sign-in and that nobody has tried to renew.
@@ -98,8 +81,9 @@ struct Operator<'a> {
     issuer: Cow<'a, str>,
     #[serde(rename = "u", borrow)]
     subject: Cow<'a, str>,
-    #[serde(rename = "id", borrow)]
-    user_id: Cow<'a, str>,
+    /// Absent where it is the subject.
+    #[serde(rename = "id", default, skip_serializing_if = "Option::is_none")]
+    user_id: Option<Cow<'a, str>>,
     #[serde(rename = "n")]
     name: Option<Cow<'a, str>>,
     #[serde(rename = "e")]
@@ -133,22 +117,12 @@ pub fn encode_private(session: &Session) -> Result<Zeroizing<Vec<u8>>, StoreErro
         claims.insert(Cow::from(name), claim_to_json(value, MAX_DEPTH)?);
     }
     to_bytes(&Private {
-        sid: session.sid.as_str().into(),
-        issuer: identity.issuer.as_str().into(),
-        subject: identity.subject.as_str().into(),
-        user_id: identity.user_id.as_str().into(),
-        name: identity.name.as_deref().map(Cow::from),
-        email: identity.email.as_deref().map(Cow::from),
         email_verified: identity.email_verified,
         roles: identity.roles.iter().map(Cow::from).collect(),
         groups: identity.groups.iter().map(Cow::from).collect(),
         claims,
-        provider: session.provider.as_str().into(),
-        started: session.started.unix_millis(),
-        ends: session.ends.unix_millis(),
         authenticated: session.authenticated.map(Timestamp::unix_millis),
         acr: session.acr.as_deref().map(Cow::from),
-        provider_sid: session.provider_sid.as_deref().map(Cow::from),
         access: tokens.access.expose().into(),
         access_expires: tokens.access_expires.map(Timestamp::unix_millis),
         id_token: tokens.id_token.expose().into(),
@@ -159,8 +133,6 @@ pub fn encode_private(session: &Session) -> Result<Zeroizing<Vec<u8>>, StoreErro
                 (URL_SAFE_NO_PAD.encode(attempt.by.0), attempt.since.unix_millis(), attempt.failed)
             }),
         }),
-        address: session.place.address.as_str().into(),
-        user_agent: session.place.user_agent.as_str().into(),
     })
 }
 
@@ -174,7 +146,7 @@ pub fn encode_operator(session: &Session) -> Result<Zeroizing<Vec<u8>>, StoreErr
         sid: session.sid.as_str().into(),
         issuer: identity.issuer.as_str().into(),
         subject: identity.subject.as_str().into(),
-        user_id: identity.user_id.as_str().into(),
+        user_id: (identity.user_id != identity.subject.as_str()).then(|| identity.user_id.as_str().into()),
         name: identity.name.as_deref().map(Cow::from),
         email: identity.email.as_deref().map(Cow::from),
         provider: session.provider.as_str().into(),
@@ -188,37 +160,38 @@ pub fn encode_operator(session: &Session) -> Result<Zeroizing<Vec<u8>>, StoreErr
     })
 }
 
-/// A session from both its parts; the refresh token comes from the operator part, all else from the private one.
+/// A session from both its parts. What was written before this version says some things in both.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for another format version or anything that is not a session.
 pub fn decode(private: &[u8], operator: &[u8]) -> Result<Session, StoreError> {
-    let private: Private<'_> = from_bytes(private)?;
-    let operator: Operator<'_> = from_bytes(operator)?;
+    let (private, operator) = (unpacked(private)?, unpacked(operator)?);
+    let private: Private<'_> = from_json(&private)?;
+    let operator: Operator<'_> = from_json(&operator)?;
     let mut claims = Claims::new();
     for (name, value) in private.claims {
         claims.insert(name.into_owned(), claim_from_json(value)?);
     }
-    let started = Timestamp::from_unix_millis(private.started);
+    let started = Timestamp::from_unix_millis(operator.started);
     Ok(Session {
-        sid: Sid::new(private.sid),
+        sid: Sid::new(operator.sid),
         identity: Identity {
-            issuer: Issuer::new(private.issuer),
-            subject: Subject::parse(&private.subject).ok_or(NOT_OURS)?,
-            user_id: private.user_id.into_owned(),
-            name: private.name.map(Cow::into_owned),
-            email: private.email.map(Cow::into_owned),
+            issuer: Issuer::new(operator.issuer),
+            user_id: operator.user_id.unwrap_or_else(|| operator.subject.clone()).into_owned(),
+            subject: Subject::parse(&operator.subject).ok_or(NOT_OURS)?,
+            name: operator.name.map(Cow::into_owned),
+            email: operator.email.map(Cow::into_owned),
             email_verified: private.email_verified,
             roles: private.roles.into_iter().map(Cow::into_owned).collect(),
             groups: private.groups.into_iter().map(Cow::into_owned).collect(),
             claims,
         },
-        provider: ProviderId::parse(&private.provider).ok_or(NOT_OURS)?,
+        provider: ProviderId::parse(&operator.provider).ok_or(NOT_OURS)?,
         started,
-        ends: Timestamp::from_unix_millis(private.ends),
+        ends: Timestamp::from_unix_millis(operator.ends),
         authenticated: private.authenticated.map(Timestamp::from_unix_millis),
         acr: private.acr.map(Cow::into_owned),
-        provider_sid: private.provider_sid.map(Cow::into_owned),
+        provider_sid: operator.provider_sid.map(Cow::into_owned),
         tokens: TokenSet {
             access: AccessToken::new(private.access),
             access_expires: private.access_expires.map(Timestamp::from_unix_millis),
@@ -227,8 +200,8 @@ pub fn decode(private: &[u8], operator: &[u8]) -> Result<Session, StoreError> {
         },
         renewal: private.renewal.map_or(Ok(Renewal::begun(started)), renewal)?,
         place: SignInPlace {
-            address: private.address.into_owned(),
-            user_agent: private.user_agent.into_owned(),
+            address: operator.address.into_owned(),
+            user_agent: operator.user_agent.into_owned(),
         },
         supersedes: match operator.supersedes {
             Some(text) => Some(session_key(&text)?),
@@ -242,11 +215,12 @@ pub fn decode(private: &[u8], operator: &[u8]) -> Result<Session, StoreError> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_summary(operator: &[u8]) -> Result<Summary, StoreError> {
-    let operator: Operator<'_> = from_bytes(operator)?;
+    let operator = unpacked(operator)?;
+    let operator: Operator<'_> = from_json(&operator)?;
     Ok(Summary {
         issuer: Issuer::new(operator.issuer),
+        user_id: operator.user_id.unwrap_or_else(|| operator.subject.clone()).into_owned(),
         subject: Subject::parse(&operator.subject).ok_or(NOT_OURS)?,
-        user_id: operator.user_id.into_owned(),
         name: operator.name.map(Cow::into_owned),
         email: operator.email.map(Cow::into_owned),
         provider: ProviderId::parse(&operator.provider).ok_or(NOT_OURS)?,
@@ -279,18 +253,27 @@ fn session_key(text: &str) -> Result<SessionKey, StoreError> {
 }
 
 fn to_bytes(mirror: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(8192));
+    let mut json = Zeroizing::new(Vec::with_capacity(8192));
+    serde_json::to_writer(&mut *json, mirror).map_err(|_| NOT_OURS)?;
+    let packed = packed::pack(&json);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(packed.len() + 1));
     bytes.push(FORMAT);
-    serde_json::to_writer(&mut *bytes, mirror).map_err(|_| NOT_OURS)?;
+    bytes.extend_from_slice(&packed);
     Ok(bytes)
 }
 
-fn from_bytes<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoreError> {
+/// The JSON of a part.
+fn unpacked(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     match bytes.split_first() {
-        // The parser's own message would quote the content.
-        Some((&FORMAT, json)) => serde_json::from_slice(json).map_err(|_| NOT_OURS),
+        Some((&FORMAT, packed)) => packed::unpack(packed),
+        Some((&UNPACKED, json)) => Ok(Zeroizing::new(json.to_vec())),
         _ => Err(StoreError::Unreadable("its format is of another version of this program")),
     }
+}
+
+fn from_json<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, StoreError> {
+    // The parser's own message would quote the content.
+    serde_json::from_slice(json).map_err(|_| NOT_OURS)
 }
 
 /// Claims keep their JSON form, but for numbers with a fraction: their bits travel as text, since a JSON parser may
