@@ -320,11 +320,11 @@ async fn dispatch(
     else {
         return HttpResponse::InternalServerError().finish();
     };
-    let ticket = envelope::ticket(&session);
-    let (get, post) = (visit.facts.method == Method::GET, visit.facts.method == Method::POST);
     let Some(endpoint) = endpoint(&desk, &visit) else {
         return proxy::forward(&request, &session, body, &visit, &desk, &upstreams).await;
     };
+    let ticket = envelope::ticket(&session);
+    let (get, post) = (visit.facts.method == Method::GET, visit.facts.method == Method::POST);
     if let Err(wait) = throttle(&endpoint, &visit, &desk) {
         let response = error::too_often(wait).respond(&desk.pages, &visit.voice, endpoint.name(), None);
         return unread::hold(response, body.into_inner());

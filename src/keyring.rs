@@ -300,7 +300,7 @@ fn to_handle(name: &[u8; 32]) -> String {
 
 /// The store's name for a ticket.
 pub fn session_key(ticket: &Ticket) -> SessionKey {
-    SessionKey::from_digest(sha256(ticket.expose().as_bytes()))
+    ticket.key(|text| SessionKey::from_digest(sha256(text.as_bytes())))
 }
 
 /// The one right answer to a `Sec-WebSocket-Key` (RFC 6455 section 4.2.2). SHA-1 is what that protocol says; it protects

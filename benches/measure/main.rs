@@ -13,7 +13,7 @@ mod million;
 
 const USAGE: &str = "\
 measure check REDIS_PORT [ROUNDS]     a session check beside the verification of a JWT
-measure count REDIS_PORT WHAT TIMES   WHAT (anonymous, session, admit, load, rs256, es256) so often, for valgrind
+measure count REDIS_PORT WHAT TIMES   WHAT (anonymous, session, admit, load, rs256, es256) so often, for counters
 measure million REDIS_PORT COUNT KEY  so many sessions, sealed under KEY, and what requests with them cost";
 
 fn main() {
@@ -21,7 +21,7 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["check", port] => check::run(port.parse().unwrap(), 200),
+        ["check", port] => check::run(port.parse().unwrap(), 2000),
         ["check", port, rounds] => check::run(port.parse().unwrap(), rounds.parse().unwrap()),
         ["count", port, what, times] => check::count(port.parse().unwrap(), what, times.parse().unwrap()),
         ["million", port, count, key] => million::run(port.parse().unwrap(), count.parse().unwrap(), key),

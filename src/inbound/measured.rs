@@ -36,10 +36,10 @@ async fn stop_short(request: HttpRequest, session: Session) -> HttpResponse {
     else {
         return HttpResponse::InternalServerError().finish();
     };
-    let ticket = envelope::ticket(&session);
     if super::endpoint(&desk, &visit).is_some() {
         return HttpResponse::Forbidden().finish();
     }
+    let ticket = envelope::ticket(&session);
     let verdict = desk.gateway.admit(&visit.facts, ticket.as_ref()).await;
     let admitted = verdict.is_ok_and(|verdict| matches!(verdict.outcome, Outcome::Forward(_)));
     HttpResponse::new(if admitted { StatusCode::NO_CONTENT } else { StatusCode::FORBIDDEN })
