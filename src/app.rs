@@ -12,21 +12,28 @@ pub mod reload;
 pub mod stopwatch;
 
 use crate::app::furnish::{Furniture, House};
+use crate::app::reload::keys::Keys;
 use crate::app::reload::{Changing, Reloader};
 use crate::app::stopwatch::BootClock;
 use crate::config::fixed::Fixed;
 use crate::config::sources::{Reading, Sources};
-use crate::config::{NearSettings, Settings};
+use crate::config::{NearSettings, Settings, StoreSettings};
+use crate::domain::identity::ProviderId;
 use crate::domain::time::Timestamp;
+use crate::gateway::ending;
 use crate::gateway::live::Live;
 use crate::gateway::refresh::Refreshes;
+use crate::gateway::revoking::Revoker;
 use crate::inbound::admin::{self, AdminToken, Counter};
 use crate::inbound::health::{self, Watch};
 use crate::inbound::sentry::Sentry;
 use crate::inbound::throttle::Throttle;
 use crate::inbound::{self, BrokenPage, CookieNames, Current, EnvelopeKeys};
-use crate::ports::{Clock, Entry, Ledger, News, ProviderError, SessionStore, StoreError};
-use crate::store::{self, Keeper, Measured, Near, NearBounds, NearParts, Opened};
+use crate::ports::{Clearing, Clock, Entry, Ledger, News, ProviderError, SessionStore, StoreError};
+use crate::store::{
+    self, Breaker, BreakerParts, Endings, EndingsMemory, Keeper, MOST_ENDINGS, Measured, Near, NearBounds,
+    NearParts, Opened, Spared,
+};
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::{TrustError, Upstreams};
 use actix_web::dev::{Server, ServerHandle};
@@ -39,6 +46,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 /// The clock of this machine: the only one in the house.
 pub struct SystemClock;
@@ -56,6 +64,9 @@ impl Clock for SystemClock {
         Box::pin(tokio::time::sleep(step))
     }
 }
+
+/// How long a gateway that stops goes on telling providers what has ended: another one, or its next start, does the rest.
+const LAST_REVOCATIONS: Duration = Duration::from_secs(3);
 
 /// How long the clock waits before it looks at the time of day again.
 const LONGEST_STEP: Duration = Duration::from_secs(30);
@@ -102,6 +113,8 @@ pub struct App {
     changing: Arc<Changing>,
     live: Arc<Live>,
     refreshes: Arc<Refreshes>,
+    endings: Arc<Endings>,
+    revoker: Arc<Revoker>,
     watch: web::Data<Watch>,
     draining: Arc<AtomicBool>,
     counter: Option<web::Data<Counter>>,
@@ -127,23 +140,55 @@ impl App {
         let Settings { server, session, providers, identity, routes, pages, log: _, from_environment: _ } =
             settings;
         let ledger: Arc<dyn Ledger> = Arc::new(Metrics::new());
-        let Opened { store, feed, keys, keeper } = store::open(&session.store, session.keys).await?;
+        let revocable = session.endings.revocable;
+        let opened = store::open(&session.store, session.keys, revocable).await?;
+        let Opened { store, feed, outbox, clearing, transfer, keys, locksmith, census, keeper } = opened;
         let live = Arc::<Live>::default();
         // Measured within the near cache: what the store itself is asked.
         let store: Arc<dyn SessionStore> = Arc::new(Measured::new(store, Arc::clone(&ledger)));
-        let store = match (feed, near_bounds(&session.near)) {
-            (Some(feed), Some(bounds)) => {
+        // Over a store that is a server: one that does not answer is not asked.
+        let breaker = matches!(session.store, StoreSettings::Redis(_)).then(|| {
+            let parts = BreakerParts {
+                ledger: Arc::clone(&ledger),
+                clock: Arc::clone(&clock),
+                stopwatch: Arc::new(BootClock),
+                runtime: Handle::current(),
+            };
+            Arc::new(Breaker::new(Arc::clone(&store), parts))
+        });
+        let (store, clearing) = match &breaker {
+            Some(breaker) => {
+                let clearing: Arc<dyn Clearing> = Arc::new(Spared::new(clearing, Arc::clone(breaker)));
+                (Arc::clone(breaker) as Arc<dyn SessionStore>, clearing)
+            }
+            None => (store, clearing),
+        };
+        // The near cache tells it of news, and it tells those who wait.
+        let memory = Arc::new(EndingsMemory::new(
+            MOST_ENDINGS,
+            session.limits.lifetime,
+            Arc::new(BootClock),
+            Arc::clone(&ledger),
+            Arc::clone(&live) as Arc<dyn News>,
+        ));
+        let store = match near_bounds(&session.near) {
+            None => store,
+            Some(bounds) => {
                 let parts = NearParts {
                     bounds,
                     limits: session.limits,
                     stopwatch: Arc::new(BootClock),
                     ledger: Arc::clone(&ledger),
-                    news: Arc::clone(&live) as Arc<dyn News>,
+                    news: Arc::clone(&memory) as Arc<dyn News>,
                 };
-                Arc::new(Near::new(store, feed, parts))
+                Arc::new(match feed {
+                    Some(feed) => Near::new(store, feed, parts),
+                    None => Near::alone(store, parts),
+                })
             }
-            _ => store,
         };
+        let endings = Arc::new(Endings::around(store, memory));
+        let store: Arc<dyn SessionStore> = Arc::clone(&endings) as Arc<dyn SessionStore>;
         let sentry = Sentry::new(
             &server.limits,
             server.header_timeout,
@@ -151,15 +196,21 @@ impl App {
             server.trusted_proxies.clone(),
             Arc::clone(&ledger),
         );
+        let revoker = Revoker::new(Arc::clone(&outbox), Arc::clone(&clock), Arc::clone(&ledger));
+        let revoker = Arc::new(revoker);
+        let ending =
+            ending::Endings { outbox, revoker: Arc::clone(&revoker), clearing, cap: session.endings.cap };
         let secure = server.origins.iter().all(|origin| origin.is_secure());
+        let envelope = EnvelopeKeys::new(&keys).ok_or(StartError::Missing("session keys"))?;
         let house = House {
             clock,
             store,
-            envelope: EnvelopeKeys::new(&keys).ok_or(StartError::Missing("session keys"))?,
             keys,
             ledger,
             live,
             refreshes: Arc::new(Refreshes::on(Handle::current())),
+            endings: Arc::new(ending),
+            transfer,
             limits: session.limits,
             prefix: server.prefix,
             throttle: Arc::new(Throttle::new(server.limits.login_rate)),
@@ -174,19 +225,23 @@ impl App {
             routes,
             pages,
             admin_token: server.admin.as_ref().map(|admin| AdminToken::new(&admin.token)),
+            envelope,
         };
         let (desk, adapters) = house.furnish(furniture, &[])?;
         house.ledger.enter(Entry::Configured(house.clock.now()));
         let current = Arc::new(Current::new(desk));
         let draining = Arc::new(AtomicBool::new(false));
-        let watch = Watch::new(Arc::clone(&current), Arc::clone(&draining));
-        let counter = server.admin.as_ref().map(|_| Counter::new(Arc::clone(&current)));
+        let watch = Watch::new(Arc::clone(&current), Arc::clone(&draining), breaker.map(|it| it as _));
+        let counter = server.admin.as_ref().map(|_| Counter::new(Arc::clone(&current), Arc::clone(&census)));
+        let keys = Keys { locksmith, census, runtime: Handle::current() };
         let (live, refreshes) = (Arc::clone(&house.live), Arc::clone(&house.refreshes));
         Ok(Self {
-            changing: Arc::new(Changing::new(house, Arc::clone(&current), fixed, adapters)),
+            changing: Arc::new(Changing::new(house, Arc::clone(&current), fixed, adapters, keys)),
             current: web::Data::from(current),
             live,
             refreshes,
+            endings,
+            revoker,
             watch: web::Data::new(watch),
             draining,
             counter: counter.map(web::Data::new),
@@ -244,9 +299,10 @@ impl App {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         let Doors { public, health, admin } = doors.into();
-        let Self { current, live, refreshes, workers, header_timeout, sentry, drain_timeout, keeper, .. } =
-            self;
-        let (watch, draining) = (self.watch, self.draining);
+        let Self { current, live, refreshes, revoker, endings, workers, header_timeout, sentry, .. } = self;
+        let (watch, draining, drain_timeout, keeper) =
+            (self.watch, self.draining, self.drain_timeout, self.keeper);
+        let revoking = carry_out_debts(&revoker, &current);
         let mut side_doors: Vec<ServerHandle> = Vec::new();
         if let Some(listener) = health {
             let server = HttpServer::new(move || health::application(watch.clone()))
@@ -285,10 +341,23 @@ impl App {
         // Tokens that are on their way are used up at the provider: they are waited for, whoever has gone meanwhile.
         // Each renewal has limits of its own.
         refreshes.ended().await;
+        revoker.end(LAST_REVOCATIONS).await;
+        revoking.abort();
+        endings.settle().await;
         // The last request has been answered: what the store has not written yet, it writes now.
         drop(keeper);
         served
     }
+}
+
+/// Tells providers of what has ended, from now on; by whatever configuration is in force then.
+fn carry_out_debts(revoker: &Arc<Revoker>, current: &web::Data<Current>) -> JoinHandle<()> {
+    let (revoker, current) = (Arc::clone(revoker), current.clone());
+    let find = move |id: &ProviderId| {
+        let desk = current.desk();
+        desk.gateway.providers.find(Some(id.as_str())).map(|(_, provider)| Arc::clone(provider))
+    };
+    tokio::spawn(async move { revoker.run(Box::new(find)).await })
 }
 
 /// What the near cache may hold; `None` where it is switched off.

@@ -4,4 +4,5 @@
 //! and never show a token.
 
 pub mod health;
+pub mod keys;
 pub mod sessions;

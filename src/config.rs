@@ -39,6 +39,7 @@ use crate::config::cursor::{Reader, Reported, Section};
 use crate::config::environment::Environment;
 use crate::config::problem::Problems;
 use crate::domain::algorithm::SigningAlgorithm;
+use crate::domain::cap::Cap;
 use crate::domain::claim::ClaimPath;
 use crate::domain::cookie_reach::CookieReach;
 use crate::domain::door::DoorLimits;
@@ -137,10 +138,21 @@ pub struct SessionSettings {
     pub keys: KeySource,
     /// `idle_timeout` and `lifetime`.
     pub limits: Limits,
+    /// `revocable`, `max_per_user` and `at_limit`.
+    pub endings: EndingSettings,
     /// `cache_sessions`, `cache_bytes` and `outage_grace`.
     pub near: NearSettings,
     /// `same_site` and `embed`.
     pub reach: CookieReach,
+}
+
+/// What endings do besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndingSettings {
+    /// `revocable`: whether the server reaches refresh tokens without the browser's ticket.
+    pub revocable: bool,
+    /// `max_per_user` and `at_limit`; `None` for any number of sessions.
+    pub cap: Option<Cap>,
 }
 
 /// What is kept in memory of a store that others write to as well.
@@ -175,6 +187,7 @@ pub enum StoreSettings {
 }
 
 /// A directory with the sessions of one gateway.
+#[derive(Clone)]
 pub struct EmbeddedSettings {
     /// `store_path`: the directory; whether it is there is for the store to find out.
     pub path: PathBuf,

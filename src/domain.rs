@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod algorithm;
+pub mod cap;
 pub mod claim;
 pub mod cookie_reach;
 pub mod cors;

@@ -7,15 +7,20 @@
 //! ticket is turned into a standing, policy decides, and the outcome goes back: a permit to forward, a login to
 //! begin, a challenge, a refusal. [`login`] begins and completes sign-ins; [`keep`] lets forms wait for them;
 //! [`refresh`] renews tokens; [`ending`] is the one door for ends;
-//! [`notice`] hears providers, [`operating`] answers operators.
+//! [`revoking`] tells providers of them, `cap` counts a person's sessions;
+//! [`notice`] hears providers, [`operating`] answers operators, [`own`] people about themselves.
 
+mod cap;
 pub mod ending;
 pub mod keep;
 pub mod live;
 pub mod login;
 pub mod notice;
 pub mod operating;
+mod other_keys;
+pub mod own;
 pub mod refresh;
+pub mod revoking;
 mod state;
 
 use crate::domain::identity::ProviderId;
@@ -27,7 +32,10 @@ use crate::domain::route::{Access, Route, RouteTable};
 use crate::domain::session::{Limits, LiveSession, Session, Standing, Ticket, WhyOver};
 use crate::domain::time::Timestamp;
 use crate::keyring::{CannotOpen, KeyRing, NoRandomness};
-use crate::ports::{Clock, Entry, IdentityProvider, Ledger, ProviderError, SessionStore, StoreError};
+use crate::ports::{
+    Clock, Entry, IdentityProvider, Ledger, ProviderError, SessionStore, StoreError, Transfer,
+};
+use ending::{Endings, Tokens};
 use live::{Live, Subscription};
 use refresh::Refreshes;
 use std::sync::Arc;
@@ -55,6 +63,10 @@ pub struct Gateway {
     pub live: Arc<Live>,
     /// The renewals of tokens that are under way.
     pub refreshes: Arc<Refreshes>,
+    /// What endings need besides.
+    pub endings: Arc<Endings>,
+    /// Moves sessions to another store.
+    pub transfer: Arc<dyn Transfer>,
 }
 
 /// The identity providers by id, in the order of the configuration.
@@ -238,14 +250,37 @@ impl Gateway {
     }
 
     async fn standing_of(&self, ticket: &Ticket, now: Timestamp) -> Result<Standing, GatewayError> {
-        let Some(live) = self.store.load(ticket, now).await? else {
+        let clearing = &self.endings.clearing;
+        let (live, cleared) = match clearing.known() {
+            Some(before) => {
+                let live = self.store.load(ticket, now).await?;
+                (live, clearing.known().unwrap_or(before))
+            }
+            None => {
+                let (live, cleared) = tokio::join!(self.store.load(ticket, now), clearing.ask(now));
+                (live?, cleared?)
+            }
+        };
+        let Some(live) = live else {
             return Ok(Standing::Over(WhyOver::Unknown));
         };
-        if let Err(why) = live.judge(&self.limits, now) {
+        let stands = if live.session.started <= cleared { Err(WhyOver::Cleared) } else { Ok(()) };
+        if let Err(why) = stands.and_then(|()| live.judge(&self.limits, now)) {
             self.remove_expired(&live, why).await;
             return Ok(Standing::Over(why));
         }
         Ok(Standing::Live(live))
+    }
+
+    /// The moment at which everybody was sent home, from memory where that may answer.
+    ///
+    /// # Errors
+    /// [`StoreError`]: then nobody knows who is in.
+    async fn cleared(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
+        match self.endings.clearing.known() {
+            Some(at) => Ok(at),
+            None => self.endings.clearing.ask(now).await,
+        }
     }
 
     /// Notes that a session was used, if the last note is old enough; when it counts as last used then. A note that
@@ -264,7 +299,8 @@ impl Gateway {
     /// The record of a session that is over is of no use to anybody; if the store fails now, its TTL will do it.
     async fn remove_expired(&self, live: &LiveSession, why: WhyOver) {
         let about = ending::About::from(live.session.as_ref());
-        match self.end_record(&live.key, Some(about), why.code()).await {
+        let tokens = Tokens::Revoke(Some(&live.session));
+        match self.end_record(&live.key, Some(about), why.code(), tokens).await {
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "an expired session could not be removed"),
         }

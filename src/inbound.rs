@@ -11,6 +11,7 @@
 //! operators.
 
 pub mod admin;
+mod agent;
 mod answer;
 mod app_cookie;
 mod app_logout;
@@ -37,6 +38,7 @@ pub mod measured;
 mod pages;
 mod proxy;
 pub mod sentry;
+mod sessions;
 pub mod throttle;
 mod tunnel;
 mod unread;
@@ -52,7 +54,7 @@ pub use pages::{Branding, BrokenPage, Pages};
 
 use crate::domain::identity::{IdentityRule, ProviderId};
 use crate::domain::origin::Origins;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, GatewayError};
 use crate::upstream::Upstreams;
 use crate::upstream::rules::HeaderRules;
 use actix_session::Session;
@@ -63,6 +65,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpMessage as _, HttpRequest, HttpResponse, Route, web};
 use admin::AdminToken;
 use answer::Fault;
+use envelope::Shown;
 use http::Method;
 use ipnet::IpNet;
 use std::sync::Arc;
@@ -166,6 +169,7 @@ async fn threshold(
                 // Nobody can tell any more what the client's next bytes are (R78).
                 response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
+            desk.envelope.sign_anew(response.headers_mut(), &desk.cookies);
             envelope::partition(response.headers_mut(), &desk.cookies);
             Ok(response)
         }
@@ -210,11 +214,17 @@ fn read_visit(
         fault: error::planted(),
         removal: Some(desk.cookies.removal(&planted.0)),
     })?;
-    let shown = cookies.session.and_then(|raw_value| desk.envelope.admissible(&desk.cookies, &raw_value));
+    let shown = cookies.session.map(|raw_value| desk.envelope.admissible(&desk.cookies, &raw_value));
+    let (shown, unproved) = match shown {
+        Some(Shown::Admissible(pair)) => (Some(pair), None),
+        Some(Shown::Unproved(ticket)) => (None, Some(ticket)),
+        Some(Shown::Nothing) | None => (None, None),
+    };
     let user_agent = facts::one(request.headers(), "user-agent").unwrap_or_default();
     let visit = Visit {
         facts,
         binding: cookies.binding,
+        unproved,
         foreign_cookies: cookies.foreign,
         voice,
         user_agent: user_agent.chars().filter(|c| !c.is_control()).take(200).collect(),
@@ -236,6 +246,10 @@ enum Endpoint {
     Replay,
     User,
     Events,
+    /// Where one is signed in.
+    Sessions,
+    /// One of these sessions, by its handle.
+    Session(String),
     /// Under the prefix, but nothing of ours.
     Unknown,
 }
@@ -258,7 +272,11 @@ fn endpoint(desk: &Desk, visit: &Visit) -> Option<Endpoint> {
         "/replay" => Endpoint::Replay,
         "/user" => Endpoint::User,
         "/events" => Endpoint::Events,
+        "/sessions" => Endpoint::Sessions,
         other => {
+            if let Some(handle) = other.strip_prefix("/sessions/") {
+                return Some(Endpoint::Session(handle.to_owned()));
+            }
             let named = |endpoint: &str| other.strip_prefix(endpoint).and_then(ProviderId::parse);
             match (named("/callback/"), named("/backchannel-logout/"), named("/frontchannel-logout/")) {
                 (Some(provider), _, _) => Endpoint::Callback(Some(provider)),
@@ -280,6 +298,7 @@ impl Endpoint {
             Self::SignedOut => "signed-out",
             Self::User => "user",
             Self::Events => "events",
+            Self::Sessions | Self::Session(_) => "sessions",
             Self::Landing => "landing",
             Self::Replay => "replay",
             Self::BackChannelLogout(_) => "backchannel-logout",
@@ -287,6 +306,35 @@ impl Endpoint {
             Self::Unknown => "endpoint",
         }
     }
+}
+
+/// What stands in the way of a cookie that none of our keys has signed: the record that its ticket leads to cannot be
+/// opened here either. Then another gateway has keys that are missing here, and nobody is to lose their session over
+/// that: neither is it passed over, nor is there another sign-in in its place (R82). Whoever makes up a cookie finds
+/// no record, and is nobody, as before.
+async fn of_other_keys(endpoint: Option<&Endpoint>, visit: &Visit, desk: &Desk) -> Result<(), GatewayError> {
+    let Some(ticket) = &visit.unproved else { return Ok(()) };
+    let asks_for_session = match endpoint {
+        None => desk.gateway.asks_for_session(&visit.facts),
+        Some(
+            Endpoint::Login
+            | Endpoint::Callback(_)
+            | Endpoint::Logout
+            | Endpoint::User
+            | Endpoint::Sessions
+            | Endpoint::Session(_)
+            | Endpoint::Events
+            | Endpoint::Replay,
+        ) => true,
+        Some(
+            Endpoint::SignedOut
+            | Endpoint::Landing
+            | Endpoint::BackChannelLogout(_)
+            | Endpoint::FrontChannelLogout(_)
+            | Endpoint::Unknown,
+        ) => false,
+    };
+    if asks_for_session { desk.gateway.must_be_readable(ticket).await } else { Ok(()) }
 }
 
 /// Sign-ins cost the provider something, too: one sender gets only so many (R79). The error is the time to wait.
@@ -299,6 +347,8 @@ fn throttle(endpoint: &Endpoint, visit: &Visit, desk: &Desk) -> Result<(), Durat
         | Endpoint::SignedOut
         | Endpoint::User
         | Endpoint::Events
+        | Endpoint::Sessions
+        | Endpoint::Session(_)
         | Endpoint::Landing
         | Endpoint::Replay
         // From the provider, which is one sender and speaks for many.
@@ -320,11 +370,18 @@ async fn dispatch(
     else {
         return HttpResponse::InternalServerError().finish();
     };
-    let Some(endpoint) = endpoint(&desk, &visit) else {
+    let endpoint = endpoint(&desk, &visit);
+    if let Err(failure) = of_other_keys(endpoint.as_ref(), &visit, &desk).await {
+        let place = endpoint.as_ref().map_or("cookie", Endpoint::name);
+        let response = error::gateway(&failure).respond(&desk.pages, &visit.voice, place, None);
+        return unread::hold(response, body.into_inner());
+    }
+    let Some(endpoint) = endpoint else {
         return proxy::forward(&request, &session, body, &visit, &desk, &upstreams).await;
     };
     let ticket = envelope::ticket(&session);
     let (get, post) = (visit.facts.method == Method::GET, visit.facts.method == Method::POST);
+    let delete = visit.facts.method == Method::DELETE;
     if let Err(wait) = throttle(&endpoint, &visit, &desk) {
         let response = error::too_often(wait).respond(&desk.pages, &visit.voice, endpoint.name(), None);
         return unread::hold(response, body.into_inner());
@@ -347,6 +404,13 @@ async fn dispatch(
         Endpoint::Replay if get => keep::fetch(&visit, &desk),
         Endpoint::User if get => user::show(ticket, &visit, &desk).await,
         Endpoint::Events if get => events::show(ticket, &visit, &desk).await,
+        Endpoint::Sessions if get => sessions::list(ticket, &visit, &desk).await,
+        Endpoint::Session(handle) if post || delete => {
+            sessions::end(&handle, ticket, &session, &visit, &desk).await
+        }
+        Endpoint::Session(_) => {
+            error::method("DELETE, POST").respond(&desk.pages, &visit.voice, "endpoint", None)
+        }
         Endpoint::Unknown => error::no_such_endpoint().respond(&desk.pages, &visit.voice, "endpoint", None),
         Endpoint::Logout | Endpoint::Replay => {
             error::method("GET, POST").respond(&desk.pages, &visit.voice, "endpoint", None)

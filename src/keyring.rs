@@ -5,9 +5,11 @@
 //!
 //! Each key of the ring is a master key. What is used is derived from it by HKDF-SHA256 (RFC 5869) for one purpose
 //! and one salt, so that no two uses share a key. The first key of the ring seals; all of them open. A sealed value
-//! begins with the id of its key, which is itself derived and says nothing about the key.
+//! begins with the id of its key, which is itself derived and says nothing about the key. The keys of a ring can be
+//! changed while it is in use (`change`).
 
 mod app_cookie;
+mod change;
 mod random;
 
 pub use random::{NoRandomness, new_binding, new_lease_id, new_login_id, new_sid, new_text, new_ticket};
@@ -15,6 +17,7 @@ pub use random::{NoRandomness, new_binding, new_lease_id, new_login_id, new_sid,
 use crate::domain::login::{BindingMark, LoginId};
 use crate::domain::secret::{Binding, Nonce, PkceVerifier};
 use crate::domain::session::{SessionKey, Ticket};
+use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce as GcmNonce, UnboundKey};
 use aws_lc_rs::{digest, hkdf, hmac};
 use base64::Engine as _;
@@ -48,6 +51,16 @@ impl MasterKey {
         Ok(Self(Zeroizing::new(random()?)))
     }
 
+    /// The name of this key.
+    pub fn id(&self) -> KeyId {
+        key_id(self)
+    }
+
+    /// Whether it is what a file is full of that nobody has written a key into: no random number.
+    pub fn is_blank(&self) -> bool {
+        self.0.iter().all(|byte| *byte == 0)
+    }
+
     /// The text to put into a configuration.
     pub fn to_text(&self) -> Zeroizing<String> {
         Zeroizing::new(STANDARD.encode(self.0.as_slice()))
@@ -66,6 +79,12 @@ impl KeyId {
     /// Reads what [`Self::as_bytes`] gave.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
+    }
+
+    /// The name in front of what was sealed; `None` where that is too short to be anything sealed.
+    pub fn of(sealed: &[u8]) -> Option<Self> {
+        let is_whole = sealed.len() >= KEY_ID_LENGTH + NONCE_LEN + AES_256_GCM.tag_len();
+        sealed.first_chunk().filter(|_| is_whole).map(|id| Self(*id))
     }
 
     /// The name, as it stands in front of what its key has sealed.
@@ -99,6 +118,10 @@ pub enum Purpose {
     KeptForm,
     /// Which session may send such a form.
     FormPass,
+    /// A refresh token that is to be revoked.
+    Debt,
+    /// A file of sessions on their way to another store.
+    Transfer,
 }
 
 impl Purpose {
@@ -115,6 +138,8 @@ impl Purpose {
             Self::AppCookie => b"keycard/1 app cookie",
             Self::KeptForm => b"keycard/1 kept form",
             Self::FormPass => b"keycard/1 form pass",
+            Self::Debt => b"keycard/1 debt",
+            Self::Transfer => b"keycard/1 transfer",
         }
     }
 }
@@ -135,19 +160,13 @@ struct RingKey {
     master: MasterKey,
 }
 
-/// The keys of this server, the sealing one first.
-pub struct KeyRing {
+/// The keys of one moment, the sealing one first.
+struct Ring {
     first: RingKey,
     others: Vec<RingKey>,
 }
 
-impl KeyRing {
-    /// Takes the configured keys; `None` for an empty list.
-    pub fn new(keys: Vec<MasterKey>) -> Option<Self> {
-        let mut ring = keys.into_iter().map(|master| RingKey { id: key_id(&master), master });
-        Some(Self { first: ring.next()?, others: ring.collect() })
-    }
-
+impl Ring {
     fn keys(&self) -> impl Iterator<Item = &RingKey> {
         std::iter::once(&self.first).chain(&self.others)
     }
@@ -155,15 +174,27 @@ impl KeyRing {
     fn find(&self, id: KeyId) -> Result<&RingKey, CannotOpen> {
         self.keys().find(|key| key.id == id).ok_or(CannotOpen::UnknownKey)
     }
+}
+
+/// The keys of this server, the sealing one first. A change of keys is seen at once by whoever holds this one ring; who
+/// needs the same keys in several steps takes [`Self::held`].
+pub struct KeyRing(ArcSwap<Ring>);
+
+impl KeyRing {
+    /// Takes the configured keys; `None` for an empty list.
+    pub fn new(keys: Vec<MasterKey>) -> Option<Self> {
+        let mut ring = keys.into_iter().map(|master| RingKey { id: key_id(&master), master });
+        Some(Self(ArcSwap::from_pointee(Ring { first: ring.next()?, others: ring.collect() })))
+    }
 
     /// Whether this key is in the ring.
     pub fn has(&self, id: KeyId) -> bool {
-        self.find(id).is_ok()
+        self.0.load().find(id).is_ok()
     }
 
     /// The id of the key that seals.
     pub fn sealing_key(&self) -> KeyId {
-        self.first.id
+        self.0.load().first.id
     }
 
     /// Seals `plain` with AES-256-GCM under a key derived for `purpose` and `salt`. `context` is authenticated
@@ -179,12 +210,13 @@ impl KeyRing {
         plain: &[u8],
     ) -> Result<Vec<u8>, NoRandomness> {
         let nonce: [u8; NONCE_LEN] = random()?;
-        let aad = associated_data(purpose, self.first.id, context);
+        let ring = self.0.load();
+        let aad = associated_data(purpose, ring.first.id, context);
         let mut sealed = Vec::with_capacity(KEY_ID_LENGTH + NONCE_LEN + plain.len() + AES_256_GCM.tag_len());
-        sealed.extend_from_slice(&self.first.id.0);
+        sealed.extend_from_slice(&ring.first.id.0);
         sealed.extend_from_slice(&nonce);
         let mut body = plain.to_vec();
-        aead_key(&self.first.master, purpose, salt)
+        aead_key(&ring.first.master, purpose, salt)
             .seal_in_place_append_tag(GcmNonce::assume_unique_for_key(nonce), Aad::from(aad), &mut body)
             .map_err(|_| NoRandomness)?;
         sealed.extend_from_slice(&body);
@@ -204,7 +236,8 @@ impl KeyRing {
     ) -> Result<(KeyId, Zeroizing<Vec<u8>>), CannotOpen> {
         let (id, rest) = sealed.split_first_chunk::<KEY_ID_LENGTH>().ok_or(CannotOpen::NotAuthentic)?;
         let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or(CannotOpen::NotAuthentic)?;
-        let key = self.find(KeyId(*id))?;
+        let ring = self.0.load();
+        let key = ring.find(KeyId(*id))?;
         let aad = associated_data(purpose, key.id, context);
         let mut body = Zeroizing::new(body.to_vec());
         let length = aead_key(&key.master, purpose, salt)
@@ -217,17 +250,17 @@ impl KeyRing {
 
     /// A keyed name for `parts` under the sealing key: HMAC-SHA256 over each part with its length.
     pub fn name(&self, purpose: Purpose, parts: &[&[u8]]) -> [u8; 32] {
-        keyed_name(&self.first.master, purpose, parts)
+        keyed_name(&self.0.load().first.master, purpose, parts)
     }
 
     /// The same under every key of the ring, the sealing one first: an entry may have been made under any of them.
     pub fn names(&self, purpose: Purpose, parts: &[&[u8]]) -> Vec<[u8; 32]> {
-        self.keys().map(|key| keyed_name(&key.master, purpose, parts)).collect()
+        self.0.load().keys().map(|key| keyed_name(&key.master, purpose, parts)).collect()
     }
 
     /// The keys of the cookie envelope, 64 bytes each, the sealing one first.
     pub fn cookie_keys(&self) -> Vec<Zeroizing<[u8; 64]>> {
-        self.keys().map(|key| derive(&key.master, Purpose::Cookie, b"", b"envelope")).collect()
+        self.0.load().keys().map(|key| derive(&key.master, Purpose::Cookie, b"", b"envelope")).collect()
     }
 
     /// The mark that a login's state carries of the browser's binding cookie.
@@ -272,14 +305,18 @@ impl KeyRing {
         let mut info = what.to_vec();
         info.push(0);
         info.extend_from_slice(&login.0);
-        Ok(derive(&self.find(key)?.master, Purpose::LoginSecrets, binding.expose().as_bytes(), &info))
+        Ok(derive(
+            &self.0.load().find(key)?.master,
+            Purpose::LoginSecrets,
+            binding.expose().as_bytes(),
+            &info,
+        ))
     }
 
     /// The pseudonym of a person in log lines: 64 bits in hexadecimal. Equal people have equal ones, and nobody
     /// without the key can tell whose it is (R60).
     pub fn log_name(&self, issuer: &str, subject: &str) -> String {
-        let name = self.name(Purpose::LogName, &[issuer.as_bytes(), subject.as_bytes()]);
-        name.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        to_log_name(&self.name(Purpose::LogName, &[issuer.as_bytes(), subject.as_bytes()]))
     }
 
     /// The handle of a session: its name for operators, 128 bits in base64url. It is neither the ticket nor the key in
@@ -292,6 +329,10 @@ impl KeyRing {
     pub fn is_handle_of(&self, handle: &str, key: &SessionKey) -> bool {
         self.names(Purpose::Handle, &[key.as_bytes()]).iter().any(|name| to_handle(name) == handle)
     }
+}
+
+fn to_log_name(name: &[u8; 32]) -> String {
+    name.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn to_handle(name: &[u8; 32]) -> String {
@@ -373,102 +414,4 @@ fn derive<const N: usize>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(byte: u8) -> MasterKey {
-        MasterKey::parse(&STANDARD.encode([byte; 32])).unwrap()
-    }
-
-    fn ring(bytes: &[u8]) -> KeyRing {
-        KeyRing::new(bytes.iter().map(|byte| key(*byte)).collect()).unwrap()
-    }
-
-    #[test]
-    fn r44_the_first_key_seals_and_all_open() {
-        let old = ring(&[1]);
-        let sealed = old.seal(Purpose::SessionRecord, b"salt", b"ctx", b"plain").unwrap();
-        let rotated = ring(&[2, 1]);
-        let (used, plain) = rotated.open(Purpose::SessionRecord, b"salt", b"ctx", &sealed).unwrap();
-        assert_eq!((used, plain.as_slice()), (old.sealing_key(), b"plain".as_slice()));
-        assert_eq!(
-            ring(&[2]).open(Purpose::SessionRecord, b"salt", b"ctx", &sealed),
-            Err(CannotOpen::UnknownKey)
-        );
-        let fresh = rotated.seal(Purpose::SessionRecord, b"salt", b"ctx", b"plain").unwrap();
-        assert!(ring(&[2]).open(Purpose::SessionRecord, b"salt", b"ctx", &fresh).is_ok());
-    }
-
-    #[test]
-    fn r44_nothing_opens_elsewhere_or_changed() {
-        let ring = ring(&[1]);
-        let sealed = ring.seal(Purpose::SessionRecord, b"salt", b"ctx", b"plain").unwrap();
-        let no = Err(CannotOpen::NotAuthentic);
-        assert_eq!(ring.open(Purpose::SessionRecord, b"other", b"ctx", &sealed), no);
-        assert_eq!(ring.open(Purpose::SessionRecord, b"salt", b"moved", &sealed), no);
-        assert_eq!(ring.open(Purpose::OperatorRecord, b"salt", b"ctx", &sealed), no);
-        for at in KEY_ID_LENGTH..sealed.len() {
-            let mut changed = sealed.clone();
-            changed[at] ^= 1;
-            assert_eq!(ring.open(Purpose::SessionRecord, b"salt", b"ctx", &changed), no, "byte {at}");
-        }
-        for length in 0..sealed.len() {
-            assert!(ring.open(Purpose::SessionRecord, b"salt", b"ctx", &sealed[..length]).is_err());
-        }
-    }
-
-    #[test]
-    fn r3_verifiers_are_43_unreserved_characters_and_differ_by_browser_and_login() {
-        let ring = ring(&[1]);
-        let of = |binding: &str, login: u8| {
-            let secrets =
-                ring.login_secrets(ring.sealing_key(), &Binding::new(binding), LoginId([login; 16])).unwrap();
-            (secrets.0.expose().to_owned(), secrets.1.expose().to_owned())
-        };
-        let (nonce, verifier) = of("a", 1);
-        assert_eq!(verifier.len(), 43);
-        assert!(verifier.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b)));
-        assert_ne!(nonce, verifier);
-        assert_eq!(of("a", 1), (nonce.clone(), verifier.clone()));
-        for other in [of("b", 1), of("a", 2)] {
-            assert_ne!(other.0, nonce);
-            assert_ne!(other.1, verifier);
-        }
-    }
-
-    #[test]
-    fn keys_are_32_bytes_in_either_alphabet() {
-        let text = STANDARD.encode([0xfb; 32]);
-        for good in [
-            text.clone(),
-            format!(" {text}\n"),
-            text.replace('+', "-").replace('/', "_"),
-            text.replace('=', ""),
-        ] {
-            assert!(MasterKey::parse(&good).is_some(), "{good:?}");
-        }
-        for bad in ["", "short", &STANDARD.encode([1; 31]), &STANDARD.encode([1; 33]), &"!".repeat(44)] {
-            assert!(MasterKey::parse(bad).is_none(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn handles_outlive_a_rotation_and_say_nothing() {
-        let session = session_key(&new_ticket().unwrap());
-        let handle = ring(&[1]).handle(&session);
-        assert_eq!(handle.len(), 22);
-        assert!(ring(&[2, 1]).is_handle_of(&handle, &session) && !ring(&[2]).is_handle_of(&handle, &session));
-        assert_ne!(ring(&[2, 1]).handle(&session), handle);
-        assert!(!URL_SAFE_NO_PAD.encode(session.as_bytes()).contains(&handle));
-    }
-
-    #[test]
-    fn names_do_not_run_into_each_other() {
-        let ring = ring(&[1, 2]);
-        let name = |parts: &[&[u8]]| ring.name(Purpose::Index, parts);
-        assert_ne!(name(&[b"ab", b"c"]), name(&[b"a", b"bc"]));
-        assert_eq!(ring.names(Purpose::Index, &[b"a"])[0], name(&[b"a"]));
-        assert_eq!(ring.names(Purpose::Index, &[b"a"]).len(), 2);
-        assert_eq!(ring.log_name("i", "s").len(), 16);
-    }
-}
+mod tests;

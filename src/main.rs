@@ -10,8 +10,8 @@ use clap::{Parser, Subcommand};
 use keycard::app::bounds::bounds;
 use keycard::app::connect::connect;
 use keycard::app::{App, SystemClock, reload};
-use keycard::cli::health;
 use keycard::cli::sessions::{self, Failure};
+use keycard::cli::{health, keys};
 use keycard::config::environment::{Environment as _, ProcessEnvironment};
 use keycard::config::problem::Problems;
 use keycard::config::sources::{self, Reading, Sources};
@@ -77,7 +77,7 @@ enum Command {
         #[arg(long)]
         markdown: bool,
     },
-    /// Keys for `session.keys`.
+    /// Keys for `session.keys`: a fresh one, and which are still needed.
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
@@ -93,6 +93,12 @@ enum Command {
 enum KeysCommand {
     /// Print a fresh key.
     New,
+    /// Show which keys the sessions of a running gateway still need, through its `server.admin_listen`.
+    Status {
+        /// How to reach the gateway.
+        #[command(flatten)]
+        reach: sessions::Reach,
+    },
 }
 
 fn main() -> ExitCode {
@@ -133,17 +139,23 @@ fn main() -> ExitCode {
             }
             Err(error) => fail(&error),
         },
-        Command::Sessions { command } => operate(&command),
+        Command::Keys { command: KeysCommand::Status { reach } } => {
+            operate(async |out| keys::status(&reach, &ProcessEnvironment, out).await)
+        }
+        Command::Sessions { command } => {
+            operate(async |out| sessions::run(&command, &ProcessEnvironment, out).await)
+        }
     }
 }
 
-fn operate(command: &sessions::Command) -> ExitCode {
-    match actix_web::rt::System::new().block_on(sessions::run(command, &ProcessEnvironment)) {
-        Ok(answer) => {
-            say(&answer);
-            ExitCode::SUCCESS
-        }
+/// What became of a command to a running gateway.
+fn operate(command: impl AsyncFnOnce(&mut dyn io::Write) -> Result<(), Failure>) -> ExitCode {
+    let mut out = io::BufWriter::new(io::stdout());
+    let ended = actix_web::rt::System::new().block_on(command(&mut out));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Failed(why)) => fail(&why),
+        Err(Failure::Unread(why)) => fail(&why),
         Err(Failure::Usage(why)) => {
             fail(&why);
             ExitCode::from(BAD_ARGUMENTS)

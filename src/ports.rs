@@ -1,11 +1,21 @@
 //! Every socket in the wall: what the house asks of the world outside.
 //!
-//! I own: the traits [`Clock`], [`Stopwatch`], [`SessionStore`], [`News`], [`IdentityProvider`], [`Ledger`] and their errors. I may call: `domain`.
+//! I own: the traits [`Clock`], [`Stopwatch`], [`SessionStore`], [`News`], [`IdentityProvider`], [`Ledger`], [`Outbox`], [`Clearing`], [`Transfer`] and their errors. I may call: `domain`.
 //! I never say how: adapters hang on from outside, and no one here knows their names.
 
+mod breaker;
+mod census;
+mod clearing;
 mod ledger;
+mod outbox;
+mod transfer;
 
+pub use breaker::*;
+pub use census::*;
+pub use clearing::Clearing;
 pub use ledger::*;
+pub use outbox::{Debt, Outbox, Owed, Standing, StandsOn, Taken};
+pub use transfer::*;
 
 use crate::domain::identity::{Identity, Issuer, Subject};
 use crate::domain::login::{LoginId, PendingLogin, ProvenCallback, Requested, ResponseRules};
@@ -104,6 +114,22 @@ pub trait SessionStore: Send + Sync {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Updated, StoreError>>;
 
+    /// Puts a later version of a record back over the earlier one, `found`, that a store has fallen back to: after a failover
+    /// that lost writes, or a restore. Never creates, and never replaces anything but that earlier one. A store that
+    /// cannot do this reports a conflict.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn restore<'a>(
+        &'a self,
+        _ticket: &'a Ticket,
+        _later: &'a LiveSession,
+        _found: u64,
+        _now: Timestamp,
+    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+        Box::pin(std::future::ready(Ok(Updated::Conflict)))
+    }
+
     /// Notes that a session was used at `now`, in a key of its own that lives for `keep`. Never creates a session.
     ///
     /// # Errors
@@ -115,7 +141,8 @@ pub trait SessionStore: Send + Sync {
         keep: Duration,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Removes a record with its index entries; whether there was one.
+    /// Removes a record with its index entries; whether there was one. Also true where the store does not answer, and
+    /// this process has taken note: see [`Self::owed`].
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -225,6 +252,12 @@ pub trait SessionStore: Send + Sync {
     /// See [`StoreError`].
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
+    /// How many endings are in force in this process that the store has not taken yet. Whoever has to say that an ending
+    /// is done, to somebody who would come back otherwise, asks this first. Asks nobody.
+    fn owed(&self) -> usize {
+        0
+    }
+
     /// What is known of the store's feed. Asks nobody.
     fn feed(&self) -> FeedState {
         FeedState::NotUsed
@@ -273,6 +306,12 @@ pub trait News: Send + Sync {
 
     /// Any record may have been. Never waits.
     fn anything_changed(&self);
+
+    /// The store may be another one than before: what it has taken in the last while may be forgotten. Never waits.
+    fn began_anew(&self) {}
+
+    /// This session was ended, by anybody. Its record may not be gone yet. Never waits.
+    fn ended(&self, _key: &SessionKey) {}
 }
 
 /// Where a listing goes on. Only the store that made it can read it, so it may travel.

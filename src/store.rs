@@ -5,38 +5,56 @@
 //!
 //! Two layers: `sealed` is the port, and seals and opens records; below it `memory`, `embedded`
 //! or `redis` keeps the bytes. Around them, `measured` enters every command into the ledger, and where others write to the store
-//! as well, `near` answers from memory what its feed proves unchanged.
+//! as well, `breaker` spares it while it does not answer, and `near` answers from memory what its feed proves unchanged.
+//! `endings`, outermost, remembers what has ended: it is in force here also while a store does not take it, or has
+//! forgotten it. `census` counts what each key is needed for, and `locksmith` changes the keys.
 //! One contract suite (`contract`) runs on all of them.
 
+pub use self::breaker::{Breaker, BreakerParts, Spared};
+pub use self::endings::{Endings, MOST_ENDINGS, Memory as EndingsMemory};
+pub use self::locksmith::Locksmith;
 pub use self::measured::Measured;
 pub use self::near::{Near, NearBounds, NearParts};
 pub use self::redis::feed::Feed;
 
+use self::census::{Census, Entries};
+use self::clearing::{Board, Slate};
 use self::embedded::Embedded;
 use self::memory::Memory;
+use self::outbox::Debts;
 use self::redis::Redis;
 use self::sealed::Sealed;
+use self::shelf::EndingShelf;
+use self::transfer::{Carrier, Haul};
 use crate::config::{KeySource, StoreSettings};
 use crate::domain::login::LoginId;
 use crate::domain::renewal::LeaseId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::KeyRing;
-use crate::ports::{Cursor, SessionStore, StoreError, Updated};
+use crate::ports::{Clearing, Cursor, KeyCensus, Outbox, SessionStore, StoreError, Transfer, Updated};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod breaker;
+mod census;
+mod clearing;
 #[cfg(test)]
 pub mod contract;
 mod embedded;
+mod endings;
 mod leases;
+mod locksmith;
 mod measured;
 mod memory;
 mod near;
+mod outbox;
 mod record;
 mod redis;
 mod sealed;
+mod shelf;
+mod transfer;
 
 /// A store that is open.
 pub struct Opened {
@@ -44,8 +62,18 @@ pub struct Opened {
     pub store: Arc<dyn SessionStore>,
     /// What tells of changes that others make; `None` where there are no others.
     pub feed: Option<Feed>,
-    /// The keys that seal what is in it.
+    /// What is owed to providers.
+    pub outbox: Arc<dyn Outbox>,
+    /// The moment at which everybody was sent home.
+    pub clearing: Arc<dyn Clearing>,
+    /// Moves sessions into it and out of it.
+    pub transfer: Arc<dyn Transfer>,
+    /// The keys that seal what is in it: one ring for all who use it, so that a change reaches everybody.
     pub keys: Arc<KeyRing>,
+    /// Changes them.
+    pub locksmith: Locksmith,
+    /// Says which of them are still needed.
+    pub census: Arc<dyn KeyCensus>,
     /// To be dropped when no request is served any more.
     pub keeper: Keeper,
 }
@@ -62,28 +90,43 @@ impl Drop for Keeper {
 }
 
 /// Opens the store. A Redis server is not connected to yet: one that is down makes requests fail, never the start, and
-/// its connections live on the runtime that this is called on. The file of the embedded store is opened, or made, and
+/// its connections live on the runtime that this is called on. `revocable`: whether
+/// the operator parts of records hold refresh tokens, so that every ending can revoke them. The file of the embedded store is opened, or made, and
 /// so is its key.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] when the settings can never work (a malformed URL, certificates that are none), and when
 /// the file of the embedded store or its key cannot be used.
-pub async fn open(settings: &StoreSettings, keys: KeySource) -> Result<Opened, StoreError> {
-    let (backend, keys, keeper, feed): (Arc<dyn Backend>, _, _, _) = match settings {
-        StoreSettings::Memory => (Arc::new(Memory::new()), given(keys)?, None, None),
+pub async fn open(settings: &StoreSettings, keys: KeySource, revocable: bool) -> Result<Opened, StoreError> {
+    type Parts = (Arc<dyn Backend>, Arc<dyn EndingShelf>, Arc<dyn Haul>, Arc<Slate>);
+    let ((backend, shelf, haul, slate), keys, embedded, feed): (Parts, _, _, _) = match settings {
+        StoreSettings::Memory => {
+            let memory = Arc::new(Memory::new());
+            let parts: Parts = (memory.clone(), memory.clone(), memory, Arc::new(Slate::alone()));
+            (parts, given(keys)?, None, None)
+        }
         StoreSettings::Redis(settings) => {
             let redis = Redis::open(settings)?;
             let feed = redis.feed(settings)?;
-            (Arc::new(redis), given(keys)?, None, Some(feed))
+            let (slate, redis) = (redis.slate(), Arc::new(redis));
+            ((redis.clone(), redis.clone(), redis, slate), given(keys)?, None, Some(feed))
         }
         StoreSettings::Embedded(settings) => {
             let (embedded, keys) = Embedded::open(settings, keys)?;
             let embedded = Arc::new(embedded);
-            (Arc::clone(&embedded) as Arc<dyn Backend>, keys, Some(embedded), None)
+            let slate = Arc::new(Slate::alone());
+            let parts: Parts = (embedded.clone(), embedded.clone(), embedded.clone(), slate);
+            (parts, keys, Some((embedded, settings.clone())), None)
         }
     };
-    let store = Arc::new(Sealed::new(backend, Arc::clone(&keys)));
-    Ok(Opened { store, feed, keys, keeper: Keeper(keeper) })
+    let keeper = Keeper(embedded.as_ref().map(|(embedded, _)| Arc::clone(embedded)));
+    let census = Arc::new(Census::new(Arc::clone(&backend), Arc::clone(&keys)));
+    let locksmith = Locksmith::new(Arc::clone(&keys), embedded);
+    let store = Arc::new(Sealed::new(Arc::clone(&backend), Arc::clone(&keys), revocable));
+    let outbox = Arc::new(Debts { backend, shelf: Arc::clone(&shelf), keys: Arc::clone(&keys) });
+    let clearing = Arc::new(Board { shelf, slate });
+    let transfer = Arc::new(Carrier::new(haul, store.clone(), Arc::clone(&keys)));
+    Ok(Opened { store, feed, outbox, clearing, transfer, keys, locksmith, census, keeper })
 }
 
 /// The keys where there is no place beside the store.
@@ -141,7 +184,7 @@ struct Glance {
 type Page = (Vec<Glance>, Option<Cursor>);
 
 /// What a place for bytes owes. Every expiry is a point on the clock whose `now` is passed in; every entry has one.
-trait Backend: Send + Sync {
+trait Backend: Entries + Send + Sync {
     /// Makes the index entries, then the record, then notes it as seen at `now`. Never overwrites: `false` when there
     /// is such a record already.
     fn insert<'a>(

@@ -53,7 +53,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("redb", &["store/embedded"]),
     ("rustix", &["app/stopwatch"]),
     ("notify::", &["app/reload/files"]),
-    ("arc_swap", &["inbound/current"]),
+    ("arc_swap", &["inbound/current", "keyring"]),
     ("cel::", &["rules"]),
     ("minijinja", &["config/pages", "demo", "inbound/pages"]),
     ("hyper", &["upstream"]),

@@ -18,6 +18,7 @@ mod it {
     mod authorization_response;
     mod backchannel;
     mod binary;
+    mod breaker;
     mod check;
     mod contract;
     mod cookies;
@@ -27,6 +28,7 @@ mod it {
     mod csrf;
     mod deployment;
     mod documents;
+    mod end_all;
     mod endpoints;
     mod events;
     mod files;
@@ -41,15 +43,21 @@ mod it {
     mod lifetime;
     mod login;
     mod misuse;
+    mod moving;
     mod near;
     mod open_redirects;
     mod operating;
+    mod outage;
+    mod own_sessions;
     mod provider_tls;
     mod proxying;
     mod reach;
     mod refresh;
     mod reload;
+    mod revocations;
+    mod rotation;
     mod sentry;
+    mod session_cap;
     mod slow_heads;
     mod stopping;
     mod stores;

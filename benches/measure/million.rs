@@ -44,7 +44,8 @@ fn size(redis: u16, count: usize, key: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let session_settings = settings(redis, key).session;
-        let opened = keycard::store::open(&session_settings.store, session_settings.keys).await.unwrap();
+        let opened =
+            keycard::store::open(&session_settings.store, session_settings.keys, true).await.unwrap();
         let before = used_memory(redis);
         let now = SystemClock.now();
         stream::iter(0..count)

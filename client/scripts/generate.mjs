@@ -13,7 +13,7 @@ const TARGET = new URL('../src/api.ts', import.meta.url);
 /** The prefix as the description has it; at run time it is whatever the client was given. */
 const PREFIX = '/bff';
 /** What a page has to do with. The rest is between Keycard, providers and operators. */
-const ENDPOINTS = ['/login', '/user', '/events', '/logout', '/signed-out'];
+const ENDPOINTS = ['/login', '/user', '/sessions', '/sessions/{handle}', '/events', '/logout', '/signed-out'];
 
 /** What stands in src/api.ts, by right. */
 export function generate(source = readFileSync(SOURCE, 'utf8')) {
@@ -26,7 +26,8 @@ export function generate(source = readFileSync(SOURCE, 'utf8')) {
   const queries = [];
   for (const [path, item] of ours) {
     if (!item) throw new Error(`${path} is not described any more`);
-    paths.push(`  ${path.slice(1).replace(/-(\w)/g, (_, c) => c.toUpperCase())}: '${path}',`);
+    // What has a parameter in it stands below one that has none.
+    if (!path.includes('{')) paths.push(`  ${path.slice(1).replace(/-(\w)/g, (_, c) => c.toUpperCase())}: '${path}',`);
     for (const [method, operation] of Object.entries(item)) {
       const { operationId, parameters = [] } = operation;
       if (['login', 'user'].includes(operationId)) queries.push(query(operationId, method, parameters, types));

@@ -4,6 +4,7 @@
 export const paths = {
   login: '/login',
   user: '/user',
+  sessions: '/sessions',
   events: '/events',
   logout: '/logout',
   signedOut: '/signed-out',
@@ -28,6 +29,12 @@ export interface UserQuery {
   slide?: 'true' | 'false';
 }
 
+export interface EndedOwn {
+  handle: string;
+  /** Whether it was the session that asked: nobody is signed in here any more. */
+  current: boolean;
+}
+
 export interface Lease {
   /** When silence ends it. */
   idle_until: string;
@@ -40,12 +47,36 @@ export interface Over {
   reason: string;
 }
 
+export interface OwnSession {
+  /** The session's name; it opens nothing. */
+  handle: string;
+  /** Whether it is the session that asks. */
+  current: boolean;
+  started: string;
+  last_seen: string;
+  /** When it ends, however busy. */
+  ends: string;
+  /** Where the sign-in came from. */
+  address: string;
+  /** What the browser said of itself then. */
+  user_agent: string;
+  provider: string;
+}
+
+export interface OwnSessions {
+  sessions: OwnSession[];
+  /** There are more than these, which are 500 at most. */
+  more: boolean;
+}
+
 export interface Problem {
   /** `urn:keycard:problem:` and the code. */
   type: string;
   title: string;
   status: number;
   detail: string;
+  /** The id of a key that would be needed to take in a file. */
+  key?: string;
   /** Also in the log line, and in X-Request-Id. */
   correlation_id: string;
 }

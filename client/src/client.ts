@@ -5,7 +5,7 @@
 // for "nobody is signed in".
 
 import { paths } from './api.js';
-import type { LoginQuery, SignedOut, SignInRequired, User } from './api.js';
+import type { EndedOwn, LoginQuery, OwnSessions, SignedOut, SignInRequired, User } from './api.js';
 import { Events } from './events.js';
 import { KeycardError, signInRequired } from './problem.js';
 
@@ -74,6 +74,28 @@ export class Keycard {
       this.events.hush(false);
       throw error;
     }
+  }
+
+  /** Where the person is signed in, this session first; `null` when nobody is. Counts as use of the session, unless `slide` is
+   *  false. */
+  async sessions({ slide = true }: { slide?: boolean } = {}): Promise<OwnSessions | null> {
+    const url = `${this.#prefix}${paths.sessions}${slide ? '' : '?slide=false'}`;
+    const response = await fetch(url, { headers: OURS, cache: 'no-store' });
+    if (response.ok) return await response.json() as OwnSessions;
+    if (await signInRequired(response)) return null;
+    throw await KeycardError.of(response);
+  }
+
+  /** Ends one of the person's sessions by its handle. `current` in the answer says that it was this one: then nobody is signed
+   *  in here any more, and `events` tells the tabs. `null` when nobody was signed in to begin with.
+   *
+   *  Throws a `KeycardError` of status 404 for a session that is over already, or somebody else's. */
+  async endSession(handle: string): Promise<EndedOwn | null> {
+    const url = `${this.#prefix}${paths.sessions}/${encodeURIComponent(handle)}`;
+    const response = await fetch(url, { method: 'DELETE', headers: OURS });
+    if (response.ok) return await response.json() as EndedOwn;
+    if (await signInRequired(response)) return null;
+    throw await KeycardError.of(response);
   }
 
   /** `fetch`, with `X-CSRF: 1` on requests to this origin, and one thing more: the first time that Keycard says that nobody is

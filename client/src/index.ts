@@ -6,4 +6,4 @@ export { Keycard } from './client.js';
 export type { LoginOptions, Options } from './client.js';
 export type { SessionEvents } from './events.js';
 export { KeycardError } from './problem.js';
-export type { Problem, SignInRequired, User } from './api.js';
+export type { EndedOwn, OwnSession, OwnSessions, Problem, SignInRequired, User } from './api.js';

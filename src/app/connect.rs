@@ -4,6 +4,8 @@
 //! I never sign anybody in, and leave nothing behind: a made-up session is removed at once, and the name of a made-up
 //! login is gone after a second.
 
+mod keys;
+
 use crate::app::StartError;
 use crate::config::{KeySource, ProviderSettings, RedisSettings, Settings, StoreSettings};
 use crate::domain::claim::Claims;
@@ -158,10 +160,11 @@ async fn try_store(settings: StoreSettings, keys: KeySource, clock: Arc<dyn Cloc
                 false => "its directory is made at the first start".to_owned(),
             });
         }
-        let opened = store::open(&settings, keys).await.map_err(|error| unreached(&error))?;
+        let opened = store::open(&settings, keys, true).await.map_err(|error| unreached(&error))?;
         opened.store.ping().await.map_err(|error| unreached(&error))?;
         rehearse(opened.store.as_ref(), clock.as_ref()).await?;
-        Ok("a made-up session was written, read and removed".to_owned())
+        let missing = keys::missing(opened.census.as_ref(), clock.as_ref()).await.unwrap_or_default();
+        Ok(format!("a made-up session was written, read and removed{missing}"))
     };
     within("store".to_owned(), place, bound, attempt).await
 }

@@ -11,6 +11,7 @@ use crate::domain::origin::Origins;
 use crate::domain::path::CanonicalPath;
 use crate::domain::route::RouteTable;
 use crate::domain::session::Limits;
+use crate::gateway::ending::Endings;
 use crate::gateway::live::Live;
 use crate::gateway::refresh::Refreshes;
 use crate::gateway::{Gateway, Providers};
@@ -19,7 +20,7 @@ use crate::inbound::throttle::Throttle;
 use crate::inbound::{Branding, CookieNames, Desk, EnvelopeKeys, Pages};
 use crate::keyring::KeyRing;
 use crate::oidc::OidcProvider;
-use crate::ports::{Clock, IdentityProvider, Ledger, SessionStore};
+use crate::ports::{Clock, IdentityProvider, Ledger, SessionStore, Transfer};
 use crate::upstream::rules::HeaderRules;
 use ipnet::IpNet;
 use std::sync::Arc;
@@ -32,13 +33,14 @@ pub(super) struct House {
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) live: Arc<Live>,
     pub(super) refreshes: Arc<Refreshes>,
+    pub(super) endings: Arc<Endings>,
+    pub(super) transfer: Arc<dyn Transfer>,
     pub(super) limits: Limits,
     pub(super) prefix: CanonicalPath,
     pub(super) origins: Origins,
     pub(super) trusted_proxies: Vec<IpNet>,
     pub(super) throttle: Arc<Throttle>,
     pub(super) cookies: CookieNames,
-    pub(super) envelope: EnvelopeKeys,
     /// Whether there is a door for operators.
     pub(super) has_counter: bool,
 }
@@ -51,6 +53,8 @@ pub(super) struct Furniture {
     pub(super) pages: PageSettings,
     /// `None` where it stays as it was.
     pub(super) admin_token: Option<AdminToken>,
+    /// Of the keys that are, or are about to be, in force.
+    pub(super) envelope: EnvelopeKeys,
 }
 
 /// The providers of one desk, as those that a reload finds again.
@@ -66,7 +70,7 @@ impl House {
         furniture: Furniture,
         before: &[Arc<OidcProvider>],
     ) -> Result<(Desk, Adapters), StartError> {
-        let Furniture { providers, identity, routes, pages, admin_token } = furniture;
+        let Furniture { providers, identity, routes, pages, admin_token, envelope } = furniture;
         let PageSettings { folder: _, templates, name, logo, accent, footer } = pages;
         // Whose pages may frame ours.
         let parents = self.cookies.reach.parents().iter().map(|parent| parent.as_str().to_owned()).collect();
@@ -99,6 +103,8 @@ impl House {
             ledger: Arc::clone(&self.ledger),
             live: Arc::clone(&self.live),
             refreshes: Arc::clone(&self.refreshes),
+            endings: Arc::clone(&self.endings),
+            transfer: Arc::clone(&self.transfer),
         };
         let desk = Desk {
             gateway: Arc::new(gateway),
@@ -106,7 +112,7 @@ impl House {
             trusted_proxies: self.trusted_proxies.clone(),
             throttle: Arc::clone(&self.throttle),
             cookies,
-            envelope: self.envelope.clone(),
+            envelope,
             identity,
             pages,
             rules: Arc::new(rules),

@@ -8,6 +8,7 @@
 //! it at all.
 
 mod files;
+pub(super) mod keys;
 
 use crate::app::StartError;
 use crate::app::furnish::{Adapters, Furniture, House};
@@ -19,6 +20,7 @@ use crate::inbound::Current;
 use crate::inbound::admin::AdminToken;
 use crate::ports::Entry;
 use files::Files;
+use keys::Keys;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,26 +66,45 @@ pub(super) struct Changing {
     /// As they were at the start: that is what runs.
     fixed: Fixed,
     adapters: Mutex<Adapters>,
+    keys: Keys,
 }
 
 impl Changing {
-    pub(super) fn new(house: House, current: Arc<Current>, fixed: Fixed, adapters: Adapters) -> Self {
-        Self { house, current, fixed, adapters: Mutex::new(adapters) }
+    pub(super) fn new(
+        house: House,
+        current: Arc<Current>,
+        fixed: Fixed,
+        adapters: Adapters,
+        keys: Keys,
+    ) -> Self {
+        Self { house, current, fixed, adapters: Mutex::new(adapters), keys }
     }
 
     /// Puts these settings in force, but for the keys that it returns.
     fn apply(&self, settings: Settings) -> Result<Vec<&'static str>, StartError> {
         let needs_restart = self.fixed.differences(&Fixed::of(&settings));
-        let Settings { server, providers, identity, routes, pages, .. } = settings;
+        let Settings { server, session, providers, identity, routes, pages, .. } = settings;
+        let before = self.current.desk().envelope.clone();
+        let new_keys = self.keys.prepare(session.keys, &needs_restart)?;
+        let envelope = match &new_keys {
+            Some(ring) => before.renewed(ring).ok_or(StartError::Missing("session keys"))?,
+            None => before,
+        };
         let furniture = Furniture {
             providers,
             identity,
             routes,
             pages,
             admin_token: self.admin_token(server.admin.map(|admin| AdminToken::new(&admin.token))),
+            envelope,
         };
         let mut adapters = self.adapters.lock().unwrap_or_else(PoisonError::into_inner);
         let (desk, renewed) = self.house.furnish(furniture, &adapters)?;
+        // The last thing that can fail. From here on records are sealed with the new key, and cookies a moment later:
+        // each names its own, and either opens under both rings.
+        if let Some(ring) = &new_keys {
+            self.keys.change(&self.house, ring)?;
+        }
         *adapters = renewed;
         self.current.replace(desk);
         Ok(needs_restart)

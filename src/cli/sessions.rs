@@ -1,25 +1,28 @@
-//! `keycard sessions`: who is signed in, and that they no longer be.
+//! `keycard sessions`: who is signed in, that they no longer be, and moving them to another store.
 //!
-//! I own: the arguments, the requests to `/admin/sessions` and the table. I may call: `config` (for variables and files).
-//! I never follow a redirect or use a proxy of the environment, since the token goes along; and I never print a
-//! character that a stranger chose and a terminal would obey.
+//! I own: the arguments, and which request each command makes. I may call: `config` (for variables and files), and the
+//! room's own parts: `door` for requests, `paper` for lists, `transfer` for files. I never print a character that a
+//! stranger chose and a terminal would obey, and never hold more of a list than one page.
 
+pub(super) use self::door::Door;
+
+use self::door::Page;
+use self::paper::{Form, Paper};
 use crate::config::environment::Environment;
 use clap::{Args, Subcommand};
-use reqwest::header::AUTHORIZATION;
-use reqwest::redirect::Policy;
-use reqwest::{Client, Method, StatusCode, Url};
-use serde::de::DeserializeOwned;
+use reqwest::Method;
 use serde::{Deserialize, Serialize};
+use std::collections::{HashSet, VecDeque};
+use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::Duration;
-use zeroize::Zeroizing;
 
-/// The variable that may hold the token.
-const TOKEN_VARIABLE: &str = "KEYCARD_ADMIN_TOKEN";
+mod door;
+mod paper;
+mod transfer;
 
-/// Reading through a large store takes its time.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How many handles are remembered of a list, so that a session is not shown twice. Redis shows one again only from a part
+/// of its table that it was just in, when that part has shrunk meanwhile: the last few thousand are more than enough.
+const REMEMBERED: usize = 20_000;
 
 /// What can be asked.
 #[derive(Subcommand)]
@@ -27,8 +30,17 @@ pub enum Command {
     /// Show who is signed in.
     List {
         /// Only this person: user id, subject or e-mail address, exactly.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "id")]
         user: Option<String>,
+        /// With --user, which is the subject then: the provider's `issuer`. Found by an index, in no time.
+        #[arg(long, requires = "user")]
+        issuer: Option<String>,
+        /// Only the one with this handle.
+        #[arg(long, value_name = "HANDLE")]
+        id: Option<String>,
+        /// As JSON, one session on a line and nothing else; --json gives one document.
+        #[arg(long, conflicts_with = "json")]
+        json_lines: bool,
         /// How to reach the gateway.
         #[command(flatten)]
         reach: Reach,
@@ -38,6 +50,28 @@ pub enum Command {
         /// Whose sessions.
         #[command(flatten)]
         whose: Whose,
+        /// With --user, which is the subject then: the provider's `issuer`. Found by an index, in no time.
+        #[arg(long, requires = "user", conflicts_with_all = ["id", "all"])]
+        issuer: Option<String>,
+        /// How to reach the gateway.
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Write all sessions into a file, sealed with the gateway's keys, for another store.
+    Export {
+        /// The file, which must not be there yet; `-` is standard output.
+        file: PathBuf,
+        /// How to reach the gateway.
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Take in a file that `export` has written. The gateway needs the keys of the one that it came from.
+    Import {
+        /// The file; `-` is standard input.
+        file: PathBuf,
+        /// Also a file that was taken in before: sessions that were ended since come back.
+        #[arg(long)]
+        again: bool,
         /// How to reach the gateway.
         #[command(flatten)]
         reach: Reach,
@@ -70,7 +104,7 @@ pub struct Reach {
     token_file: Option<PathBuf>,
     /// Answer as JSON, for programs.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Why a command was not carried out.
@@ -82,53 +116,62 @@ pub enum Failure {
     /// It was tried.
     #[error("{0}")]
     Failed(String),
+    /// What was said could not be written, or nobody reads it any more.
+    #[error("{0}")]
+    Unread(#[from] io::Error),
 }
 
-/// Carries out a command; what to print.
+/// Carries out a command, and says on `out` what comes of it, as it comes.
 ///
 /// # Errors
-/// See [`Failure`].
-pub async fn run(command: &Command, environment: &dyn Environment) -> Result<String, Failure> {
-    match command {
-        Command::List { user, reach } => {
-            let list = Door::open(reach, environment)?.list(user.as_deref()).await?;
-            if reach.json { to_json(&list) } else { Ok(table(&list)) }
-        }
-        Command::End { whose, reach } => {
-            let ended = Door::open(reach, environment)?.end(whose).await?;
-            if reach.json { to_json(&ended) } else { Ok(sentence(&ended)) }
-        }
+/// See [`Failure`]. Whoever stops reading (`keycard sessions list | head`) has read enough, which is none.
+pub async fn run(
+    command: &Command,
+    environment: &dyn Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    match carry_out(command, environment, out).await {
+        Err(Failure::Unread(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        ended => ended,
     }
 }
 
-/// A page of the list, as the gateway sends it; also the whole list, as `--json` shows it.
-#[derive(Default, Deserialize, Serialize)]
-struct List {
-    sessions: Vec<Line>,
-    unreadable: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Line {
-    handle: String,
-    user: Person,
-    provider: String,
-    started: String,
-    ends: String,
-    last_seen: String,
-    address: String,
-    user_agent: String,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Person {
-    id: String,
-    subject: String,
-    issuer: String,
-    name: Option<String>,
-    email: Option<String>,
+async fn carry_out(
+    command: &Command,
+    environment: &dyn Environment,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    match command {
+        Command::List { user, issuer, id, json_lines, reach } => {
+            let form = match (reach.json, json_lines) {
+                (true, _) => Form::Document,
+                (_, true) => Form::Lines,
+                _ => Form::Table,
+            };
+            let mut which = Vec::new();
+            which.extend(user.as_deref().map(|user| ("user", user)));
+            which.extend(issuer.as_deref().map(|issuer| ("issuer", issuer)));
+            which.extend(id.as_deref().map(|id| ("handle", id)));
+            list(&Door::open(reach, environment)?, &which, Paper::new(form, out)).await
+        }
+        Command::End { whose, issuer, reach } => {
+            let mut which = vec![match (&whose.user, &whose.id) {
+                (Some(user), _) => ("user", user.as_str()),
+                (None, Some(handle)) => ("handle", handle.as_str()),
+                (None, None) => ("all", "true"),
+            }];
+            which.extend(issuer.as_deref().map(|issuer| ("issuer", issuer)));
+            let door = Door::open(reach, environment)?;
+            let ended: Ended = door.ask(Method::DELETE, "/admin/sessions", &which).await?;
+            say(out, reach.json, &ended, &sentence(&ended))
+        }
+        Command::Export { file, reach } => {
+            transfer::export(&Door::open(reach, environment)?, file, reach.json, out).await
+        }
+        Command::Import { file, again, reach } => {
+            transfer::import(&Door::open(reach, environment)?, file, *again, reach.json, out).await
+        }
+    }
 }
 
 #[derive(Deserialize, Serialize)]
@@ -136,110 +179,45 @@ struct Ended {
     ended: usize,
 }
 
-/// The operators' door, and the token for it.
-struct Door {
-    client: Client,
-    sessions: Url,
-    token: Zeroizing<String>,
-}
-
-impl Door {
-    fn open(reach: &Reach, environment: &dyn Environment) -> Result<Self, Failure> {
-        let sessions = Url::parse(&reach.url)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .and_then(|url| url.join("/admin/sessions").ok())
-            .ok_or_else(|| Failure::Usage("--url is no address such as http://127.0.0.1:9091".into()))?;
-        let client = Client::builder().redirect(Policy::none()).no_proxy().timeout(PATIENCE).build();
-        let client =
-            client.map_err(|error| Failure::Failed(format!("no connection can be made: {error}")))?;
-        Ok(Self { client, sessions, token: token(reach, environment)? })
-    }
-
-    /// All pages, each session once.
-    async fn list(&self, user: Option<&str>) -> Result<List, Failure> {
-        let mut all = List::default();
-        loop {
-            let mut query = vec![("limit", "1000")];
-            query.extend(user.map(|user| ("user", user)));
-            let cursor = all.next.take();
-            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-            let page: List = self.ask(Method::GET, &query).await?;
-            for line in page.sessions {
-                if all.sessions.iter().all(|known| known.handle != line.handle) {
-                    all.sessions.push(line);
-                }
-            }
-            all.unreadable += page.unreadable;
-            all.next = page.next;
-            if all.next.is_none() {
-                all.sessions.sort_by(|one, other| one.started.cmp(&other.started));
-                return Ok(all);
-            }
+/// All pages, each as it comes.
+async fn list(door: &Door, which: &[(&str, &str)], mut paper: Paper<'_>) -> Result<(), Failure> {
+    let (mut cursor, mut unreadable, mut shown) = (None, 0, Shown::default());
+    loop {
+        let mut query = vec![("limit", "1000")];
+        query.extend(which);
+        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let mut page: Page = door.ask(Method::GET, "/admin/sessions", &query).await?;
+        page.sessions.retain(|line| shown.is_new(&line.handle));
+        page.sessions.sort_by(|one, other| one.started.cmp(&other.started));
+        paper.lines(&page.sessions)?;
+        unreadable += page.unreadable;
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(paper.end(unreadable)?);
         }
-    }
-
-    async fn end(&self, whose: &Whose) -> Result<Ended, Failure> {
-        let pair = match (&whose.user, &whose.id) {
-            (Some(user), _) => ("user", user.as_str()),
-            (None, Some(handle)) => ("handle", handle.as_str()),
-            (None, None) => ("all", "true"),
-        };
-        self.ask(Method::DELETE, &[pair]).await
-    }
-
-    async fn ask<T: DeserializeOwned>(&self, method: Method, query: &[(&str, &str)]) -> Result<T, Failure> {
-        let mut url = self.sessions.clone();
-        url.query_pairs_mut().extend_pairs(query);
-        let failed = |what: String| Failure::Failed(what);
-        let address = self.sessions.origin().ascii_serialization();
-        let answer = self
-            .client
-            .request(method, url)
-            .header(AUTHORIZATION, format!("Bearer {}", self.token.as_str()))
-            .send()
-            .await
-            // Without its URL, which may name a person.
-            .map_err(|error| {
-                let error = error.without_url();
-                failed(format!("nobody answers at {address}: {error}; is `server.admin_listen` set there?"))
-            })?;
-        match answer.status() {
-            StatusCode::OK => {}
-            StatusCode::UNAUTHORIZED => {
-                return Err(failed("the gateway refuses this token: compare `server.admin_token`".into()));
-            }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                return Err(failed("the gateway cannot reach its session store; try again later".into()));
-            }
-            other => return Err(failed(format!("the gateway answers {other}"))),
-        }
-        let body = answer.bytes().await.map_err(|error| failed(error.without_url().to_string()))?;
-        serde_json::from_slice(&body).map_err(|_| failed(format!("at {address} there is no Keycard")))
     }
 }
 
-fn token(reach: &Reach, environment: &dyn Environment) -> Result<Zeroizing<String>, Failure> {
-    let text = match &reach.token_file {
-        Some(path) => {
-            let content = environment.read_file(path).map(Zeroizing::new).map_err(|error| {
-                Failure::Usage(format!("--token-file {} cannot be read: {error}", path.display()))
-            })?;
-            String::from_utf8_lossy(&content).trim_end().to_owned()
-        }
-        None => environment.var(TOKEN_VARIABLE).ok_or_else(|| {
-            let text = format!("no token: name a file with --token-file, or set {TOKEN_VARIABLE}");
-            Failure::Usage(text)
-        })?,
-    };
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Failure::Usage("the token is empty, or has characters that no header carries".into()));
-    }
-    Ok(Zeroizing::new(text))
+/// The handles that were shown last.
+#[derive(Default)]
+struct Shown {
+    handles: HashSet<String>,
+    order: VecDeque<String>,
 }
 
-fn to_json(answer: &impl Serialize) -> Result<String, Failure> {
-    serde_json::to_string_pretty(answer).map_err(|error| Failure::Failed(error.to_string()))
+impl Shown {
+    fn is_new(&mut self, handle: &str) -> bool {
+        if !self.handles.insert(handle.to_owned()) {
+            return false;
+        }
+        self.order.push_back(handle.to_owned());
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.handles.remove(&oldest);
+        }
+        true
+    }
 }
 
 fn sentence(ended: &Ended) -> String {
@@ -249,46 +227,20 @@ fn sentence(ended: &Ended) -> String {
     }
 }
 
-/// Columns below each other, the widest cell of each giving its width; the last one is as long as it is.
-fn table(list: &List) -> String {
-    let head = ["HANDLE", "USER", "E-MAIL", "PROVIDER", "STARTED", "LAST SEEN", "ENDS", "ADDRESS", "BROWSER"];
-    let mut rows = vec![head.map(str::to_owned)];
-    for line in &list.sessions {
-        let email = line.user.email.as_deref().unwrap_or("-");
-        let cells = [
-            &line.handle,
-            &line.user.id,
-            email,
-            &line.provider,
-            &line.started,
-            &line.last_seen,
-            &line.ends,
-            &line.address,
-            &line.user_agent,
-        ];
-        rows.push(cells.map(harmless));
+/// One answer, for a program or for a person.
+pub(super) fn say(
+    out: &mut dyn Write,
+    json: bool,
+    answer: &impl Serialize,
+    sentence: &str,
+) -> Result<(), Failure> {
+    if json {
+        serde_json::to_writer_pretty(&mut *out, answer).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        writeln!(out, "{sentence}")?;
     }
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: [usize; 9] = std::array::from_fn(width);
-    let mut text = String::new();
-    for row in &rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    if list.unreadable > 0 {
-        text.push_str(&format!("and {} that do not open with the gateway's keys\n", list.unreadable));
-    }
-    text.trim_end().to_owned()
-}
-
-/// Names, addresses and browsers are what strangers say they are.
-fn harmless(text: &str) -> String {
-    let obeyed = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if obeyed(c) { '?' } else { c }).collect()
+    Ok(out.flush()?)
 }
 
 #[cfg(test)]

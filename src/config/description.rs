@@ -4,8 +4,10 @@
 //! URL only scheme, host and port, of keys only how many. Limits that are fixed in other rooms are handed to me as
 //! [`Bound`]s.
 
+mod keys;
+
 use crate::config::amount::{show_duration, show_size};
-use crate::config::{Bound, ClientAuth, KeySource, LogFormat, ProviderSettings, Settings, StoreSettings};
+use crate::config::{Bound, ClientAuth, LogFormat, ProviderSettings, Settings, StoreSettings};
 use crate::domain::access::Otherwise;
 use crate::domain::csrf::CsrfMode;
 use crate::domain::door::DoorLimits;
@@ -61,12 +63,7 @@ fn server(settings: &Settings) -> Vec<Row> {
     };
     let origins = list(server.origins.iter().map(|origin| origin.as_str().to_owned()).collect(), "");
     let proxies = list(server.trusted_proxies.iter().map(ToString::to_string).collect(), "nobody");
-    let keys = match &session.keys {
-        KeySource::BesideStore => "the key beside it".to_owned(),
-        KeySource::MadeUp(_) => "1 key".to_owned(),
-        KeySource::Given(keys) if keys.len() == 1 => "1 key".to_owned(),
-        KeySource::Given(keys) => format!("{} keys", keys.len()),
-    };
+    let keys = keys::sealed_with(&session.keys);
     let own = settings.pages.templates.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
     let templates = match &settings.pages.folder {
         Some(folder) => format!("{} of {}", own.join(", "), folder.display()),
@@ -212,6 +209,7 @@ fn limits(settings: &Settings) -> Vec<Row> {
         row(["a session lives at most", &show_duration(session.limits.lifetime)]),
         row(["a login takes at most", &show_duration(LOGIN_TIMEOUT)]),
     ];
+    rows.extend(keys::rows(session));
     if let StoreSettings::Redis(redis) = &session.store {
         // Connecting takes one time-out, answering another; what breaks off is asked once more on a new connection.
         // A script that the server does not know is answered three times: no, loaded, done.

@@ -107,7 +107,7 @@ impl Fixed {
     }
 
     fn session(&mut self, session: &SessionSettings) {
-        let SessionSettings { store, keys, limits, near, reach } = session;
+        let SessionSettings { store, keys, limits, endings, near, reach } = session;
         match store {
             StoreSettings::Memory => self.note("session.store", &"memory"),
             StoreSettings::Embedded(EmbeddedSettings { path, dev: _ }) => {
@@ -121,17 +121,13 @@ impl Fixed {
                 self.note("session.store_ca_file", ca_pem);
             }
         }
-        match keys {
-            KeySource::Given(keys) => {
-                let texts: Vec<_> = keys.iter().map(|key| sha256(key.to_text().as_bytes())).collect();
-                self.note("session.keys", &texts);
-            }
-            // Another one at each reading, and none of them meant.
-            KeySource::MadeUp(_) => self.note("session.keys", &"made up"),
-            KeySource::BesideStore => self.note("session.keys", &"beside the store"),
-        }
+        // The keys themselves are reloaded, from wherever they come; one that is made up lasts as long as the process.
+        self.note("session.keys", &matches!(keys, KeySource::MadeUp(_)));
         self.note("session.idle_timeout", &limits.idle);
         self.note("session.lifetime", &limits.lifetime);
+        self.note("session.revocable", &endings.revocable);
+        self.note("session.max_per_user", &endings.cap.map(|cap| cap.most));
+        self.note("session.at_limit", &endings.cap.map(|cap| cap.at_limit));
         self.note("session.cache_sessions", &near.sessions);
         self.note("session.cache_bytes", &near.bytes);
         self.note("session.outage_grace", &near.outage_grace);
@@ -209,8 +205,16 @@ mod tests {
             (("", ""), ("", "store_path = \"elsewhere\""), vec!["session.store_path"]),
             (("", ""), ("", "idle_timeout = \"5m\""), vec!["session.idle_timeout"]),
             (("", ""), ("", "outage_grace = \"5m\""), vec!["session.outage_grace"]),
+            (("", ""), ("", "revocable = false"), vec!["session.revocable"]),
+            (("", "max_per_user = 2"), ("", "max_per_user = 3"), vec!["session.max_per_user"]),
             (("", &redis), ("", &redis.replace("a:1", "b:1")), vec!["session.store"]),
-            (("", &redis), ("", &redis.replace(KEY, OTHER_KEY)), vec!["session.keys"]),
+            (("", &redis), ("", &redis.replace(KEY, OTHER_KEY)), vec![]),
+            (("", ""), ("", &format!("keys = [\"{KEY}\"]")), vec![]),
+            (
+                ("", "store = \"memory\""),
+                ("", &format!("store = \"memory\"\nkeys = [\"{KEY}\"]")),
+                vec!["session.keys"],
+            ),
         ] {
             let (before, after) =
                 (fixed(one.0, one.1, ""), fixed(other.0, other.1, "[log]\nformat = \"json\""));

@@ -33,7 +33,7 @@ pub(super) const KEYS: &[Key] = &[
 ];
 
 /// The templates that a folder may hold.
-const TEMPLATES: [&str; 11] = [
+const TEMPLATES: [&str; 12] = [
     "page.html",
     "style.css",
     "error.html",
@@ -45,6 +45,7 @@ const TEMPLATES: [&str; 11] = [
     "landing.html",
     "keep.html",
     "replay.html",
+    "sessions.html",
 ];
 
 const LONGEST_NAME: usize = 80;

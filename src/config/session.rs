@@ -3,6 +3,7 @@
 //! I own: the keys of that section. I may call: `cursor`, `secret`, `certificate`, `keyring` (the form of a key). I
 //! never open a store.
 
+mod endings;
 mod near;
 mod reach;
 
@@ -59,6 +60,9 @@ pub(super) const KEYS: &[Key] = &[
         "The longest silence before a session ends; it may end up to a twentieth later, never earlier.",
     ),
     Key::with_default("lifetime", Kind::Duration, r#""10h""#, "The longest life of a session, however busy."),
+    endings::REVOCABLE,
+    endings::MAX_PER_USER,
+    endings::AT_LIMIT,
     near::CACHE_SESSIONS,
     near::CACHE_BYTES,
     near::OUTAGE_GRACE,
@@ -98,6 +102,7 @@ pub(super) fn read(mut section: Section<'_>, premises: &Premises) -> Result<Sess
     });
     let idle = section.or("idle_timeout", DEFAULT_IDLE, Entry::time_limit);
     let lifetime = section.or("lifetime", DEFAULT_LIFETIME, Entry::time_limit);
+    let endings = endings::read(&mut section);
     let near = near::read(&mut section);
     let reach = reach::read(&mut section, premises);
     section.finish();
@@ -127,7 +132,8 @@ pub(super) fn read(mut section: Section<'_>, premises: &Premises) -> Result<Sess
         Store::Memory => StoreSettings::Memory,
         Store::Redis { url, .. } => StoreSettings::Redis(RedisSettings { url, prefix, timeout, ca_pem }),
     };
-    Ok(SessionSettings { store, keys: keys?, limits: limits?, near: near?, reach: reach? })
+    let (limits, endings) = (limits?, endings?);
+    Ok(SessionSettings { store, keys: keys?, limits, endings, near: near?, reach: reach? })
 }
 
 fn store(entry: &Entry<'_>, dev: bool) -> Result<Store, Reported> {
@@ -175,8 +181,12 @@ fn store_prefix(entry: &Entry<'_>) -> Result<String, Reported> {
 }
 
 fn key(entry: &Entry<'_>, dev: bool) -> Result<MasterKey, Reported> {
-    MasterKey::parse(secret(entry, dev)?.expose_secret())
-        .ok_or_else(|| entry.wrong("is not base64 of exactly 32 bytes", NEW_KEY))
+    let key = MasterKey::parse(secret(entry, dev)?.expose_secret())
+        .ok_or_else(|| entry.wrong("is not base64 of exactly 32 bytes", NEW_KEY))?;
+    if key.is_blank() {
+        return Err(entry.wrong("is nothing but zeros, which anybody can guess", NEW_KEY));
+    }
+    Ok(key)
 }
 
 /// With Redis the keys must be given, or sessions would end with the process and replicas could not share them. The

@@ -4,6 +4,7 @@
 
 mod access;
 mod browser_apps;
+mod endings;
 mod example;
 mod near;
 mod overlay;

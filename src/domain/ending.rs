@@ -19,6 +19,8 @@ pub enum Ending {
     RefreshRefused,
     /// With new tokens the provider vouched for somebody else, or for another sign-in (R20).
     RefreshRejected,
+    /// The person signed in once more than `session.max_per_user` allows.
+    Cap,
 }
 
 impl Ending {
@@ -32,6 +34,7 @@ impl Ending {
             Self::ByOperator => "by-operator",
             Self::RefreshRefused => "refresh-refused",
             Self::RefreshRejected => "refresh-rejected",
+            Self::Cap => "cap",
         }
     }
 }

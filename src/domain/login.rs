@@ -157,6 +157,9 @@ pub enum LoginRefusal {
     /// The provider announced the person's sign-out while the login was being completed (R85).
     #[error("the provider has signed the person out meanwhile")]
     SignedOut,
+    /// The person is signed in as often as `session.max_per_user` allows.
+    #[error("the person is signed in as often as `session.max_per_user` allows")]
+    TooMany,
     /// Neither a code nor an error, or both.
     #[error("the callback carries neither exactly a code nor exactly an error")]
     NoAnswer,
@@ -175,6 +178,7 @@ impl LoginRefusal {
             Self::WrongIssuer => "wrong-issuer",
             Self::Denied(_) => "denied",
             Self::SignedOut => "signed-out-meanwhile",
+            Self::TooMany => "too-many-sessions",
             Self::NoAnswer => "no-answer",
         }
     }

@@ -212,6 +212,8 @@ pub enum WhyOver {
     Idle,
     /// Its life is over.
     Lifetime,
+    /// An operator ended all that began before some moment, and this one did.
+    Cleared,
 }
 
 impl WhyOver {
@@ -221,6 +223,7 @@ impl WhyOver {
             Self::Unknown => "unknown",
             Self::Idle => "idle",
             Self::Lifetime => "lifetime",
+            Self::Cleared => "by-operator",
         }
     }
 }

@@ -9,6 +9,9 @@ use std::time::Duration;
 pub struct Timestamp(u64);
 
 impl Timestamp {
+    /// Before everything that happens.
+    pub const NEVER: Self = Self(0);
+
     /// From milliseconds since the Unix epoch.
     pub const fn from_unix_millis(millis: u64) -> Self {
         Self(millis)

@@ -1,15 +1,22 @@
 //! The one door through which sessions end.
 //!
-//! I own: [`Gateway::end`] and the audit line of every ending. I may call: `domain`, `ports`, `keyring`.
+//! I own: [`Gateway::end`], [`Endings`] and the audit line of every ending; `owing` sees to the tokens. I may call:
+//! `domain`, `ports`, `keyring`, and `gateway::revoking` to wake it.
 //! I never bring a session back: an ending is not undone (R88).
 
+mod owing;
+
+pub(super) use owing::Tokens;
+
+use super::revoking::Revoker;
 use super::{Gateway, GatewayError};
+use crate::domain::cap::Cap;
 use crate::domain::ending::Ending;
 use crate::domain::origin::Origin;
 use crate::domain::session::{Session, SessionKey, Summary, Ticket};
 use crate::domain::time::Timestamp;
 use crate::keyring::{new_text, session_key};
-use crate::ports::{Entry, Listed, News as _, StoreError, Updated};
+use crate::ports::{Clearing, Entry, Listed, News as _, Outbox, Owed, StoreError, Updated};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -17,6 +24,18 @@ use url::Url;
 /// How long the old ticket of a person who has signed in again still works, at its old level, so that requests in
 /// flight live.
 pub const SUPERSEDED_FOR: Duration = Duration::from_secs(10);
+
+/// What endings need besides the sessions.
+pub struct Endings {
+    /// What is owed to providers.
+    pub outbox: Arc<dyn Outbox>,
+    /// Who carries that out.
+    pub revoker: Arc<Revoker>,
+    /// The moment at which everybody was sent home.
+    pub clearing: Arc<dyn Clearing>,
+    /// How many sessions a person may have; `None` for any number.
+    pub cap: Option<Cap>,
+}
 
 /// What to do with the browser after a sign-out.
 pub struct Farewell {
@@ -73,8 +92,8 @@ impl Gateway {
     /// Idempotent: without a session there is only the question to the provider left, and it is not asked.
     ///
     /// # Errors
-    /// [`GatewayError::Store`] when the record could not be removed: then nobody is signed out, and the caller must
-    /// not say so.
+    /// [`GatewayError::Store`] when the ending was taken neither by the store nor by this process's memory of endings:
+    /// then nobody is signed out, and the caller must not say so.
     pub async fn sign_out(
         &self,
         ticket: &Ticket,
@@ -90,7 +109,13 @@ impl Gateway {
                 self.discard(ticket, why).await?;
                 return Ok(Farewell { end_session: None });
             }
-            Err(error) => return Err(error.into()),
+            // Whose it is nobody can say now, so the provider is not asked; but it can be ended by its name, here at once
+            // and in the store when that is back.
+            Err(StoreError::Unavailable(_)) => {
+                self.end_record(&session_key(ticket), None, Ending::ByUser.code(), Tokens::Revoke(None))
+                    .await?;
+                return Ok(Farewell { end_session: None });
+            }
         };
         self.end(ticket, &session, Ending::ByUser).await?;
         let end_session = self.end_session_url(&session, origin, hint).await;
@@ -102,7 +127,12 @@ impl Gateway {
     /// # Errors
     /// [`GatewayError::Store`].
     pub async fn end(&self, ticket: &Ticket, session: &Session, ending: Ending) -> Result<(), GatewayError> {
-        self.end_record(&session_key(ticket), Some(About::from(session)), ending.code()).await?;
+        let tokens = match ending {
+            // The provider takes them no longer; what came in their place was given back.
+            Ending::RefreshRefused | Ending::RefreshRejected => Tokens::Spent,
+            _ => Tokens::Revoke(Some(session)),
+        };
+        self.end_record(&session_key(ticket), Some(About::from(session)), ending.code(), tokens).await?;
         Ok(())
     }
 
@@ -115,30 +145,34 @@ impl Gateway {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let Some(summary) = &listed.summary else {
-            return self.end_record(&listed.key, None, ending.code()).await;
+            return self.end_record(&listed.key, None, ending.code(), Tokens::Revoke(None)).await;
         };
         let about = Some(About::from(summary));
         match self.judge(summary, listed.last_seen.unwrap_or(summary.started), now) {
-            Ok(()) => self.end_record(&listed.key, about, ending.code()).await,
+            Ok(()) => self.end_record(&listed.key, about, ending.code(), Tokens::Revoke(None)).await,
             // It was over before; only its record was left.
-            Err(why) => self.end_record(&listed.key, about, why.code()).await.map(|_| false),
+            Err(why) => {
+                self.end_record(&listed.key, about, why.code(), Tokens::Revoke(None)).await.map(|_| false)
+            }
         }
     }
 
-    /// The door itself: removes a record; whether there was one. `about` is for the audit line, where it is known.
+    /// The door itself: removes a record; whether there was one. `about` is for the audit line, where it is known;
+    /// `tokens` says what its provider is told.
     pub(super) async fn end_record(
         &self,
         key: &SessionKey,
         about: Option<About<'_>>,
         reason: &'static str,
+        tokens: Tokens<'_>,
     ) -> Result<bool, StoreError> {
         if let Some(predecessor) = about.and_then(|about| about.supersedes) {
             self.live.ending(predecessor, reason);
-            self.store.remove(predecessor).await?;
+            self.remove_and_owe(predecessor, Tokens::Revoke(None)).await?;
             self.live.ended(predecessor, reason);
         }
         self.live.ending(key, reason);
-        let was_there = self.store.remove(key).await?;
+        let was_there = self.remove_and_owe(key, tokens).await?;
         // Also where there was none any more: whoever still waits here has not been told.
         self.live.ended(key, reason);
         if was_there {
@@ -184,6 +218,10 @@ impl Gateway {
         }
         let mut last_moments = Session::clone(&live.session);
         last_moments.ends = last_moments.ends.min(now.plus(SUPERSEDED_FOR));
+        // Due when its last moments are over, and its record with them.
+        if let Some(owed) = Owed::of(&live.session) {
+            self.endings.outbox.note(&live.key, &owed, last_moments.ends, now).await?;
+        }
         match self.store.update(old, &last_moments, live.version, now).await? {
             Updated::Done(_) | Updated::Gone => {
                 self.live.changed(&live.key);

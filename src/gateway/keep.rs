@@ -138,7 +138,7 @@ impl Gateway {
         let (Outcome::Forward(permit), Some(session)) = (&verdict.outcome, &verdict.session) else {
             return Ok(Replay::Stopped(Box::new(verdict)));
         };
-        if form.who.as_ref().is_some_and(|who| *who != self.pseudonym(session)) {
+        if form.who.as_ref().is_some_and(|who| !self.is_pseudonym(who, session)) {
             return Ok(Replay::Lost(Lost::OtherPerson));
         }
         let route = Arc::clone(permit.route());
@@ -159,6 +159,12 @@ impl Gateway {
     fn pseudonym(&self, session: &Session) -> String {
         let identity = &session.identity;
         self.keys.log_name(identity.issuer.as_str(), identity.subject.as_str())
+    }
+
+    /// Also one from before a change of keys.
+    fn is_pseudonym(&self, name: &str, session: &Session) -> bool {
+        let identity = &session.identity;
+        self.keys.is_log_name(name, identity.issuer.as_str(), identity.subject.as_str())
     }
 }
 

@@ -4,6 +4,7 @@
 //! `ports`, `keyring`, and `gateway::{state, ending}`. I never write anything for a visitor who is not signed in but
 //! the name of a login that has just been finished (design: login without server state).
 
+use super::ending::Tokens;
 use super::{Gateway, GatewayError, state};
 use crate::domain::ending::Ending;
 use crate::domain::identity::ProviderId;
@@ -107,22 +108,24 @@ impl Gateway {
             }
         };
         let id = new_login_id()?;
-        let key = self.keys.sealing_key();
+        // State, nonce and verifier are made under one key, which the state names: also when keys change meanwhile.
+        let keys = self.keys.held();
+        let key = keys.sealing_key();
         let login = PendingLogin {
             id,
             provider: provider_id.clone(),
             origin: wish.origin.as_str().to_owned(),
             return_to: wish.return_to,
             started: self.clock.now(),
-            binding: self.keys.binding_mark(key, &binding, id)?,
+            binding: keys.binding_mark(key, &binding, id)?,
             started_from: held.ticket.as_ref().map(session_key),
             attempt,
             requested: provider.requested().joined(wish.requested),
         };
-        let (nonce, verifier) = self.keys.login_secrets(key, &binding, id)?;
+        let (nonce, verifier) = keys.login_secrets(key, &binding, id)?;
         let request = AuthorizationRequest {
             login: &login,
-            state: &state::seal(&self.keys, &login)?,
+            state: &state::seal(&keys, &login)?,
             nonce: &nonce,
             verifier: &verifier,
             redirect_uri: &self.redirect_uri(&wish.origin, provider_id)?,
@@ -158,7 +161,9 @@ impl Gateway {
     async fn complete(self: &Arc<Self>, callback: Callback) -> Result<LoginEnd, GatewayError> {
         let now = self.clock.now();
         let Callback { origin, provider, params, held, place } = callback;
-        let opened = params.state().and_then(|state| state::open(&self.keys, state));
+        // The key that opens the state is needed again below.
+        let keys = self.keys.held();
+        let opened = params.state().and_then(|state| state::open(&keys, state));
         let Some((key, login)) = opened else {
             return Ok(LoginEnd::Failed(LoginRefusal::NotOurs, None));
         };
@@ -174,7 +179,7 @@ impl Gateway {
             return failed(LoginRefusal::Elsewhere);
         }
         let mark = match &held.binding {
-            Some(binding) => Some(self.keys.binding_mark(key, binding, login.id)?),
+            Some(binding) => Some(keys.binding_mark(key, binding, login.id)?),
             None => None,
         };
         let bound = match login.clone().bind(mark, now) {
@@ -197,7 +202,7 @@ impl Gateway {
         let Some(binding) = &held.binding else {
             return failed(LoginRefusal::Unbound);
         };
-        let (nonce, verifier) = self.keys.login_secrets(key, binding, login.id)?;
+        let (nonce, verifier) = keys.login_secrets(key, binding, login.id)?;
         let proven = match claimed.prove(params, &rules, nonce, verifier) {
             Ok(proven) => proven,
             Err(refusal) => return failed(refusal),
@@ -229,13 +234,27 @@ impl Gateway {
         match self.is_over_already(&session, began, now).await {
             Ok(false) => {}
             over => {
-                self.store.remove(&session_key(&ticket)).await?;
+                self.take_back(&ticket, &session).await?;
                 return over.map(|_| LoginEnd::Failed(LoginRefusal::SignedOut, Some(login.return_to)));
             }
         }
-        if let Err(error) = self.end_predecessors(&login, old.as_ref(), &session, now).await {
+        let replaced = [session.supersedes, login.started_from];
+        let own = session_key(&ticket);
+        let minded = match self.mind_the_cap(&own, &session, &replaced, now).await {
+            Ok(minded) if minded.stays => minded,
+            over => {
+                self.take_back(&ticket, &session).await?;
+                over?;
+                return Ok(LoginEnd::Failed(LoginRefusal::TooMany, Some(login.return_to)));
+            }
+        };
+        let ended = match self.end_predecessors(&login, old.as_ref(), &session, now).await {
+            Ok(()) => self.end_surplus(&minded, now).await.map_err(GatewayError::from),
+            error => error,
+        };
+        if let Err(error) = ended {
             // Two people must not share a browser: better no sign-in than a ticket of somebody else left alive.
-            self.store.remove(&session_key(&ticket)).await?;
+            self.take_back(&ticket, &session).await?;
             return Err(error);
         }
         let identity = &session.identity;
@@ -259,7 +278,15 @@ impl Gateway {
     ) -> Result<bool, GatewayError> {
         let marks = Mark::not_before(&session.identity, session.provider_sid.as_deref());
         let ended = self.store.marked(&marks, now).await?;
-        Ok(ended.is_some_and(|moment| began <= moment))
+        // Asked of the store, whatever memory knows: the news may still be under way.
+        let cleared = self.endings.clearing.ask(now).await?;
+        Ok(ended.is_some_and(|moment| began <= moment) || began <= cleared)
+    }
+
+    /// Removes what this login has just written: nobody was given its ticket.
+    async fn take_back(&self, ticket: &Ticket, session: &Session) -> Result<(), GatewayError> {
+        self.remove_and_owe(&session_key(ticket), Tokens::Revoke(Some(session))).await?;
+        Ok(())
     }
 
     fn new_session(
@@ -299,7 +326,7 @@ impl Gateway {
         }
         match login.started_from {
             Some(key) if presented.map(session_key) != Some(key) => {
-                self.end_record(&key, None, Ending::Replaced.code()).await?;
+                self.end_record(&key, None, Ending::Replaced.code(), Tokens::Revoke(None)).await?;
             }
             _ => {}
         }

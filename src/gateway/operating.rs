@@ -6,12 +6,21 @@
 
 use super::{Gateway, GatewayError};
 use crate::domain::ending::Ending;
+use crate::domain::identity::{Issuer, Subject};
+use crate::domain::logout::{MARK_KEPT, Mark};
 use crate::domain::session::{Summary, WhyOver};
 use crate::domain::time::Timestamp;
-use crate::ports::{Cursor, Listed};
+use crate::ports::{Cursor, Listed, News as _, StoreError};
+use std::time::Duration;
+
+/// By how much longer than any session the moment is remembered at which all ended.
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How many records are asked for at once.
 const PAGE: usize = 200;
+
+/// How many such pages are read for one answer: some ten thousand records, which takes a second or so.
+const MOST_PAGES: usize = 50;
 
 /// Which sessions are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +31,8 @@ pub enum Selection<'s> {
     User(&'s str),
     /// The one with this handle.
     Handle(&'s str),
+    /// Those of this subject at this issuer: the one selection that an index answers.
+    Person(&'s str, &'s str),
 }
 
 impl Selection<'_> {
@@ -31,6 +42,7 @@ impl Selection<'_> {
             Self::All => "all",
             Self::User(_) => "user",
             Self::Handle(_) => "handle",
+            Self::Person(..) => "person",
         }
     }
 }
@@ -56,8 +68,9 @@ pub struct SessionViews {
 }
 
 impl Gateway {
-    /// About `limit` sessions of a selection, if there are so many, from `cursor` on. Reads through all records:
-    /// what an operator looks for is sealed.
+    /// About `limit` sessions of a selection from `cursor` on; fewer, or none, where so many records were read in vain that
+    /// whoever asks should know that it goes on. Reads through all records: what an operator looks for is sealed. Only
+    /// those of a subject at an issuer are in an index.
     ///
     /// # Errors
     /// [`GatewayError::Store`].
@@ -68,18 +81,25 @@ impl Gateway {
         limit: usize,
         now: Timestamp,
     ) -> Result<SessionViews, GatewayError> {
+        if let Selection::Person(issuer, subject) = selection {
+            return self.person_views(issuer, subject, now).await;
+        }
+        let cleared = self.cleared(now).await?;
         let mut views = SessionViews { sessions: Vec::new(), unreadable: 0, next: cursor };
         // A page is shown whole, or what is cut off would be lost; a few out of many are looked for in big steps.
         let step = if selection == Selection::All { PAGE.min(limit) } else { PAGE };
-        loop {
+        // One session has one handle on one page.
+        let keys = self.keys.held();
+        for pages in 1.. {
             let page = self.store.list(views.next.as_ref(), step, now).await?;
             for listed in page.entries.into_iter().filter(|listed| self.is_meant(selection, listed)) {
                 match listed.summary {
                     None => views.unreadable += 1,
                     Some(summary) => {
                         let last_seen = listed.last_seen.unwrap_or(summary.started);
-                        let handle = self.keys.handle(&listed.key);
-                        let is_over = self.judge(&summary, last_seen, now).is_err();
+                        let handle = keys.handle(&listed.key);
+                        let is_over =
+                            summary.started <= cleared || self.judge(&summary, last_seen, now).is_err();
                         // A store may show one session on two pages.
                         if !is_over && views.sessions.iter().all(|view| view.handle != handle) {
                             views.sessions.push(SessionView { handle, last_seen, summary });
@@ -88,33 +108,100 @@ impl Gateway {
                 }
             }
             views.next = page.next;
-            if views.next.is_none() || views.sessions.len() >= limit {
-                return Ok(views);
+            // There is one session of a handle, and it is known where it is.
+            if matches!(selection, Selection::Handle(_)) && !views.sessions.is_empty() {
+                views.next = None;
+            }
+            if views.next.is_none() || views.sessions.len() >= limit || pages >= MOST_PAGES {
+                break;
             }
         }
+        Ok(views)
     }
 
     /// Ends the sessions of a selection; how many there were. Those that do not open are ended with all, or by handle.
-    /// A login that is completed meanwhile may escape.
+    /// All of them is one write, which is in force here at once and elsewhere as soon as its news are there, and from which
+    /// no login escapes that has begun; their records go afterwards, and the tokens with them. Where only some are meant, a
+    /// login that is completed meanwhile may escape.
     ///
     /// # Errors
-    /// [`GatewayError::Store`]: some of them may have ended by then.
+    /// [`GatewayError::Store`]: some of them may have ended by then, or in this gateway only; of all of them, none or all.
     pub async fn end_sessions(
         &self,
         selection: Selection<'_>,
         now: Timestamp,
     ) -> Result<usize, GatewayError> {
+        if let Selection::Person(issuer, subject) = selection {
+            return self.end_person(issuer, subject, now).await;
+        }
+        if selection == Selection::All {
+            self.endings.clearing.clear(now, self.limits.lifetime + REMEMBERED).await?;
+            self.live.anything_changed();
+        }
         let (mut ended, mut cursor) = (0, None);
         loop {
             let page = self.store.list(cursor.as_ref(), PAGE, now).await?;
-            for listed in page.entries.iter().filter(|listed| self.is_meant(selection, listed)) {
+            // Whoever has come in since then is in.
+            let came_later = |listed: &Listed| {
+                selection == Selection::All && listed.summary.as_ref().is_some_and(|came| came.started > now)
+            };
+            let meant = |listed: &&Listed| self.is_meant(selection, listed) && !came_later(listed);
+            for listed in page.entries.iter().filter(meant) {
                 ended += usize::from(self.end_listed(listed, Ending::ByOperator, now).await?);
             }
             match page.next {
+                // There is one session of a handle.
+                Some(_) if ended > 0 && matches!(selection, Selection::Handle(_)) => return Ok(ended),
                 Some(next) => cursor = Some(next),
-                None => return Ok(ended),
+                None => break,
             }
         }
+        // What is in force in this process alone is not done: the operator would not come back.
+        match self.store.owed() {
+            0 => Ok(ended),
+            owed => {
+                let text = format!("{owed} endings are in force in this gateway, and not in the store yet");
+                Err(StoreError::Unavailable(text).into())
+            }
+        }
+    }
+
+    /// Those of a person, by the index.
+    async fn person_views(
+        &self,
+        issuer: &str,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<SessionViews, GatewayError> {
+        let mut views = SessionViews { sessions: Vec::new(), unreadable: 0, next: None };
+        let Some(subject) = Subject::parse(subject) else { return Ok(views) };
+        for key in self.store.of_subject(&Issuer::new(issuer), &subject, now).await? {
+            let Some(listed) = self.store.glance(&key, now).await? else { continue };
+            let Some(summary) = listed.summary else {
+                views.unreadable += 1;
+                continue;
+            };
+            let last_seen = listed.last_seen.unwrap_or(summary.started);
+            if self.judge(&summary, last_seen, now).is_ok() {
+                views.sessions.push(SessionView { handle: self.keys.handle(&key), last_seen, summary });
+            }
+        }
+        Ok(views)
+    }
+
+    /// Ends those of a person, and whatever sign-in of theirs is under way: the mark comes first, as for a logout that a
+    /// provider announces.
+    async fn end_person(&self, issuer: &str, subject: &str, now: Timestamp) -> Result<usize, GatewayError> {
+        let Some(subject) = Subject::parse(subject) else { return Ok(0) };
+        let issuer = Issuer::new(issuer);
+        self.store.mark(Mark::Person(&issuer, &subject), now, MARK_KEPT).await?;
+        let mut ended = 0;
+        for key in self.store.of_subject(&issuer, &subject, now).await? {
+            if let Some(listed) = self.store.glance(&key, now).await? {
+                ended += usize::from(self.end_listed(&listed, Ending::ByOperator, now).await?);
+            }
+        }
+        Ok(ended)
     }
 
     pub(super) fn judge(
@@ -129,6 +216,8 @@ impl Gateway {
     fn is_meant(&self, selection: Selection<'_>, listed: &Listed) -> bool {
         match selection {
             Selection::All => true,
+            // Found by the index, not one by one.
+            Selection::Person(..) => false,
             Selection::Handle(handle) => self.keys.is_handle_of(handle, &listed.key),
             Selection::User(user) => listed.summary.as_ref().is_some_and(|summary| {
                 let names = [summary.user_id.as_str(), summary.subject.as_str()];

@@ -20,6 +20,8 @@ use crate::domain::time::Timestamp;
 use crate::keyring::new_lease_id;
 use crate::ports::{IdentityProvider, ProviderError};
 use std::collections::HashMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -35,23 +37,42 @@ enum End {
 
 type Awaited = watch::Receiver<Option<End>>;
 
+/// How many other things may run beside the renewals.
+const MOST_OTHERS: usize = 1000;
+
 /// The renewals under way in this process.
 pub struct Refreshes {
     runtime: Handle,
     running: Mutex<HashMap<SessionKey, Awaited>>,
+    /// How many other things run, which nobody waits for.
+    others: Arc<AtomicUsize>,
     count: watch::Sender<usize>,
 }
 
 impl Refreshes {
     /// Renewals run on `runtime`, which outlives the workers.
     pub fn on(runtime: Handle) -> Self {
-        Self { runtime, running: Mutex::default(), count: watch::Sender::new(0) }
+        Self { runtime, running: Mutex::default(), others: Arc::default(), count: watch::Sender::new(0) }
     }
 
     /// Completes when none is under way.
     pub async fn ended(&self) {
         // Cannot fail: the sender is here.
         let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    /// Runs what must not be lost with the worker that it came to, at the side of the renewals; whether there was room.
+    pub(super) fn beside(&self, task: impl Future<Output = ()> + Send + 'static) -> bool {
+        let others = Arc::clone(&self.others);
+        if others.fetch_add(1, Ordering::SeqCst) >= MOST_OTHERS {
+            others.fetch_sub(1, Ordering::SeqCst);
+            return false;
+        }
+        self.runtime.spawn(async move {
+            task.await;
+            others.fetch_sub(1, Ordering::SeqCst);
+        });
+        true
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SessionKey, Awaited>> {

@@ -1,18 +1,20 @@
 //! The door for operators: which sessions there are, and ending them, on an address of its own.
 //!
-//! I own: [`Counter`], the token check, and the form of `/admin/sessions`. I may call: `gateway`, `keyring` (for
-//! digests). I never answer without the token, never say what was wrong with one, never show a ticket or a key of the
+//! I own: [`Counter`], the token check, and the form of `/admin/sessions`; `keys` has `/admin/keys`, `transfer` the files. I may call: `gateway`,
+//! `keyring` (for digests). I never answer without the token, never say what was wrong with one, never show a ticket or a key of the
 //! store, and leave one audit line for each act.
+
+mod keys;
 
 use super::answer::{Fault, json};
 use super::current::Current;
 use super::language::Language;
 use super::user::rfc3339;
-use super::{error, facts};
+use super::{error, facts, unread};
 use crate::gateway::operating::{Selection, SessionView};
 use crate::gateway::{Gateway, GatewayError};
 use crate::keyring::{new_text, sha256};
-use crate::ports::Cursor;
+use crate::ports::{Cursor, KeyCensus};
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderValue};
@@ -26,6 +28,8 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 use url::form_urlencoded;
 
+mod transfer;
+
 /// How many sessions are listed unless asked otherwise, and at most.
 const USUAL_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
@@ -33,12 +37,13 @@ const MAX_LIMIT: usize = 1000;
 /// The operators' counter.
 pub struct Counter {
     current: Arc<Current>,
+    census: Arc<dyn KeyCensus>,
 }
 
 impl Counter {
     /// Opens it to whoever has the token that is in force.
-    pub fn new(current: Arc<Current>) -> Self {
-        Self { current }
+    pub fn new(current: Arc<Current>, census: Arc<dyn KeyCensus>) -> Self {
+        Self { current, census }
     }
 }
 
@@ -76,35 +81,48 @@ pub fn application(
     App::new().app_data(counter).default_service(web::to(dispatch))
 }
 
-async fn dispatch(request: HttpRequest, counter: web::Data<Counter>) -> HttpResponse {
+async fn dispatch(request: HttpRequest, counter: web::Data<Counter>, body: web::Payload) -> HttpResponse {
     let mut act = Act::new(&request);
     // Before anything else: a stranger does not learn what there is.
     let desk = counter.current.desk();
-    if !desk.admin_token.as_ref().is_some_and(|token| token.admits(&request)) {
-        return act.refuse(error::no_admin_token());
-    }
-    if request.path() != "/admin/sessions" {
-        return act.refuse(error::no_such_endpoint());
-    }
-    let Some(asked) = Asked::read(request.query_string()) else {
-        return act.refuse(error::bad_admin_request());
-    };
-    act.selection = asked.selection().map_or("none", Selection::code);
-    match *request.method() {
-        Method::GET => list(act, &asked, &desk.gateway).await,
-        Method::DELETE => end(act, &asked, &desk.gateway).await,
-        _ => {
-            let mut response = act.refuse(error::method("GET, DELETE"));
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, DELETE"));
-            response
+    let admitted = desk.admin_token.as_ref().is_some_and(|token| token.admits(&request));
+    let query = request.query_string();
+    let response = match (request.path(), request.method()) {
+        _ if !admitted => act.refuse(error::no_admin_token()),
+        ("/admin/sessions", method) => match Asked::read(query) {
+            None => act.refuse(error::bad_admin_request()),
+            Some(asked) => {
+                act.selection = asked.selection().map_or("none", Selection::code);
+                match *method {
+                    Method::GET => list(act, &asked, &desk.gateway).await,
+                    Method::DELETE => end(act, &asked, &desk.gateway).await,
+                    _ => act.refuse(error::method("GET, DELETE")),
+                }
+            }
+        },
+        ("/admin/keys", _) => keys::status(act, &request, counter.census.as_ref(), &desk.gateway).await,
+        ("/admin/sessions/export", &Method::GET) if query.is_empty() => transfer::export(act, &desk.gateway),
+        // Reads its body itself.
+        ("/admin/sessions/import", &Method::POST) if matches!(query, "" | "again=true") => {
+            return transfer::import(act, !query.is_empty(), &desk.gateway, body).await;
         }
-    }
+        ("/admin/sessions/export", &Method::GET) | ("/admin/sessions/import", &Method::POST) => {
+            act.refuse(error::bad_admin_request())
+        }
+        ("/admin/sessions/export", _) => act.refuse(error::method("GET")),
+        ("/admin/sessions/import", _) => act.refuse(error::method("POST")),
+        _ => act.refuse(error::no_such_endpoint()),
+    };
+    // A file that nobody wants.
+    unread::hold(response, body.into_inner())
 }
 
 /// The parameters.
 #[derive(Default)]
 struct Asked {
     user: Option<String>,
+    /// With `user`: that one is the subject at this issuer.
+    issuer: Option<String>,
     handle: Option<String>,
     all: bool,
     limit: Option<usize>,
@@ -123,6 +141,7 @@ impl Asked {
             }
             match &*name {
                 "user" => asked.user = Some(value.into_owned()),
+                "issuer" => asked.issuer = Some(value.into_owned()),
                 "handle" => asked.handle = Some(value.into_owned()),
                 "all" if value == "true" => asked.all = true,
                 "limit" => {
@@ -135,12 +154,16 @@ impl Asked {
             seen.push(name);
         }
         let selectors = [asked.user.is_some(), asked.handle.is_some(), asked.all];
-        (selectors.iter().filter(|given| **given).count() <= 1).then_some(asked)
+        let one = selectors.iter().filter(|given| **given).count() <= 1;
+        (one && (asked.issuer.is_none() || asked.user.is_some())).then_some(asked)
     }
 
     /// What was selected, if anything was.
     fn selection(&self) -> Option<Selection<'_>> {
         match (&self.user, &self.handle) {
+            (Some(subject), _) if self.issuer.is_some() => {
+                Some(Selection::Person(self.issuer.as_deref().unwrap_or_default(), subject))
+            }
             (Some(user), _) => Some(Selection::User(user)),
             (_, Some(handle)) => Some(Selection::Handle(handle)),
             (None, None) => self.all.then_some(Selection::All),
@@ -240,6 +263,8 @@ struct Act {
     caller: String,
     method: String,
     selection: &'static str,
+    /// The id of a key that would be needed.
+    key: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -249,6 +274,8 @@ struct Problem<'p> {
     status: u16,
     #[serde(skip_serializing_if = "String::is_empty")]
     detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'p str>,
     correlation_id: &'p str,
 }
 
@@ -258,10 +285,11 @@ impl Act {
             id: new_text::<12>().map_or_else(|_| "unavailable".to_owned(), |id| id.as_str().to_owned()),
             caller: request.peer_addr().map_or_else(String::new, |address| address.ip().to_string()),
             method: match *request.method() {
-                Method::GET | Method::DELETE => request.method().to_string(),
+                Method::GET | Method::DELETE | Method::POST => request.method().to_string(),
                 _ => "other".to_owned(),
             },
             selection: "none",
+            key: None,
         }
     }
 
@@ -302,12 +330,16 @@ impl Act {
             title: words.title,
             status: fault.status.as_u16(),
             detail: words.detail(),
+            key: self.key.as_deref(),
             correlation_id: &self.id,
         };
         let mut response = json(fault.status, "application/problem+json", &problem);
         if fault.status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Bearer realm=\"keycard\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(methods) = fault.allow.and_then(|methods| HeaderValue::from_str(&methods).ok()) {
+            response.headers_mut().insert(header::ALLOW, methods);
         }
         if let Some(seconds) = fault.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -327,6 +359,9 @@ mod tests {
             ("user=alice%40example.com", Some(Some(Selection::User("alice@example.com")))),
             ("handle=abc&limit=1000", Some(Some(Selection::Handle("abc")))),
             ("all=true", Some(Some(Selection::All))),
+            ("user=a&issuer=https%3A%2F%2Fi", Some(Some(Selection::Person("https://i", "a")))),
+            ("issuer=https%3A%2F%2Fi", None),
+            ("issuer=https%3A%2F%2Fi&all=true", None),
             ("all=1", None),
             ("all=", None),
             ("user=", None),

@@ -43,6 +43,8 @@ pub enum Way {
     Retry,
     /// To the sign-in at this path.
     SignIn(String),
+    /// To the list of one's own sessions at this path.
+    Sessions(String),
     /// Out, and in again as somebody else. That works with any provider.
     OtherAccount {
         /// Who is signed in.
@@ -112,6 +114,7 @@ impl Fault {
             Way::FrontPage => (None, link("/", words::FRONT_PAGE), None),
             Way::Retry => (None, link("", words::RETRY), None),
             Way::SignIn(path) => (None, link(path, words::SIGN_IN_AGAIN), None),
+            Way::Sessions(path) => (None, link(path, words::WHERE_SIGNED_IN), None),
             Way::OtherAccount { who, sign_out } => {
                 (link(sign_out, words::OTHER_ACCOUNT), link("/", words::FRONT_PAGE), Some(who.as_str()))
             }

@@ -99,7 +99,7 @@ impl Call<'_> {
                 return unread::hold(response, payload.into_inner());
             }
         };
-        let handshake = Handshake { permit, head, accept };
+        let handshake = Handshake { permit, head, accept, turn: sentry::turn(request) };
         match tunnel::open(handshake, payload, vigil, desk, upstreams).await {
             Ok(Opened::Tunnel(mut response, mut headers)) => {
                 jar.write_back(&mut headers, desk);

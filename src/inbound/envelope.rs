@@ -4,6 +4,10 @@
 //! `keyring`. I never keep state: the "store" behind actix-session is the ticket itself, so there is nothing that a
 //! late request could write back (the stock Redis store revives a logged-out session that way).
 //!
+//! actix-session's key is fixed when a worker starts, and ours change. So the middleware keeps the key that was first then,
+//! and never meets a cookie as the browser has it: what comes in is opened with the keys in force and signed for the
+//! middleware, and what goes out is signed anew. While they are one and the same, nothing of that is to be done.
+//!
 //! The envelope is signed, not encrypted: a ticket is 256 random bits and says nothing, and the encrypted form can
 //! grow past 128 bytes once percent-encoded.
 
@@ -22,7 +26,7 @@ use std::collections::HashMap;
 
 const FIELD: &str = "ticket";
 
-/// The characters of a signature.
+/// HMAC-SHA256 in base64, in front of what it signs.
 const SIGNATURE_LENGTH: usize = 44;
 
 /// The state of a request's envelope, as actix-session hands it about: JSON text by name.
@@ -74,18 +78,36 @@ fn key_of(state: &State) -> Result<SessionKey, anyhow::Error> {
 pub struct EnvelopeKeys {
     first: Key,
     others: Vec<Key>,
+    /// The middleware's. It is believed only as long as it is one of the others, or the first.
+    inner: Key,
+}
+
+/// What the value of our cookie is.
+pub enum Shown {
+    /// Signed by one of our keys: the `Cookie` header to show to the middleware.
+    Admissible(String),
+    /// A ticket that none of our keys has signed. Somebody has made it up; or it is a gateway's that has other keys.
+    Unproved(Ticket),
+    /// Nothing of ours.
+    Nothing,
 }
 
 impl EnvelopeKeys {
     /// Derives them from the key ring.
     pub fn new(ring: &KeyRing) -> Option<Self> {
-        let mut keys = ring.cookie_keys().into_iter().map(|bytes| Key::from(bytes.as_slice()));
-        Some(Self { first: keys.next()?, others: keys.collect() })
+        let (first, others) = derive(ring)?;
+        Some(Self { inner: first.clone(), first, others })
+    }
+
+    /// Those of another ring, for the middleware that is there already.
+    pub fn renewed(&self, ring: &KeyRing) -> Option<Self> {
+        let (first, others) = derive(ring)?;
+        Some(Self { inner: self.inner.clone(), first, others })
     }
 
     /// The middleware that opens and closes envelopes. It sees one pair at most: ours, or none.
     pub fn middleware(&self, names: &CookieNames) -> SessionMiddleware<TicketStore> {
-        SessionMiddleware::builder(TicketStore, self.first.clone())
+        SessionMiddleware::builder(TicketStore, self.inner.clone())
             .cookie_name(names.session.clone())
             .cookie_content_security(CookieContentSecurity::Signed)
             .cookie_secure(names.secure)
@@ -100,30 +122,70 @@ impl EnvelopeKeys {
             .build()
     }
 
-    /// The `Cookie` header to show to the middleware: its key is fixed, so a value signed by an older key of the ring
-    /// is signed anew here. `None` when no key of ours has signed it.
-    pub fn admissible(&self, names: &CookieNames, raw_value: &str) -> Option<String> {
+    /// What to make of the value of our cookie.
+    pub fn admissible(&self, names: &CookieNames, raw_value: &str) -> Shown {
         let mut room = [0; MAX_VALUE];
-        let value = decoded(raw_value, &mut room)?;
-        if opened(&self.first, value).is_some() {
+        let Some(value) = decoded(raw_value, &mut room) else { return Shown::Nothing };
+        let by_first = opened(&self.first, value);
+        if by_first.is_some() && self.is_settled() {
             // Decoded, so that nobody has to do that again.
-            return Some([names.session.as_str(), "=", value].concat());
+            return Shown::Admissible([names.session.as_str(), "=", value].concat());
         }
-        let plain = self.others.iter().find_map(|key| opened(key, value))?;
-        self.signed(names, plain)
+        let Some(plain) = by_first.or_else(|| self.others.iter().find_map(|key| opened(key, value))) else {
+            return unsigned(value).map_or(Shown::Nothing, Shown::Unproved);
+        };
+        signed(&self.inner, names, plain).map_or(Shown::Nothing, Shown::Admissible)
     }
 
     /// The pair that a browser would send for a ticket: for the benches, where nobody signs in.
     #[doc(hidden)]
     pub fn pair(&self, names: &CookieNames, ticket: &Ticket) -> Option<String> {
-        self.signed(names, ticket.expose())
+        signed(&self.first, names, ticket.expose())
     }
 
-    fn signed(&self, names: &CookieNames, value: &str) -> Option<String> {
-        let mut jar = CookieJar::new();
-        jar.signed_mut(&self.first).add(Cookie::new(names.session.clone(), value.to_owned()));
-        jar.delta().next().map(|signed| signed.encoded().to_string())
+    /// Lets the session cookie of a response go out under the key in force.
+    pub fn sign_anew(&self, headers: &mut HeaderMap, names: &CookieNames) {
+        if self.is_settled() || !headers.contains_key(header::SET_COOKIE) {
+            return;
+        }
+        let lines: Vec<HeaderValue> = headers.remove(header::SET_COOKIE).collect();
+        for line in lines {
+            let anew = line.to_str().ok().and_then(|text| self.line_anew(names, text));
+            headers.append(header::SET_COOKIE, anew.unwrap_or(line));
+        }
     }
+
+    /// `None` for a line that the middleware has not signed: an app's, or one that removes ours.
+    fn line_anew(&self, names: &CookieNames, line: &str) -> Option<HeaderValue> {
+        let (pair, attributes) = line.split_once(';')?;
+        let cookie = Cookie::parse_encoded(pair.to_owned()).ok()?;
+        let plain = (cookie.name() == names.session).then(|| opened(&self.inner, cookie.value()))??;
+        let pair = signed(&self.first, names, plain)?;
+        HeaderValue::from_str(&format!("{pair};{attributes}")).ok()
+    }
+
+    /// Whether browsers and the middleware see the same value.
+    fn is_settled(&self) -> bool {
+        self.first == self.inner
+    }
+}
+
+fn derive(ring: &KeyRing) -> Option<(Key, Vec<Key>)> {
+    let mut keys = ring.cookie_keys().into_iter().map(|bytes| Key::from(bytes.as_slice()));
+    Some((keys.next()?, keys.collect()))
+}
+
+fn signed(key: &Key, names: &CookieNames, plain: &str) -> Option<String> {
+    let mut jar = CookieJar::new();
+    jar.signed_mut(key).add(Cookie::new(names.session.clone(), plain.to_owned()));
+    jar.delta().next().map(|signed| signed.encoded().to_string())
+}
+
+/// The ticket behind a signature, whosever it is.
+fn unsigned(value: &str) -> Option<Ticket> {
+    let (signature, ticket) = value.split_at_checked(SIGNATURE_LENGTH)?;
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+    if signature.bytes().all(is_base64) { Ticket::parse(ticket) } else { None }
 }
 
 /// The value without its percent signs, on the stack: this runs on every request. `None` for what is no text of ours.
@@ -192,6 +254,13 @@ mod tests {
     use super::*;
     use crate::keyring::{MasterKey, new_ticket};
 
+    fn pair_of(shown: Shown) -> Option<String> {
+        match shown {
+            Shown::Admissible(pair) => Some(pair),
+            Shown::Unproved(_) | Shown::Nothing => None,
+        }
+    }
+
     fn signed_by(keys: &EnvelopeKeys, names: &CookieNames, ticket: &Ticket) -> String {
         keys.pair(names, ticket).unwrap().split_once('=').unwrap().1.to_owned()
     }
@@ -204,13 +273,50 @@ mod tests {
         let ticket = new_ticket().unwrap();
         let value = signed_by(&keys(vec![old.clone()]), &names, &ticket);
         let rotated = keys(vec![new.clone(), old]);
-        let shown = rotated.admissible(&names, &value).unwrap();
+        let shown = pair_of(rotated.admissible(&names, &value)).unwrap();
         assert_eq!(shown, format!("{}={}", names.session, signed_by(&rotated, &names, &ticket)));
-        let again = rotated.admissible(&names, shown.split_once('=').unwrap().1).unwrap();
+        let again = rotated.admissible(&names, shown.split_once('=').unwrap().1);
         let plain = |pair: &str| Cookie::parse_encoded(pair.to_owned()).unwrap().value().to_owned();
-        assert_eq!(plain(&again), plain(&shown));
-        assert!(keys(vec![new]).admissible(&names, &value).is_none());
-        assert!(rotated.admissible(&names, ticket.expose()).is_none(), "an unsigned ticket is nobody's");
+        assert_eq!(plain(&pair_of(again).unwrap()), plain(&shown));
+        // By another ring's key: nobody's session, but perhaps another gateway's.
+        assert!(matches!(keys(vec![new]).admissible(&names, &value), Shown::Unproved(_)));
+        let unsigned = rotated.admissible(&names, ticket.expose());
+        assert!(matches!(unsigned, Shown::Nothing), "an unsigned ticket is nobody's");
+    }
+
+    #[test]
+    fn r44_a_change_of_keys_reaches_the_cookie_and_not_the_middleware() {
+        let (old, new) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
+        let ring =
+            |keys: &[&MasterKey]| KeyRing::new(keys.iter().map(|key| (*key).clone()).collect()).unwrap();
+        let names = CookieNames::new(true);
+        let ticket = new_ticket().unwrap();
+        let at_start = EnvelopeKeys::new(&ring(&[&old])).unwrap();
+        let changed = at_start.renewed(&ring(&[&new, &old])).unwrap();
+        let line = |value: &str| format!("{}={value}; HttpOnly; Path=/", names.session);
+        let out = |keys: &EnvelopeKeys, line: &str| {
+            let mut headers = HeaderMap::new();
+            headers.append(header::SET_COOKIE, HeaderValue::from_str(line).unwrap());
+            headers.append(header::SET_COOKIE, HeaderValue::from_static("app=1; Path=/"));
+            keys.sign_anew(&mut headers, &names);
+            let lines = headers.get_all(header::SET_COOKIE);
+            lines.map(|line| line.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let by_middleware = signed_by(&at_start, &names, &ticket);
+        let by_new = signed_by(&EnvelopeKeys::new(&ring(&[&new])).unwrap(), &names, &ticket);
+        assert_eq!(out(&changed, &line(&by_middleware)), [line(&by_new), "app=1; Path=/".to_owned()]);
+        assert_eq!(out(&at_start, &line(&by_middleware)), [line(&by_middleware), "app=1; Path=/".to_owned()]);
+        let removal = format!("{}=; Max-Age=0; Path=/", names.session);
+        assert_eq!(out(&changed, &removal)[0], removal);
+        // What comes in under either key is shown to the middleware under its own.
+        let inner = format!("{}={by_middleware}", names.session);
+        for value in [&by_middleware, &by_new] {
+            assert_eq!(pair_of(changed.admissible(&names, value)).as_ref(), Some(&inner));
+        }
+        // Once the old key is gone, the middleware's own is not believed from outside.
+        let alone = at_start.renewed(&ring(&[&new])).unwrap();
+        assert!(matches!(alone.admissible(&names, &by_middleware), Shown::Unproved(_)));
+        assert_eq!(pair_of(alone.admissible(&names, &by_new)), Some(inner));
     }
 
     #[test]
@@ -226,7 +332,7 @@ mod tests {
         for _ in 0..50 {
             let ticket = new_ticket().unwrap();
             let value = signed_by(&keys, &names, &ticket);
-            let shown = keys.admissible(&names, &value).unwrap();
+            let shown = pair_of(keys.admissible(&names, &value)).unwrap();
             assert_eq!(theirs(&shown).as_deref(), Some(ticket.expose()));
             let flipped = |at: usize| {
                 let mut bytes = value.clone().into_bytes();
@@ -246,7 +352,7 @@ mod tests {
                 ("a sign", format!("{value}%+4")),
                 ("endless", value.repeat(3)),
             ] {
-                assert_eq!(keys.admissible(&names, &value), None, "{what}");
+                assert_eq!(pair_of(keys.admissible(&names, &value)), None, "{what}");
                 assert_eq!(theirs(&format!("{}={value}", names.session)), None, "{what}");
             }
         }

@@ -65,6 +65,12 @@ pub fn no_such_endpoint() -> Fault {
     fault(StatusCode::NOT_FOUND, "not-found", words::NOT_FOUND)
 }
 
+/// No session of one's own has this handle. One answer, whoever's it may be (A44).
+pub fn no_such_session(list: String) -> Fault {
+    let fault = fault(StatusCode::NOT_FOUND, "no-such-session", words::NO_SUCH_SESSION);
+    Fault { way: Way::Sessions(list), ..fault }
+}
+
 /// No route leads there.
 pub fn no_route() -> Fault {
     Fault { code: "no-route", ..no_such_endpoint() }
@@ -83,6 +89,26 @@ pub fn no_admin_token() -> Fault {
 /// At the operators' door, with parameters that do not say exactly which sessions are meant.
 pub fn bad_admin_request() -> Fault {
     fault(StatusCode::BAD_REQUEST, "bad-admin-request", words::BAD_ADMIN_REQUEST)
+}
+
+/// At the operators' door: a file of sessions that is none, or was changed.
+pub fn bad_transfer(cause: String) -> Fault {
+    Fault { cause, ..fault(StatusCode::BAD_REQUEST, "bad-transfer", words::BAD_TRANSFER) }
+}
+
+/// A file of sessions without its end.
+pub fn transfer_cut_off(cause: String) -> Fault {
+    Fault { cause, ..fault(StatusCode::BAD_REQUEST, "transfer-cut-off", words::TRANSFER_CUT_OFF) }
+}
+
+/// A file of sessions that is sealed with a key that is not here.
+pub fn transfer_keys(cause: String) -> Fault {
+    Fault { cause, ..fault(StatusCode::CONFLICT, "transfer-keys", words::TRANSFER_KEYS) }
+}
+
+/// A file of sessions that was taken in before.
+pub fn transfer_again() -> Fault {
+    fault(StatusCode::CONFLICT, "transfer-again", words::TRANSFER_AGAIN)
 }
 
 /// Too many sign-ins from one address.
@@ -207,6 +233,7 @@ pub fn login(refusal: &LoginRefusal) -> Fault {
         }
         LoginRefusal::Elsewhere | LoginRefusal::WrongIssuer => bad("wrong-provider", words::WRONG_PROVIDER),
         LoginRefusal::SignedOut => bad("signed-out-meanwhile", words::SIGNED_OUT_MEANWHILE),
+        LoginRefusal::TooMany => fault(StatusCode::FORBIDDEN, "too-many-sessions", words::TOO_MANY_SESSIONS),
         LoginRefusal::Expired => bad("login-expired", words::LOGIN_EXPIRED),
         LoginRefusal::Unbound => Fault { kind: Kind::Loop, ..bad("cookie-lost", words::COOKIE_LOST) },
         LoginRefusal::AlreadyUsed => Fault { kind: Kind::Loop, ..bad("login-used", words::LOGIN_USED) },

@@ -1,11 +1,13 @@
 //! The door for probes: `/livez`, `/readyz`, `/metrics`, on an address of its own.
 //!
-//! I own: [`Watch`] and the answers to probes. I may call: `current`, `gateway` (for its store, providers, ledger and clock).
+//! I own: [`Watch`] and the answers to probes. I may call: `current`, `gateway` (for its store, providers, ledger and clock),
+//! `ports` (the breaker).
 //! I never show anything secret, never ask a provider, and never let probes reach the store more than once a second.
 
 use super::answer::json;
 use super::current::Current;
 use crate::domain::time::Timestamp;
+use crate::ports::Breaking;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, header};
@@ -30,14 +32,16 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 pub struct Watch {
     current: Arc<Current>,
     draining: Arc<AtomicBool>,
+    /// What spares the store, where there is such a thing.
+    breaker: Option<Arc<dyn Breaking>>,
     /// The store's last answer and its time. Whoever holds the lock asks for all who wait.
     store: Mutex<Option<(Timestamp, bool)>>,
 }
 
 impl Watch {
     /// Over what is in force; `draining` is set from outside once no new requests are wanted.
-    pub fn new(current: Arc<Current>, draining: Arc<AtomicBool>) -> Self {
-        Self { current, draining, store: Mutex::new(None) }
+    pub fn new(current: Arc<Current>, draining: Arc<AtomicBool>, breaker: Option<Arc<dyn Breaking>>) -> Self {
+        Self { current, draining, breaker, store: Mutex::new(None) }
     }
 
     async fn store_answers(&self) -> bool {
@@ -67,6 +71,7 @@ impl Watch {
             ready: store && !draining,
             draining,
             store: if store { "ok" } else { "unavailable" },
+            breaker: self.breaker.as_ref().map(|it| if it.is_open() { "open" } else { "closed" }),
             feed: feed.word(),
             feed_age_ms: feed.age().map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             providers: providers
@@ -81,6 +86,9 @@ struct Readiness {
     ready: bool,
     draining: bool,
     store: &'static str,
+    /// Whether the store is asked by requests, where that is a server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaker: Option<&'static str>,
     /// Whether changes by others are told. None of its states makes us unready: without it, each request asks the store.
     feed: &'static str,
     /// How old its last proof is; none where there never was one.

@@ -11,7 +11,7 @@ use super::answer::{noted, redirect};
 use super::pages::{Kind, Link, Page};
 use super::visit::{Note, Visit};
 use super::words;
-use super::{Desk, keep};
+use super::{Desk, keep, sessions};
 use crate::domain::cookie_reach::CookieReach;
 use crate::domain::path::CanonicalPath;
 use crate::domain::request::{FetchSite, RequestKind};
@@ -88,6 +88,10 @@ fn harmless(target: ReturnTo, visit: &Visit, desk: &Desk) -> ReturnTo {
     let asks = CanonicalPath::parse(&format!("{prefix}/logout")).ok();
     let asking =
         || asks.clone().and_then(|path| ReturnTo::from_parts(path, None)).unwrap_or_else(ReturnTo::root);
+    // A page that shows, and acts at the press of a button only.
+    if sessions::is_list(target.path(), desk) {
+        return target.without_query();
+    }
     if target.path().is_under(prefix) {
         return if Some(target.path()) == asks.as_ref() { asking() } else { ReturnTo::root() };
     }

@@ -5,7 +5,7 @@
 
 use super::answer::{Fault, Way, noted, redirect};
 use super::visit::{Note, Visit};
-use super::{Desk, envelope, error, keep, landing};
+use super::{Desk, envelope, error, keep, landing, sessions};
 use crate::domain::identity::ProviderId;
 use crate::domain::login::{CallbackParams, LoginRefusal, Requested};
 use crate::domain::request::{FetchSite, RequestFacts, RequestKind};
@@ -50,7 +50,7 @@ pub async fn begin(ticket: Option<Ticket>, visit: &Visit, desk: &Desk) -> HttpRe
 
 /// A target that no page load of this client may find, whoever signs in, is as good as none (R12).
 fn within_reach(return_to: ReturnTo, visit: &Visit, desk: &Desk) -> ReturnTo {
-    if keep::is_replay(return_to.path(), desk) {
+    if keep::is_replay(return_to.path(), desk) || sessions::is_list(return_to.path(), desk) {
         return return_to;
     }
     let page = RequestFacts {

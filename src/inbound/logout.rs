@@ -1,12 +1,14 @@
 //! `POST logout`, `GET logout`, `GET signed-out`.
 //!
 //! I own: the sign-out as a person or a script meets it. I may call: `domain`, `gateway`. I never end a session on a
-//! request that a foreign page could have made (R63, A25), and never say "signed out" when the store did not confirm it.
+//! request that a foreign page could have made (R63, A25), and never say "signed out" when neither the store
+//! nor this process's memory of endings has taken it.
 
 use super::answer::{json, noted, redirect};
+use super::pages::extra::Extra;
 use super::pages::{Kind, Link, Page};
 use super::visit::{Note, Visit};
-use super::{Desk, app_logout, envelope, error, landing, words};
+use super::{Desk, app_logout, envelope, error, landing, sessions, words};
 use crate::domain::csrf::{self, CsrfMode};
 use crate::domain::session::{Standing, Ticket};
 use crate::gateway::GatewayError;
@@ -50,7 +52,10 @@ pub async fn by_get(ticket: Option<Ticket>, session: &Session, visit: &Visit, de
         correlation_id: None,
     };
     let note = Note { route: "logout".into(), outcome: "asked", ..Note::default() };
-    noted(desk.pages.page(StatusCode::OK, &page, visit.voice.language), note)
+    // What somebody who means to sign out everywhere is looking for.
+    let list = sessions::path(desk);
+    let also = Extra::Also(Link { href: &list, label: words::WHERE_SIGNED_IN });
+    noted(desk.pages.page_with(StatusCode::OK, &page, Some(&also), visit.voice.language), note)
 }
 
 /// `POST logout`: ends the session, if the request comes from our own origin.
@@ -79,7 +84,7 @@ pub async fn sign_out(ticket: Option<Ticket>, session: &Session, visit: &Visit, 
 /// Ends the session itself, and asks the provider where the browser shall go.
 ///
 /// # Errors
-/// When the store did not confirm it: then nobody is signed out.
+/// When neither the store nor this process has taken it: then nobody is signed out.
 pub async fn end(ticket: Option<Ticket>, visit: &Visit, desk: &Desk) -> Result<Farewell, GatewayError> {
     let now = desk.gateway.clock.now();
     let hint = if visit.voice.wants_page { Hint::InRedirect } else { Hint::Withheld };

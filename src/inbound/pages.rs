@@ -16,7 +16,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use extra::{Extra, Form, Step};
+use extra::{Extra, Form, Row, Step};
 use minijinja::{Environment, Value, context};
 
 /// The template of every page that has none of its own.
@@ -66,11 +66,13 @@ pub enum Kind {
     Keep,
     /// The question before a kept form is sent.
     Replay,
+    /// Where one is signed in.
+    Sessions,
 }
 
 impl Kind {
     /// All of them.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Error,
         Self::Unavailable,
         Self::Forbidden,
@@ -80,6 +82,7 @@ impl Kind {
         Self::Landing,
         Self::Keep,
         Self::Replay,
+        Self::Sessions,
     ];
 
     fn name(self) -> &'static str {
@@ -93,6 +96,7 @@ impl Kind {
             Self::Landing => "landing",
             Self::Keep => "keep",
             Self::Replay => "replay",
+            Self::Sessions => "sessions",
         }
     }
 
@@ -231,7 +235,11 @@ impl Pages {
             for language in Language::ALL {
                 let step = Extra::Step(Step::Put { id: "id", sealed: "form", to: "/" });
                 let form = Extra::Form(Form { action: "/", path: "/", body: "a=1" });
-                for (page, extra) in [(&everything, None), (&little, Some(&step)), (&little, Some(&form))] {
+                let rows = [Row::example(true), Row::example(false)];
+                let list = Extra::Sessions { rows: &rows, more: true };
+                let also = Extra::Also(Link { href: "/", label: words::WHERE_SIGNED_IN });
+                let extras = [None, Some(&step), Some(&form), Some(&list), Some(&also)];
+                for (page, extra) in extras.map(|extra| (extra.map_or(&everything, |_| &little), extra)) {
                     self.render(&self.templates, page, extra, language)
                         .map_err(|error| BrokenPage::of(&error))?;
                 }

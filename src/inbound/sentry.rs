@@ -25,7 +25,7 @@ mod reply;
 mod turn;
 
 pub use refusal::Refusal;
-pub use turn::{fault, take_turns, waits};
+pub use turn::{Turn, fault, take_turns, turn, waits};
 
 use super::{facts, log};
 use crate::domain::door::DoorLimits;

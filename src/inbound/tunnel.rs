@@ -4,6 +4,7 @@
 //! browser and puts our Close frame between two frames. I may call: `gateway`, `keyring`, `upstream`, `watched`. I never
 //! open a frame, and I never put a byte of ours inside one of theirs (R65, R78).
 
+use super::sentry::Turn;
 use super::watched::{Over, apart, watch};
 use super::{Desk, facts};
 use crate::domain::policy::Permit;
@@ -12,7 +13,7 @@ use crate::keyring;
 use crate::upstream::headers::UpstreamHead;
 use crate::upstream::reply::UpstreamReply;
 use crate::upstream::tunnel::walker::{Walker, close_frame};
-use crate::upstream::tunnel::{Switched, Tunnel, TunnelReader, TunnelWriter};
+use crate::upstream::tunnel::{Switched, Tunnel, TunnelReader};
 use crate::upstream::{UpstreamError, Upstreams};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::{StatusCode, Version};
@@ -20,16 +21,17 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures_util::StreamExt as _;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::{Notify, watch as channel};
+use talk::{Talk, pump};
 use tokio::time::{Instant, Sleep, sleep};
+
+mod talk;
 
 /// The session has ended (4000 to 4999 are for private use, RFC 6455 section 7.4.2).
 const SESSION_ENDED: u16 = 4401;
@@ -42,6 +44,8 @@ const SERVICE_RESTART: u16 = 1012;
 const BOUNDARY_WITHIN: Duration = Duration::from_millis(100);
 /// How long the last bytes of a tunnel that both sides have closed may take to leave.
 const LAST_BYTES_WITHIN: Duration = Duration::from_millis(20);
+/// How long a browser that has heard the app's last may say nothing, before nobody believes any more that the app listens.
+const ALONE_WITHIN: Duration = Duration::from_secs(60);
 /// How long the browser may take to answer our Close frame before the connection is closed under it.
 const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
 
@@ -88,6 +92,8 @@ pub struct Handshake {
     pub head: UpstreamHead,
     /// What [`read_handshake`] made of it.
     pub accept: String,
+    /// The connection of the browser, which is to hear the end of the app's side.
+    pub turn: Option<Rc<Turn>>,
 }
 
 /// Asks the app, and opens the tunnel.
@@ -101,7 +107,7 @@ pub async fn open(
     desk: &Desk,
     upstreams: &Upstreams,
 ) -> Result<Opened, UpstreamError> {
-    let Handshake { permit, head, accept } = handshake;
+    let Handshake { permit, head, accept, turn } = handshake;
     let quiet = permit.route().websocket.idle_timeout;
     let Tunnel { headers, reader, writer } = match upstreams.switch(permit, head, &accept).await? {
         Switched::Tunnel(tunnel) => tunnel,
@@ -125,6 +131,7 @@ pub async fn open(
         walker: Walker::default(),
         watch,
         talk,
+        turn,
         quiet,
         timer: Box::pin(sleep(quiet)),
         stage: Stage::Open,
@@ -136,67 +143,6 @@ pub async fn open(
     Ok(Opened::Tunnel(response, headers))
 }
 
-/// What the two directions know of each other.
-struct Talk {
-    /// When a byte last went either way.
-    last: Cell<Instant>,
-    /// Told when the browser sent data.
-    used: Rc<Notify>,
-    /// Set when nothing more may reach the app.
-    cut: channel::Sender<bool>,
-    /// Set when the browser has said its last: a Close frame, or the end of its side.
-    silent: channel::Sender<bool>,
-}
-
-impl Default for Talk {
-    fn default() -> Self {
-        let (cut, silent) = (channel::Sender::new(false), channel::Sender::new(false));
-        Self { last: Cell::new(Instant::now()), used: Rc::default(), cut, silent }
-    }
-}
-
-/// From the browser to the app. After a cut, what comes is read and dropped, so that our Close frame arrives: a socket
-/// that is closed with unread bytes in it takes back what was written.
-async fn pump(mut payload: web::Payload, writer: TunnelWriter, talk: Rc<Talk>) {
-    let (mut walker, mut writer) = (Walker::default(), Some(writer));
-    let mut cut = talk.cut.subscribe();
-    loop {
-        let chunk = tokio::select! {
-            biased;
-            _ = cut.wait_for(|cut| *cut), if writer.is_some() => {
-                // The app sees its end of the tunnel close at once.
-                writer = None;
-                continue;
-            }
-            chunk = payload.next() => chunk,
-        };
-        let Some(Ok(chunk)) = chunk else { break };
-        talk.last.set(Instant::now());
-        let before = walker.data_frames();
-        walker.walk(&chunk);
-        if walker.data_frames() > before {
-            talk.used.notify_one();
-        }
-        if let Some(app) = writer.as_mut() {
-            let sent = tokio::select! {
-                sent = app.send(&chunk) => sent.is_ok(),
-                _ = cut.wait_for(|cut| *cut) => false,
-            };
-            if !sent {
-                writer = None;
-            }
-        }
-        if walker.has_closed() {
-            talk.silent.send_replace(true);
-        }
-    }
-    if let Some(mut app) = writer {
-        // One side has ended; the other may go on (R78).
-        let _ = app.finish().await;
-    }
-    talk.silent.send_replace(true);
-}
-
 /// From the app to the browser.
 struct Tube {
     /// Gone when a browser that does not read has kept it too long.
@@ -204,6 +150,7 @@ struct Tube {
     walker: Walker,
     watch: Pin<Box<dyn Future<Output = Over>>>,
     talk: Rc<Talk>,
+    turn: Option<Rc<Turn>>,
     quiet: Duration,
     timer: Pin<Box<Sleep>>,
     stage: Stage,
@@ -212,6 +159,8 @@ struct Tube {
 enum Stage {
     /// Bytes go through.
     Open,
+    /// The app has closed its side, and the browser knows; it may go on until it has said its last, too.
+    Alone(Pin<Box<dyn Future<Output = ()>>>),
     /// It has to end with this Close frame, as soon as the frame under way is through.
     Ending(u16, &'static str),
     /// The last frame is out; the browser may answer it.
@@ -272,8 +221,8 @@ impl Tube {
             }
             Poll::Ready(Ok(None)) if self.begin_to_leave() => self.poll_farewell(cx),
             Poll::Ready(Ok(None)) => {
-                self.stage = Stage::Over;
-                Poll::Ready(None)
+                self.begin_to_listen();
+                self.poll_alone(cx)
             }
             Poll::Ready(Err(error)) => {
                 self.stage = Stage::Over;
@@ -281,6 +230,37 @@ impl Tube {
             }
             Poll::Pending => self.poll_quiet(cx),
         }
+    }
+
+    /// The app has closed its side only: the browser hears that at once, and may go on (R78).
+    fn begin_to_listen(&mut self) {
+        if let Some(turn) = &self.turn {
+            turn.finish();
+        }
+        self.quiet = self.quiet.min(ALONE_WITHIN);
+        self.timer.as_mut().reset(self.talk.last.get() + self.quiet);
+        let talk = Rc::clone(&self.talk);
+        self.stage = Stage::Alone(Box::pin(async move { talk.silence().await }));
+    }
+
+    /// No Close frame of ours can follow the end of the app's side: whatever ends the tunnel now cuts it.
+    fn poll_alone(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let Stage::Alone(silence) = &mut self.stage else { return Poll::Ready(None) };
+        if silence.as_mut().poll(cx).is_ready() {
+            self.stage = Stage::Farewell(Box::pin(sleep(LAST_BYTES_WITHIN)));
+            return self.poll_farewell(cx);
+        }
+        if self.watch.as_mut().poll(cx).is_ready() {
+            return self.cut();
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let until = self.talk.last.get() + self.quiet;
+            if until <= Instant::now() {
+                return self.cut();
+            }
+            self.timer.as_mut().reset(until);
+        }
+        Poll::Pending
     }
 
     fn poll_quiet(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
@@ -321,7 +301,7 @@ impl Tube {
 
     fn cut(&mut self) -> Poll<Option<io::Result<Bytes>>> {
         self.stage = Stage::Over;
-        Poll::Ready(Some(Err(io::Error::other("no end of a frame came in time"))))
+        Poll::Ready(Some(Err(io::Error::other("the tunnel is cut"))))
     }
 
     fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
@@ -343,6 +323,7 @@ impl MessageBody for Tube {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         match self.stage {
             Stage::Open => self.poll_open(cx),
+            Stage::Alone(_) => self.poll_alone(cx),
             Stage::Ending(..) => self.poll_ending(cx),
             Stage::Farewell(_) => self.poll_farewell(cx),
             Stage::Over => Poll::Ready(None),

@@ -1,12 +1,12 @@
 //! One request at the desk: what the door has read of it.
 //!
 //! I own: [`Visit`] and the [`Note`] that a response carries back for the access line. I may call: `domain`,
-//! `language`. I never hold the session's ticket: it stays in the envelope.
+//! `language`. I never hold the session's ticket, which stays in the envelope; one that nobody has signed is no session's.
 
 use super::language::Language;
 use crate::domain::request::RequestFacts;
 use crate::domain::secret::Binding;
-use crate::domain::session::SignInPlace;
+use crate::domain::session::{SignInPlace, Ticket};
 use std::sync::Arc;
 
 /// A request as the door has read it.
@@ -16,6 +16,8 @@ pub struct Visit {
     pub facts: RequestFacts,
     /// The binding cookie.
     pub binding: Option<Binding>,
+    /// A ticket under a signature that is none of ours. It is never anybody's session here.
+    pub unproved: Option<Ticket>,
     /// The cookies of others, byte for byte.
     pub foreign_cookies: Vec<u8>,
     /// Form of errors, and the id to name in them.

@@ -103,6 +103,22 @@ labels! {
     STAY en "Stay signed in"; de "Angemeldet bleiben";
     /// Ends the session, so that somebody else can sign in.
     OTHER_ACCOUNT en "Sign out and use another account"; de "Abmelden und ein anderes Konto nehmen";
+    /// Leads to the list of one's sessions.
+    WHERE_SIGNED_IN en "Where you are signed in"; de "Wo du angemeldet bist";
+    /// Marks the session that looks at the list.
+    THIS_BROWSER en "This browser"; de "Dieser Browser";
+    /// A browser that says nothing of itself.
+    UNKNOWN_BROWSER en "A browser without a name"; de "Ein Browser ohne Namen";
+    /// Stands before the time of a sign-in.
+    SIGNED_IN_AT en "Signed in"; de "Angemeldet";
+    /// Stands before the time of the last use.
+    LAST_USED en "Last used"; de "Zuletzt benutzt";
+    /// Stands before an address.
+    FROM_ADDRESS en "From"; de "Von";
+    /// Stands before the name of a provider.
+    SIGNED_IN_BY en "By"; de "Über";
+    /// Where a list is cut off.
+    MORE_SESSIONS en "There are more than are shown here."; de "Es gibt mehr, als hier gezeigt werden.";
     /// Stands before a name.
     SIGNED_IN_AS en "You are signed in as"; de "Du bist angemeldet als";
     /// Stands before the correlation id.
@@ -114,6 +130,14 @@ pages! {
     ASK_TO_SIGN_OUT
         en "Sign out?", "You will be signed out of every app behind this address.", "";
         de "Abmelden?", "Du wirst von allen Anwendungen hinter dieser Adresse abgemeldet.", "";
+    /// `GET sessions`.
+    SESSIONS
+        en "Where you are signed in", "Each of these is a sign-in that is still in force. Sign out what you do not know, or do not use any more.", "";
+        de "Wo du angemeldet bist", "Jede dieser Anmeldungen gilt noch. Melde ab, was du nicht kennst oder nicht mehr benutzt.", "";
+    /// One of these that is not there.
+    NO_SUCH_SESSION
+        en "This sign-in is not there", "It is over already, or it never was yours.", "";
+        de "Diese Anmeldung gibt es nicht", "Sie ist schon vorbei, oder sie war nie deine.", "";
     /// On the way to an app.
     LANDING
         en "One moment", "Your page is being opened.", "";
@@ -229,6 +253,22 @@ pages! {
             "Name the sessions by exactly one of `user=…`, `handle=…` and `all=true`; a list also takes none of them, and `limit=1…1000` and `cursor=…`.", "";
         de "Unklar, welche Sitzungen gemeint sind",
             "Nenne die Sitzungen durch genau eines von `user=…`, `handle=…` und `all=true`; eine Liste geht auch ohne, und mit `limit=1…1000` und `cursor=…`.", "";
+    /// At the operators' door: a file of sessions.
+    BAD_TRANSFER
+        en "This is no file of sessions", "It was changed on its way, is of another version of Keycard, or is something else.", "";
+        de "Das ist keine Datei mit Sitzungen", "Sie wurde unterwegs verändert, stammt von einer anderen Version von Keycard oder ist etwas anderes.", "";
+    /// The same without its end.
+    TRANSFER_CUT_OFF
+        en "The file is not whole", "Its end is missing. What comes before it was taken in.", "Send it again, whole.";
+        de "Die Datei ist nicht vollständig", "Ihr Ende fehlt. Was davor kommt, wurde übernommen.", "Schick sie noch einmal, vollständig.";
+    /// The same under a key that is not here.
+    TRANSFER_KEYS
+        en "The key of this file is not here", "It is sealed with a key that is not in `session.keys`.", "Add that key, start again, and send the file once more.";
+        de "Der Schlüssel dieser Datei fehlt hier", "Sie ist mit einem Schlüssel versiegelt, der nicht in `session.keys` steht.", "Füge ihn hinzu, starte neu und schick die Datei noch einmal.";
+    /// The same once more.
+    TRANSFER_AGAIN
+        en "This file was taken in before", "Once more, it would bring back sessions that were ended since.", "";
+        de "Diese Datei wurde schon übernommen", "Noch einmal übernommen brächte sie Sitzungen zurück, die seither beendet wurden.", "";
     /// Some rule, of which no more can be said.
     FORBIDDEN
         en "Not allowed", "You are signed in, but your account is not allowed to open this page.",
@@ -308,6 +348,13 @@ pages! {
         en "You were signed out meanwhile", "Your sign-in service ended this sign-in before it was completed.", "";
         de "Du wurdest inzwischen abgemeldet",
             "Dein Anmeldedienst hat diese Anmeldung beendet, bevor sie abgeschlossen war.", "";
+    /// The limit of sessions for one person.
+    TOO_MANY_SESSIONS
+        en "You are signed in too many times",
+            "You are signed in on as many devices and browsers as is allowed.",
+            "Sign out on one of them, or wait until one has been idle for long, then try again.";
+        de "Du bist zu oft angemeldet", "Du bist an so vielen Geräten und Browsern angemeldet, wie erlaubt ist.",
+            "Melde dich an einem davon ab, oder warte, bis eines lange genug unbenutzt war, und versuche es dann noch einmal.";
     /// Too late.
     LOGIN_EXPIRED
         en "The sign-in took too long", "For your safety a sign-in is valid for ten minutes only.", "";

@@ -48,6 +48,15 @@ pub enum Entry<'e> {
         /// What became of it.
         result: &'static str,
     },
+    /// A refresh token of a session that has ended was to be revoked.
+    Revocation {
+        /// The id of the provider.
+        provider: &'e str,
+        /// What became of it.
+        result: &'static str,
+    },
+    /// So many refresh tokens wait for that.
+    Owed(usize),
     /// A session has ended, and why.
     Ended(&'static str),
     /// A ticket was turned into a standing in this time.
@@ -68,8 +77,15 @@ pub enum Entry<'e> {
         /// Whether it answered.
         answered: bool,
     },
+    /// The breaker before the store has turned.
+    Breaker {
+        /// Whether the store is not asked from now on.
+        open: bool,
+    },
     /// The near cache was asked for a session, or told of one.
     Near(Near),
+    /// An ending that this process remembers has come a step further.
+    Endings(EndingStep),
     /// What the near cache holds now, and how its feed does.
     Held {
         /// Sessions.
@@ -88,6 +104,17 @@ pub enum Entry<'e> {
         /// When.
         at: Timestamp,
     },
+}
+
+/// What became of an ending that this process remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndingStep {
+    /// The store did not take it: it is in force here, and is written later.
+    Deferred,
+    /// The store has taken it at last.
+    Written,
+    /// The store had taken it and forgotten it: it was written once more.
+    Forgotten,
 }
 
 /// What happened in the near cache.
@@ -109,4 +136,6 @@ pub enum Near {
     AllInvalidated,
     /// A session made room for another one.
     Evicted,
+    /// The store had forgotten the last version of a session, and was given it back.
+    PutBack,
 }

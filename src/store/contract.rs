@@ -19,9 +19,12 @@ use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod census;
+mod endings;
 pub(in crate::store) mod house;
 mod leases;
 mod marks;
+mod transfer;
 
 async fn signed_in(store: &Arc<dyn SessionStore>, session: &Session) -> (Ticket, SessionKey) {
     let ticket = new_ticket().unwrap();
@@ -375,8 +378,11 @@ async fn what_does_not_open_is_listed_without_a_word(house: House) {
     assert!(foreign.is_err() || foreign.is_ok_and(|page| page.entries.len() <= 2));
 }
 
+use census::*;
+use endings::*;
 use leases::*;
 use marks::*;
+use transfer::*;
 
 macro_rules! on_every_store {
     ($($name:ident,)*) => {
@@ -426,6 +432,10 @@ on_every_store! {
     r44_a_dump_of_the_store_says_nothing,
     r44_the_private_part_needs_the_ticket_besides_the_keys,
     r44_rotated_keys_open_what_the_old_one_sealed,
+    r44_a_key_is_needed_as_long_as_a_session_began_with_it,
+    r44_a_key_that_is_missing_is_told_with_what_it_has_sealed,
+    a_census_walks_through_all_pages_or_stops_early,
+    r44_a_store_seals_with_a_new_key_from_one_moment_to_the_next,
     operators_see_every_session_and_no_secret,
     what_does_not_open_is_listed_without_a_word,
     r85_an_index_entry_lives_as_long_as_its_record,
@@ -435,4 +445,15 @@ on_every_store! {
     r45_a_lease_has_one_holder,
     r45_of_many_at_once_one_gets_the_lease,
     r45_a_lease_that_nobody_gives_back_ends_by_itself,
+    r56_a_debt_is_given_to_one_and_comes_back_when_its_lease_is_over,
+    r56_a_debt_names_what_its_record_held_and_its_record_goes_in_that_version_only,
+    r56_a_token_is_needed_as_long_as_anybody_stands_on_it,
+    r44_a_debt_is_noise_without_the_keys,
+    a_moment_for_everybody_is_kept_and_only_moves_on,
+    r44_sessions_move_out_and_open_where_they_arrive,
+    r44_sessions_move_in_and_open_with_the_same_cookie,
+    r88_what_is_there_and_no_older_stays_as_it_is,
+    r85_nobody_comes_back_who_is_over,
+    r44_a_file_needs_the_keys_that_it_was_made_with,
+    a_file_that_is_cut_off_is_noticed_and_can_follow_whole,
 }

@@ -26,10 +26,14 @@ use redb::Database;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod census;
+mod endings;
 mod folder;
+pub(in crate::store) mod keys;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod writer;
 
 /// A read or a write that takes longer than this is given up; a write may still happen.

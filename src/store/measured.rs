@@ -69,6 +69,16 @@ impl SessionStore for Measured {
         self.timed("update", self.store.update(ticket, session, expected, now))
     }
 
+    fn restore<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+        later: &'a LiveSession,
+        found: u64,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+        self.timed("restore", self.store.restore(ticket, later, found, now))
+    }
+
     fn touch<'a>(
         &'a self,
         key: &'a SessionKey,

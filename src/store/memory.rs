@@ -16,6 +16,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+mod census;
+mod endings;
+mod transfer;
+
 /// At most this often are all entries looked at for expiry.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -23,6 +27,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 pub struct Memory {
     shelves: Mutex<Shelves>,
     leases: Leases,
+    debts: endings::Shelf,
 }
 
 struct Shelves {
@@ -51,7 +56,7 @@ impl Memory {
             marks: HashMap::new(),
             swept: Timestamp::from_unix_millis(0),
         });
-        Self { shelves, leases: Leases::default() }
+        Self { shelves, leases: Leases::default(), debts: endings::Shelf::default() }
     }
 
     /// No operation stops halfway with the lock held, so a poisoned lock still guards sound shelves.
@@ -325,6 +330,7 @@ impl Memory {
         }
         all.extend(shelves.taken.keys().map(|login| login.0.to_vec()));
         all.extend(shelves.marks.keys().map(|name| name.to_vec()));
+        all.extend(self.debts.lock().keys().cloned());
         all
     }
 }

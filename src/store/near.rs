@@ -1,13 +1,14 @@
 //! The near cache: a session that was read once is answered from memory, for as long as the store's feed proves that
 //! nothing has happened to it.
 //!
-//! I own: [`Near`], a decorator over any store that has a feed. I may call: `domain`, `ports`, `keyring`, the room's own
+//! I own: [`Near`], a decorator over any store that has a feed, or that this process alone writes to. I may call: `domain`, `ports`, `keyring`, the room's own
 //! types. I never keep a ticket, never answer from memory what I was told has changed, and never take the silence of a
 //! feed for peace.
 //!
 //! - **Sure**: the session was read in this epoch of the feed, nothing was told of it since, and the last heartbeat
 //!   that came back was sent less than one second ago. It is answered from memory. So an ending anywhere is in force
 //!   here when its news arrives, and after one second at the latest if no news can arrive.
+//!   Over a store of one's own, there is no heartbeat: each change goes through here.
 //! - **Doubtful**: the feed is down, late, refused, or began anew. The store is asked. Only if it does not answer,
 //!   memory does, until `outage_grace` after the last moment at which the session was known to be good.
 //! - **Struck**: a change was told, or is being made by this process. Nothing is kept, so that nothing of it can come
@@ -17,6 +18,10 @@
 //! and whoever asked judges that ([`Limits`]).
 //!
 //! What is presented is a ticket, and what is held goes by its SHA-256: nobody finds a session here without its ticket.
+//!
+//! A store may fall back to what it was before: a failover loses writes, an operator restores a dump. A session that is held
+//! in a later version than the store has is put back, when its ticket is presented; one that the store does not have is
+//! never made again, for it may have been ended.
 //!
 //! When somebody was last seen is written elsewhere, and nobody is told of it. A session of which this process has seen
 //! nothing for half of its idle timeout is read again, so that nobody is signed out here who was busy elsewhere.
@@ -35,13 +40,19 @@ use crate::store::redis::feed::{Feed, Following};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::AbortHandle;
 
 pub(in crate::store) mod held;
+#[cfg(test)]
+mod orders;
 mod shard;
 #[cfg(test)]
 pub(in crate::store) mod tests;
 mod trust;
 mod weight;
+
+/// How often sizes are entered into the ledger, where there is no feed that does it.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// How much is held, and for how long a store that does not answer is done without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +86,17 @@ pub struct Near {
     limits: Limits,
     /// The feed ends with this.
     _following: Option<Following>,
+    /// And so does the entering of sizes, where there is no feed that does it.
+    _telling: Option<Telling>,
+}
+
+/// Enters sizes into the ledger until it is dropped.
+struct Telling(AbortHandle);
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Near {
@@ -85,11 +107,28 @@ impl Near {
         near
     }
 
+    /// Around a store that nobody but this process writes to, and only by this: its own changes are all there are, so
+    /// memory always answers. Must be called on a tokio runtime.
+    pub fn alone(store: Arc<dyn SessionStore>, parts: NearParts) -> Self {
+        let mut near = Self::without_feed(store, parts);
+        near.held.trust_oneself();
+        let held = Arc::clone(&near.held);
+        let telling = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(TELL_EVERY);
+            loop {
+                ticks.tick().await;
+                held.tell_the_ledger();
+            }
+        });
+        near._telling = Some(Telling(telling.abort_handle()));
+        near
+    }
+
     fn without_feed(store: Arc<dyn SessionStore>, parts: NearParts) -> Self {
         let NearParts { bounds, limits, stopwatch, ledger, news } = parts;
         let NearBounds { sessions, bytes, outage_grace } = bounds;
         let held = Arc::new(Held::new(Parts { sessions, bytes, outage_grace, stopwatch, ledger, news }));
-        Self { store, held, limits, _following: None }
+        Self { store, held, limits, _following: None, _telling: None }
     }
 
     /// Whether the last use that is known here says enough.
@@ -103,14 +142,47 @@ impl Near {
         ticket: &Ticket,
         now: Timestamp,
     ) -> Result<Option<LiveSession>, StoreError> {
-        let mark = self.held.mark(key);
-        let answer = self.store.load(ticket, now).await;
-        match &answer {
-            Ok(Some(live)) => return Ok(Some(self.held.fill(live, mark))),
-            Ok(None) | Err(StoreError::Unreadable(_)) => self.held.forget(key),
-            Err(StoreError::Unavailable(_)) => {}
+        loop {
+            let mark = self.held.mark(key);
+            let answer = self.store.load(ticket, now).await;
+            match &answer {
+                Ok(Some(live)) => {
+                    let Some(later) = self.held.later_than(live) else {
+                        return Ok(Some(self.held.fill(live, mark)));
+                    };
+                    if let Some(restored) = self.put_back(ticket, later, live, now).await? {
+                        return Ok(Some(restored));
+                    }
+                    // Nothing later is held any more: the next look is the last.
+                    continue;
+                }
+                Ok(None) | Err(StoreError::Unreadable(_)) => self.held.forget(key),
+                Err(StoreError::Unavailable(_)) => {}
+            }
+            return answer;
         }
-        answer
+    }
+
+    /// The store has fallen back to an earlier version of a record than the one that is held here: what it has forgotten,
+    /// tokens perhaps that no provider gives out twice, is put back. Only now, since it is sealed under the ticket.
+    /// `None` where somebody else has written meanwhile, or ended it: then what was held is the past. Either way it is
+    /// held no longer.
+    async fn put_back(
+        &self,
+        ticket: &Ticket,
+        later: LiveSession,
+        found: &LiveSession,
+        now: Timestamp,
+    ) -> Result<Option<LiveSession>, StoreError> {
+        let done = self.store.restore(ticket, &later, found.version, now).await?;
+        self.held.strike(&later.key);
+        if !matches!(done, Updated::Done(_)) {
+            return Ok(None);
+        }
+        self.held.count(ports::Near::PutBack);
+        tracing::warn!("the session store had forgotten the last version of a session: it was put back");
+        let last_seen = later.last_seen.max(found.last_seen);
+        Ok(Some(LiveSession { last_seen, ..later }))
     }
 
     /// What stands in for a store that does not answer. Not for a session that would count as idle: it may have been
@@ -204,6 +276,16 @@ impl SessionStore for Near {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Updated, StoreError>> {
         self.changing(session_key(ticket), self.store.update(ticket, session, expected, now))
+    }
+
+    fn restore<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+        later: &'a LiveSession,
+        found: u64,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+        self.changing(later.key, self.store.restore(ticket, later, found, now))
     }
 
     fn touch<'a>(

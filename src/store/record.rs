@@ -3,8 +3,9 @@
 //! I own: the two mirrors of `Session` and their format version. I may call: `domain`, `ports` (for its error).
 //! I never put a derive on a domain type, and I never guess at bytes of a version that I do not know.
 //!
-//! The operator part holds what the server must reach without the browser: who, since when, from where, and the refresh
-//! token, so that every ending can revoke it. The private part is the rest of the session: nothing is kept twice.
+//! The operator part holds what the server must reach without the browser: who, since when, from where, and, where
+//! `session.revocable` says so, the refresh token, so that every ending can revoke it. The private part is the rest of the
+//! session, and holds the refresh token otherwise: nothing is kept twice.
 //! Both begin with one byte of format version; JSON follows, packed by [`packed`]. A member that is added needs
 //! `#[serde(default)]`, and one that changes its meaning a new version. In the version before this one JSON stood as it
 //! is, and the private part repeated what is in the operator part; it is still read.
@@ -15,7 +16,8 @@ use crate::domain::renewal::{Attempt, LeaseId, Renewal};
 use crate::domain::secret::{AccessToken, RawIdToken, RefreshToken};
 use crate::domain::session::{Session, SessionKey, Sid, SignInPlace, Summary, TokenSet};
 use crate::domain::time::Timestamp;
-use crate::ports::StoreError;
+use crate::ports::{Owed, StandsOn, StoreError};
+use crate::store::sealed::Whose;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -59,6 +61,9 @@ struct Private<'a> {
     id_token: Cow<'a, str>,
     #[serde(rename = "tn", default, skip_serializing_if = "Option::is_none")]
     renewal: Option<Renewed>,
+    /// Only where it is not in the operator part.
+    #[serde(rename = "rt", default, skip_serializing_if = "Option::is_none")]
+    refresh: Option<Cow<'a, str>>,
 }
 
 /// Absent for tokens that came with the sign-in and that nobody has tried to renew.
@@ -110,7 +115,7 @@ struct Operator<'a> {
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for claims so deep that they could not be read back.
-pub fn encode_private(session: &Session) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+pub fn encode_private(session: &Session, revocable: bool) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     let Session { identity, tokens, .. } = session;
     let mut claims = BTreeMap::new();
     for (name, value) in &identity.claims {
@@ -133,6 +138,7 @@ pub fn encode_private(session: &Session) -> Result<Zeroizing<Vec<u8>>, StoreErro
                 (URL_SAFE_NO_PAD.encode(attempt.by.0), attempt.since.unix_millis(), attempt.failed)
             }),
         }),
+        refresh: if revocable { None } else { refresh(session) },
     })
 }
 
@@ -140,7 +146,7 @@ pub fn encode_private(session: &Session) -> Result<Zeroizing<Vec<u8>>, StoreErro
 ///
 /// # Errors
 /// None in practice; see [`encode_private`].
-pub fn encode_operator(session: &Session) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+pub fn encode_operator(session: &Session, revocable: bool) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     let Session { identity, .. } = session;
     to_bytes(&Operator {
         sid: session.sid.as_str().into(),
@@ -155,12 +161,13 @@ pub fn encode_operator(session: &Session) -> Result<Zeroizing<Vec<u8>>, StoreErr
         provider_sid: session.provider_sid.as_deref().map(Cow::from),
         address: session.place.address.as_str().into(),
         user_agent: session.place.user_agent.as_str().into(),
-        refresh: session.tokens.refresh.as_ref().map(|token| token.expose().into()),
+        refresh: if revocable { refresh(session) } else { None },
         supersedes: session.supersedes.map(|key| URL_SAFE_NO_PAD.encode(key.as_bytes())),
     })
 }
 
-/// A session from both its parts. What was written before this version says some things in both.
+/// A session from both its parts; the refresh token comes from the one that has it. What was written before this version
+/// says some things in both.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for another format version or anything that is not a session.
@@ -195,7 +202,8 @@ pub fn decode(private: &[u8], operator: &[u8]) -> Result<Session, StoreError> {
         tokens: TokenSet {
             access: AccessToken::new(private.access),
             access_expires: private.access_expires.map(Timestamp::from_unix_millis),
-            refresh: operator.refresh.map(RefreshToken::new),
+            // One of them has it; both could only where `session.revocable` was changed, and then they agree.
+            refresh: operator.refresh.or(private.refresh).map(RefreshToken::new),
             id_token: RawIdToken::new(private.id_token),
         },
         renewal: private.renewal.map_or(Ok(Renewal::begun(started)), renewal)?,
@@ -232,6 +240,55 @@ pub fn decode_summary(operator: &[u8]) -> Result<Summary, StoreError> {
         },
         supersedes: operator.supersedes.as_deref().map(session_key).transpose()?,
     })
+}
+
+/// The provider's own name for its session, from the operator part alone.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_provider_sid(operator: &[u8]) -> Result<Option<String>, StoreError> {
+    let operator = unpacked(operator)?;
+    let operator: Operator<'_> = from_json(&operator)?;
+    Ok(operator.provider_sid.map(Cow::into_owned))
+}
+
+/// What a session owes when it ends, from the operator part alone; `None` where that holds no refresh token.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_owed(operator: &[u8]) -> Result<Option<Owed>, StoreError> {
+    let operator = unpacked(operator)?;
+    let operator: Operator<'_> = from_json(&operator)?;
+    let Some(token) = operator.refresh.map(RefreshToken::new) else { return Ok(None) };
+    let provider = ProviderId::parse(&operator.provider).ok_or(NOT_OURS)?;
+    let stands_on = match operator.provider_sid {
+        None => None,
+        Some(sid) => Some(StandsOn {
+            issuer: Issuer::new(operator.issuer),
+            subject: Subject::parse(&operator.subject).ok_or(NOT_OURS)?,
+            provider_sid: sid.into_owned(),
+        }),
+    };
+    Ok(Some(Owed { provider, token, stands_on }))
+}
+
+/// What index entries are made of, from the operator part alone.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_whose(operator: &[u8]) -> Result<Whose, StoreError> {
+    let operator = unpacked(operator)?;
+    let operator: Operator<'_> = from_json(&operator)?;
+    Ok(Whose {
+        issuer: Issuer::new(operator.issuer),
+        subject: Subject::parse(&operator.subject).ok_or(NOT_OURS)?,
+        provider_sid: operator.provider_sid.map(Cow::into_owned),
+        ends: Timestamp::from_unix_millis(operator.ends),
+    })
+}
+
+fn refresh(session: &Session) -> Option<Cow<'_, str>> {
+    session.tokens.refresh.as_ref().map(|token| token.expose().into())
 }
 
 fn renewal(mirror: Renewed) -> Result<Renewal, StoreError> {

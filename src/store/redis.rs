@@ -12,10 +12,12 @@
 //! - `i:<index name>`: sorted set of session keys, by the time at which they end;
 //! - `l:<login id>`: a login that was taken;
 //! - `s:beat:<connection>:<number>`: a heartbeat of the `feed`, for five seconds; no session key has a colon in it.
-//! - `r:<session key>`: who holds the lease on the renewal of its tokens.
+//! - `s:end:<session key>`: says that this session was ended, to all who hear the `feed`; deleted at once;
+//! - `r:<session key>`: who holds the lease on the renewal of its tokens;
+//! - `d:<shelf>` and `s:all`: see `endings`.
 //!
 //! Each script touches one key. An ACL user needs, on `~<prefix>*`: `+ping +hmget +hget +hset +exists +get +set +del
-//! +scan +pexpire +pttl +zadd +zscore +zrem +zremrangebyscore +zrangebyscore +evalsha +script|load`, and `+select` where the URL names
+//! +scan +pexpire +pttl +zadd +zscore +zcard +zrem +zremrangebyscore +zrangebyscore +evalsha +script|load`, and `+select` where the URL names
 //! a database other than 0; `+client|tracking` for the feed.
 
 use crate::config::RedisSettings;
@@ -25,25 +27,32 @@ use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::new_text;
 use crate::ports::{Cursor, StoreError, Updated};
+use crate::store::clearing::Slate;
 use crate::store::redis::connection::{Connection, IfBroken, Request};
+use crate::store::redis::endings::EndingScripts;
 use crate::store::redis::feed::Feed;
 use crate::store::redis::scripts::Scripts;
 use crate::store::{Backend, Found, Glance, IndexName, Page, Row};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::{BoxFuture, join, try_join_all};
 use redis::{cmd, pipe};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod census;
 mod connection;
+mod endings;
+mod fault;
 pub(in crate::store) mod feed;
 mod link;
+mod message;
 mod scripts;
 #[cfg(test)]
 pub(in crate::store) mod server;
 #[cfg(test)]
-mod tests;
+pub(in crate::store) mod tests;
+mod transfer;
 
 /// Longer expiries are cut to this, some 142,000 years: Redis adds them to its own clock in 63 bits.
 const LONGEST: u64 = 1 << 52;
@@ -57,6 +66,9 @@ pub struct Redis {
     prefix: String,
     connection: Arc<Connection>,
     scripts: Scripts,
+    endings: EndingScripts,
+    /// What memory knows of the moment for everybody; the feed tells it as well.
+    slate: Arc<Slate>,
 }
 
 impl Redis {
@@ -69,6 +81,8 @@ impl Redis {
             prefix: settings.prefix.clone(),
             connection: Arc::new(Connection::prepare(settings)?),
             scripts: Scripts::new(),
+            endings: EndingScripts::new(),
+            slate: Arc::new(Slate::shared()),
         })
     }
 
@@ -77,7 +91,13 @@ impl Redis {
     /// # Errors
     /// As [`Self::open`].
     pub fn feed(&self, settings: &RedisSettings) -> Result<Feed, StoreError> {
-        Feed::prepare(settings, Arc::clone(&self.connection), format!("{}s:", self.prefix))
+        let records = format!("{}s:", self.prefix);
+        Feed::prepare(settings, Arc::clone(&self.connection), records, Arc::clone(&self.slate))
+    }
+
+    /// What memory knows of the moment for everybody.
+    pub fn slate(&self) -> Arc<Slate> {
+        Arc::clone(&self.slate)
     }
 
     fn record(&self, key: &SessionKey) -> String {
@@ -183,6 +203,7 @@ impl Backend for Redis {
         Box::pin(async move {
             // Entries first: a record without them would escape an ending by subject or provider session.
             self.enter(key, row, now).await?;
+            fault::point("create: indexes there").await;
             let mut call = self.scripts.insert.key(self.record(key));
             call.arg(row.version)
                 .arg(row.private.as_slice())
@@ -191,6 +212,7 @@ impl Backend for Redis {
                 .arg(millis_until(row.expires, now));
             // Not asked again: what was written may have been ended in between, and would come back.
             let is_new: bool = self.connection.ask(Request::Script(&call), IfBroken::GiveUp).await?;
+            fault::point("create: record there").await;
             if is_new {
                 self.note_seen(key, now, millis_until(row.expires, now)).await?;
             }
@@ -230,6 +252,7 @@ impl Backend for Redis {
     ) -> BoxFuture<'a, Result<Updated, StoreError>> {
         Box::pin(async move {
             self.enter(key, row, now).await?;
+            fault::point("update: indexes there").await;
             let mut call = self.scripts.replace.key(self.record(key));
             call.arg(expected)
                 .arg(row.version)
@@ -259,12 +282,20 @@ impl Backend for Redis {
                     Err(StoreError::Unreadable(_)) => None,
                     answer => answer?,
                 };
+            fault::point("end: indexes read").await;
             // The record first: from here on the session is over, whatever becomes of the rest.
             let mut commands = pipe();
             commands.del(self.record(key)).del(self.last_seen(key)).ignore();
             let (removed,): (u64,) =
                 self.connection.ask(Request::Pipeline(&commands), IfBroken::AskAgain).await?;
-            self.leave(key, &indexes.unwrap_or_default()).await;
+            fault::point("end: record and last use gone").await;
+            let indexes = indexes.unwrap_or_default();
+            let leaving = self.leave(key, &indexes);
+            if removed > 0 {
+                join(leaving, self.tell_of_end(key)).await;
+            } else {
+                leaving.await;
+            }
             Ok(removed > 0)
         })
     }
@@ -325,7 +356,9 @@ impl Backend for Redis {
         Box::pin(async move {
             let mut call = self.scripts.mark.key(self.named('m', name));
             call.arg(now.unix_millis()).arg(millis_until(now.plus(keep), now));
-            self.connection.ask(Request::Script(&call), IfBroken::AskAgain).await
+            self.connection.ask::<()>(Request::Script(&call), IfBroken::AskAgain).await?;
+            fault::point("mark: noted").await;
+            Ok(())
         })
     }
 

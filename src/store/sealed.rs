@@ -21,11 +21,14 @@ use crate::store::{Backend, Glance, IndexName, Row, record};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Sessions, sealed, over any backend.
 pub struct Sealed {
     backend: Arc<dyn Backend>,
     keys: Arc<KeyRing>,
+    /// Whether the operator part holds the refresh token.
+    revocable: bool,
 }
 
 /// A part of a record; the numbers are sealed in.
@@ -57,35 +60,35 @@ impl Part {
 
 impl Sealed {
     /// Over `backend`: the first key of the ring seals, all of them open.
-    pub fn new(backend: Arc<dyn Backend>, keys: Arc<KeyRing>) -> Self {
-        Self { backend, keys }
+    /// `revocable`: the server can reach refresh tokens without the browser's ticket.
+    pub fn new(backend: Arc<dyn Backend>, keys: Arc<KeyRing>, revocable: bool) -> Self {
+        Self { backend, keys, revocable }
     }
 
     fn row(&self, ticket: &Ticket, session: &Session, version: u64) -> Result<(SessionKey, Row), StoreError> {
         let key = session_key(ticket);
+        // Both parts and the names under one key: what is counted for a key is then all or nothing of a record.
+        let keys = self.keys.held();
         let seal = |part: Part, plain: &[u8]| {
             let context = part.context(&key, version);
-            self.keys
-                .seal(part.purpose(), part.salt(ticket, &key), &context, plain)
+            keys.seal(part.purpose(), part.salt(ticket, &key), &context, plain)
                 .map_err(|error: NoRandomness| StoreError::Unavailable(error.to_string()))
         };
-        let private = seal(Part::Private, &record::encode_private(session)?)?;
-        let operator = seal(Part::Operator, &record::encode_operator(session)?)?;
+        let private = seal(Part::Private, &record::encode_private(session, self.revocable)?)?;
+        let operator = seal(Part::Operator, &record::encode_operator(session, self.revocable)?)?;
         let identity = &session.identity;
         let mut indexes =
-            vec![self.keys.name(Purpose::Index, &subject_parts(&identity.issuer, &identity.subject))];
+            vec![keys.name(Purpose::Index, &subject_parts(&identity.issuer, &identity.subject))];
         if let Some(sid) = &session.provider_sid {
-            indexes.push(self.keys.name(Purpose::Index, &provider_sid_parts(&identity.issuer, sid)));
+            indexes.push(keys.name(Purpose::Index, &provider_sid_parts(&identity.issuer, sid)));
         }
         Ok((key, Row { version, private, operator, indexes, expires: session.ends }))
     }
 
     /// What the operator part says; `None` when it does not open or is of another version of this program.
     fn summary(&self, glance: &Glance) -> Option<Summary> {
-        let part = Part::Operator;
-        let context = part.context(&glance.key, glance.version);
-        let opened = self.keys.open(part.purpose(), glance.key.as_bytes(), &context, &glance.operator);
-        record::decode_summary(&opened.ok()?.1).ok()
+        let opened = open_operator(&self.keys, &glance.key, glance.version, &glance.operator)?;
+        record::decode_summary(&opened).ok()
     }
 
     async fn members(&self, parts: &[&[u8]], now: Timestamp) -> Result<Vec<SessionKey>, StoreError> {
@@ -93,6 +96,23 @@ impl Sealed {
         let names: Vec<IndexName> = self.keys.names(Purpose::Index, parts);
         self.backend.members(&names, now).await
     }
+}
+
+/// The names of the index entries of one session of a provider, under every key of the ring.
+pub(super) fn provider_sid_names(keys: &KeyRing, issuer: &Issuer, provider_sid: &str) -> Vec<IndexName> {
+    keys.names(Purpose::Index, &provider_sid_parts(issuer, provider_sid))
+}
+
+/// Opens an operator part; `None` when it does not open.
+pub(super) fn open_operator(
+    keys: &KeyRing,
+    key: &SessionKey,
+    version: u64,
+    operator: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
+    let part = Part::Operator;
+    let context = part.context(key, version);
+    keys.open(part.purpose(), key.as_bytes(), &context, operator).ok().map(|(_, plain)| plain)
 }
 
 /// Marks have labels of their own: no name of one is ever that of an index entry.
@@ -116,6 +136,32 @@ fn subject_parts<'a>(issuer: &'a Issuer, subject: &'a Subject) -> [&'a [u8]; 3] 
 
 fn provider_sid_parts<'a>(issuer: &'a Issuer, provider_sid: &'a str) -> [&'a [u8]; 3] {
     [b"sid", issuer.as_str().as_bytes(), provider_sid.as_bytes()]
+}
+
+/// Whose a record is, and until when, from the part that the server opens alone; `None` when it does not open.
+pub(in crate::store) fn whose(keys: &KeyRing, glance: &Glance) -> Option<Whose> {
+    let part = Part::Operator;
+    let context = part.context(&glance.key, glance.version);
+    let (_, plain) = keys.open(part.purpose(), glance.key.as_bytes(), &context, &glance.operator).ok()?;
+    record::decode_whose(&plain).ok()
+}
+
+/// What the index entries of a record are made of.
+pub(in crate::store) struct Whose {
+    pub(in crate::store) issuer: Issuer,
+    pub(in crate::store) subject: Subject,
+    pub(in crate::store) provider_sid: Option<String>,
+    pub(in crate::store) ends: Timestamp,
+}
+
+impl Whose {
+    /// The parts of each entry's name.
+    pub(in crate::store) fn index_parts(&self) -> Vec<Vec<Vec<u8>>> {
+        let owned = |parts: [&[u8]; 3]| parts.iter().map(|part| part.to_vec()).collect();
+        let mut all: Vec<Vec<Vec<u8>>> = vec![owned(subject_parts(&self.issuer, &self.subject))];
+        all.extend(self.provider_sid.as_deref().map(|sid| owned(provider_sid_parts(&self.issuer, sid))));
+        all
+    }
 }
 
 impl SessionStore for Sealed {
@@ -177,6 +223,23 @@ impl SessionStore for Sealed {
         Box::pin(async move {
             let (key, row) = self.row(ticket, session, expected.saturating_add(1))?;
             self.backend.replace(&key, &row, expected, now).await
+        })
+    }
+
+    fn restore<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+        later: &'a LiveSession,
+        found: u64,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+        Box::pin(async move {
+            // Under its own number, not the next one: whoever else holds it sees that it is there.
+            if later.version <= found {
+                return Ok(Updated::Conflict);
+            }
+            let (key, row) = self.row(ticket, &later.session, later.version)?;
+            self.backend.replace(&key, &row, found, now).await
         })
     }
 

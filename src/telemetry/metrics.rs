@@ -3,7 +3,7 @@
 //! I own: [`Metrics`], every name and label of a metric, and the crate prometheus-client. I may call: `ports`. I never
 //! take a label from a request: the words come from the configuration and from the source, so their number is bounded.
 
-use crate::ports::{Entry, FeedState, Ledger, Near};
+use crate::ports::{EndingStep, Entry, FeedState, Ledger, Near};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -23,11 +23,16 @@ pub struct Metrics {
     cut: Family<EndingLabels, Counter>,
     logins: Family<LoginLabels, Counter>,
     renewals: Family<LoginLabels, Counter>,
+    revocations: Family<LoginLabels, Counter>,
+    owed: Gauge,
     ended: Family<EndingLabels, Counter>,
     checks: Histogram,
     upstream: Family<RouteLabels, Histogram, fn() -> Histogram>,
     store: Family<CommandLabels, Histogram, fn() -> Histogram>,
     store_errors: Family<CommandLabels, Counter>,
+    endings: Family<NearLabels, Counter>,
+    breaker_open: Gauge,
+    breaker_turns: Family<BreakerLabels, Counter>,
     near: Family<NearLabels, Counter>,
     /// Apart from the others: it is entered on every request, and costs no look-up here.
     near_hits: Counter,
@@ -42,6 +47,11 @@ pub struct Metrics {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct NearLabels {
     event: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BreakerLabels {
+    to: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -89,11 +99,16 @@ impl Metrics {
             cut: Family::default(),
             logins: Family::default(),
             renewals: Family::default(),
+            revocations: Family::default(),
+            owed: Gauge::default(),
             ended: Family::default(),
             checks: short_times(),
             upstream: Family::new_with_constructor(long_times),
             store: Family::new_with_constructor(short_times),
             store_errors: Family::default(),
+            endings: Family::default(),
+            breaker_open: Gauge::default(),
+            breaker_turns: Family::default(),
             near,
             near_hits,
             near_sessions: Gauge::default(),
@@ -127,6 +142,11 @@ impl Metrics {
         registry.register("logins", "Steps of logins by provider and result", self.logins.clone());
         let text = "Attempts to renew the tokens of a session by provider and result";
         registry.register("token_renewals", text, self.renewals.clone());
+        let text =
+            "Refresh tokens of sessions that have ended, by provider and what became of their revocation";
+        registry.register("token_revocations", text, self.revocations.clone());
+        let text = "Refresh tokens that wait to be revoked, in the whole store";
+        registry.register("token_revocations_owed", text, self.owed.clone());
         registry.register("sessions_ended", "Sessions that have ended, by reason", self.ended.clone());
         let (checks, upstream, store) = (self.checks.clone(), self.upstream.clone(), self.store.clone());
         let seconds = || Unit::Seconds;
@@ -137,6 +157,20 @@ impl Metrics {
         registry.register_with_unit("store", "Time of commands to the session store", seconds(), store);
         let text = "Commands that the session store did not answer, or not with what we write";
         registry.register("store_errors", text, self.store_errors.clone());
+        let text =
+            "Endings that the session store did not take at once, took later, or had forgotten, by event";
+        for step in [EndingStep::Deferred, EndingStep::Written, EndingStep::Forgotten] {
+            let _ = self.endings.get_or_create(&NearLabels { event: step_word(step) });
+        }
+        registry.register("endings_remembered", text, self.endings.clone());
+        let text = "Whether the session store is not asked, because it has not answered lately";
+        registry.register("store_breaker_open", text, self.breaker_open.clone());
+        for to in ["open", "closed"] {
+            // There from the start, so that the first outage is a step that an alarm can see.
+            let _ = self.breaker_turns.get_or_create(&BreakerLabels { to });
+        }
+        let text = "How often the session store was given up, and asked again";
+        registry.register("store_breaker_transitions", text, self.breaker_turns.clone());
         let text = "What happened in the near cache, by event";
         registry.register("near_cache_events", text, self.near.clone());
         registry.register("near_cache_sessions", "Sessions in the near cache", self.near_sessions.clone());
@@ -190,6 +224,13 @@ impl Ledger for Metrics {
                 let labels = LoginLabels { provider: provider.to_owned(), result };
                 self.renewals.get_or_create(&labels).inc();
             }
+            Entry::Revocation { provider, result } => {
+                let labels = LoginLabels { provider: provider.to_owned(), result };
+                self.revocations.get_or_create(&labels).inc();
+            }
+            Entry::Owed(count) => {
+                self.owed.set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
             Entry::Ended(reason) => {
                 self.ended.get_or_create(&EndingLabels { reason }).inc();
             }
@@ -204,6 +245,14 @@ impl Ledger for Metrics {
                 if !answered {
                     self.store_errors.get_or_create(&labels).inc();
                 }
+            }
+            Entry::Endings(step) => {
+                self.endings.get_or_create(&NearLabels { event: step_word(step) }).inc();
+            }
+            Entry::Breaker { open } => {
+                self.breaker_open.set(i64::from(open));
+                let to = if open { "open" } else { "closed" };
+                self.breaker_turns.get_or_create(&BreakerLabels { to }).inc();
             }
             Entry::Near(Near::Hit) => {
                 self.near_hits.inc();
@@ -242,6 +291,14 @@ impl Ledger for Metrics {
     }
 }
 
+fn step_word(step: EndingStep) -> &'static str {
+    match step {
+        EndingStep::Deferred => "deferred",
+        EndingStep::Written => "written",
+        EndingStep::Forgotten => "forgotten",
+    }
+}
+
 fn near_word(event: Near) -> &'static str {
     match event {
         Near::Hit => "hit",
@@ -252,6 +309,7 @@ fn near_word(event: Near) -> &'static str {
         Near::Invalidated => "invalidated",
         Near::AllInvalidated => "all-invalidated",
         Near::Evicted => "evicted",
+        Near::PutBack => "put-back",
     }
 }
 
@@ -297,10 +355,13 @@ mod tests {
             Entry::Request { route: "/wiki/", outcome: "forwarded", status: Some(204) },
             Entry::Login { provider: "corp", result: "signed-in" },
             Entry::Ended("by-user"),
+            Entry::Revocation { provider: "corp", result: "revoked" },
+            Entry::Owed(3),
             Entry::Cut("write-stall"),
             Entry::Checked(took),
             Entry::Upstream { route: "/wiki/", took },
             Entry::Store { command: "load", took, answered: false },
+            Entry::Breaker { open: true },
             Entry::Near(Near::Hit),
             Entry::Near(Near::Doubtful),
             Entry::Held { sessions: 3, bytes: 6000, feed: FeedState::Up(Duration::from_millis(250)) },
@@ -317,6 +378,8 @@ mod tests {
             "keycard_requests_total{route=\"/wiki/\",outcome=\"forwarded\",status_class=\"2xx\"} 1",
             "keycard_logins_total{provider=\"corp\",result=\"signed-in\"} 1",
             "keycard_sessions_ended_total{reason=\"by-user\"} 1",
+            "keycard_token_revocations_total{provider=\"corp\",result=\"revoked\"} 1",
+            "keycard_token_revocations_owed 3",
             "keycard_connections_cut_total{reason=\"write-stall\"} 1",
             "keycard_session_check_seconds_count 1",
             "keycard_upstream_seconds_bucket{le=\"0.005\",route=\"/wiki/\"} 1",
@@ -324,6 +387,9 @@ mod tests {
             "keycard_store_errors_total{command=\"load\"} 1",
             "keycard_near_cache_events_total{event=\"hit\"} 1",
             "keycard_near_cache_events_total{event=\"doubtful\"} 1",
+            "keycard_store_breaker_open 1",
+            "keycard_store_breaker_transitions_total{to=\"open\"} 1",
+            "keycard_store_breaker_transitions_total{to=\"closed\"} 0",
             "keycard_near_cache_sessions 3",
             "keycard_near_cache_bytes 6000",
             "keycard_feed_up 1",

@@ -243,6 +243,38 @@ scene('whoever is signed out everywhere and signs in in one tab is signed in in 
   assert.equal((await session).about.user.id, 'alice');
 });
 
+scene('sessions() says where one is signed in, and endSession() ends one elsewhere and one here', async ({ ears, signedIn, tab, context }) => {
+  await house.endSessions();
+  const page = await signedIn();
+  const list = () => page.evaluate(() => keycard.sessions({ slide: false }));
+  const elsewhere = await browser.newContext();
+  try {
+    const there = await elsewhere.newPage();
+    await there.goto(`${house.origin}/bff/sessions`);
+    await there.locator('form#sign-in').waitFor();
+    await there.fill('input[name=login]', 'alice');
+    await there.press('input[name=login]', 'Enter');
+    await there.locator('h1', { hasText: 'Where you are signed in' }).waitFor();
+    const { sessions, more } = await list();
+    assert.deepEqual([sessions.length, sessions[0].current, sessions[1].current, more], [2, true, false, false]);
+    assert.match(sessions[1].user_agent, /Chrome/);
+    assert.deepEqual(await page.evaluate((handle) => keycard.endSession(handle), sessions[1].handle), { handle: sessions[1].handle, current: false });
+    assert.equal((await list()).sessions.length, 1);
+    // The page itself may fetch nothing.
+    assert.equal((await elsewhere.request.get(`${house.origin}/bff/user`)).status(), 401);
+    const refused = await page.evaluate((handle) => keycard.endSession(handle).catch((error) => [error.name, error.status, error.problem.type]), sessions[1].handle);
+    assert.deepEqual(refused, ['KeycardError', 404, 'urn:keycard:problem:no-such-session']);
+    const end = ears.next(page, 'ended');
+    assert.equal((await page.evaluate((handle) => keycard.endSession(handle), sessions[0].handle)).current, true);
+    assert.deepEqual((await end).about, { reason: 'by-user' });
+    assert.equal(await list(), null);
+    assert.equal(await page.evaluate(() => keycard.endSession('x')), null);
+    assert.equal((await context.cookies()).filter(({ name }) => name === 'keycard').length, 0);
+  } finally {
+    await elsewhere.close();
+  }
+});
+
 scene('r67 fetch sends to the sign-in once, keeps the answer, and comes back to the same page and query', async ({ ears, signedIn, context }) => {
   const page = await signedIn();
   const call = (times = 1) => page.evaluate((count) => Promise.all(Array.from({ length: count }, async () => {

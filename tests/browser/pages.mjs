@@ -99,7 +99,8 @@ const PAGES = [
     en: ['Not allowed', 'Sign out and use another account', 'Go to the front page'],
     de: ['Kein Zugang', 'Abmelden und ein anderes Konto nehmen', 'Zur Startseite'] },
   { name: 'sign-out', status: 200, go: signedIn('bob', '/bff/logout'),
-    en: ['Sign out?', 'Sign out', 'Stay signed in'], de: ['Abmelden?', 'Abmelden', 'Angemeldet bleiben'] },
+    en: ['Sign out?', 'Sign out', 'Stay signed in', 'Where you are signed in'],
+    de: ['Abmelden?', 'Abmelden', 'Angemeldet bleiben', 'Wo du angemeldet bist'] },
   { name: 'signed-out', status: 200, go: (page, at) => page.goto(at('/bff/signed-out')),
     en: ['You are signed out', 'Sign in again'], de: ['Du bist abgemeldet', 'Neu anmelden'] },
 ];
@@ -165,6 +166,74 @@ for (const [locale, lang] of [['en-GB', 'en'], ['de-AT', 'de']]) {
       await inspect(page, await one.go(page, at), one, lang);
     });
   }
+}
+
+/** A phone that `person` is signed in on, too; it is closed with `browser`. */
+async function phone(at, person) {
+  const context = await browser.newContext({
+    userAgent: 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1',
+  });
+  const page = await context.newPage();
+  await signIn(page, at('/'), person);
+  return page;
+}
+
+const LISTS = [
+  ['en-GB', 'en', 'Where you are signed in', 'This browser', 'Sign out', 'Last used', 'Go to the front page'],
+  ['de-AT', 'de', 'Wo du angemeldet bist', 'Dieser Browser', 'Abmelden', 'Zuletzt benutzt', 'Zur Startseite'],
+];
+
+for (const [locale, lang, title, here, out, used, front] of LISTS) {
+  scene('where one is signed in, and a button for each', locale, async (page, at) => {
+    await page.goto(at('/bff/sessions'));
+    await page.locator('form#sign-in').waitFor();
+    await page.fill('input[name=login]', 'alice');
+    await Promise.all([page.waitForNavigation(), page.press('input[name=login]', 'Enter')]);
+    assert.equal(page.url(), at('/bff/sessions'), 'the sign-in leads back to the list');
+    const other = await phone(at, 'alice');
+    const answer = await page.reload();
+    const headers = answer.headers();
+    assert.deepEqual([answer.status(), headers['content-language']], [200, lang]);
+    assert.doesNotMatch(headers['content-security-policy'], /unsafe|script-src/);
+    assert.equal(await page.locator('script').count(), 0);
+    assert.deepEqual(await page.locator('h1').allTextContents(), [title]);
+    const rows = page.locator('.sessions li');
+    const before = await rows.count();
+    assert.ok(before >= 2, `${before} sessions`);
+    assert.match(await rows.first().innerText(), new RegExp(`Chrome · Linux\\s+${here}[^]*${used}\\s+\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d UTC`));
+    const iphone = rows.filter({ hasText: 'Safari · iPhone' }).first();
+    assert.equal(await iphone.count(), 1);
+    // A button says whose it is, to those who only hear it.
+    const described = await iphone.getByRole('button', { name: out }).getAttribute('aria-describedby');
+    assert.equal((await page.locator(`#${described}`).textContent()).trim(), 'Safari · iPhone');
+    const picture = `page-sessions-${lang}`;
+    assert.deepEqual(await portrait(page, picture), { overflow: false });
+    await fits(page, picture);
+    // By keyboard: the first button, the second one, and so on, then the link; each with its ring.
+    const names = [];
+    for (let steps = 0; steps <= before; steps += 1) {
+      await page.keyboard.press('Tab');
+      const { name, ring, height } = await page.evaluate(() => {
+        const on = document.activeElement;
+        const { outlineStyle, outlineWidth } = getComputedStyle(on);
+        return { name: on.textContent.trim(), ring: `${outlineStyle} ${outlineWidth}`, height: on.getBoundingClientRect().height };
+      });
+      assert.equal(ring, 'solid 3px', name);
+      assert.ok(height >= 24, `${name} is ${height} px high`);
+      if (steps === 1) await page.screenshot({ path: join(SCREENSHOTS, `${picture}-focus.png`), fullPage: true });
+      names.push(name);
+    }
+    assert.deepEqual(names, [...Array(before).fill(out), front]);
+    await iphone.getByRole('button', { name: out }).focus();
+    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
+    assert.equal(page.url(), at('/bff/sessions'));
+    assert.equal(await rows.count(), before - 1);
+    assert.equal(await other.evaluate(async () => (await fetch('/bff/user')).status), 401);
+    await other.context().close();
+    await Promise.all([page.waitForNavigation(), rows.first().getByRole('button', { name: out }).click()]);
+    assert.equal(page.url(), at('/bff/signed-out'));
+    assert.equal((await page.context().cookies()).filter(({ name }) => name === 'keycard').length, 0);
+  });
 }
 
 scene('a language that we do not speak gets English', 'fr-FR', async (page, at) => {

@@ -160,6 +160,26 @@ fn every_described_answer_is_given_as_described() {
     seen.hold("GET", "/bff/events", 401, &fetch(&mut setting.browser(), "GET", "/bff/events"));
     seen.hold("GET", "/bff/events", 403, &browser.foreign(EVIL, "GET", "/bff/events", "cors", "empty"));
 
+    let own = "/bff/sessions";
+    let mine = fetch(&mut browser, "GET", own);
+    seen.hold("GET", own, 200, &mine);
+    seen.hold("GET", own, 200, &browser.open(own));
+    seen.hold("GET", own, 302, &setting.browser().open(own));
+    seen.hold("GET", own, 401, &fetch(&mut setting.browser(), "GET", own));
+    seen.hold("GET", own, 403, &browser.foreign(EVIL, "GET", own, "cors", "empty"));
+    let (one, nobodys) = ("/bff/sessions/{handle}", "/bff/sessions/nobodys");
+    for method in ["DELETE", "POST"] {
+        seen.hold(method, one, 401, &fetch(&mut setting.browser(), method, nobodys));
+        seen.hold(method, one, 403, &browser.foreign(EVIL, method, nobodys, "cors", "empty"));
+        seen.hold(method, one, 404, &fetch(&mut browser, method, nobodys));
+        let mut leaving = setting.signed_in();
+        let leave =
+            fetch(&mut leaving, "GET", own).json()["sessions"][0]["handle"].as_str().unwrap().to_owned();
+        seen.hold(method, one, 200, &fetch(&mut leaving, method, &format!("{own}/{leave}")));
+    }
+    seen.hold("POST", one, 404, &browser.post_form(nobodys, ""));
+    seen.hold("POST", one, 303, &setting.browser().post_form(nobodys, ""));
+
     let logout_url = |browser: &mut Browser| {
         browser.fetch("GET", "/bff/user", &[], b"").json()["logout_url"].as_str().unwrap().to_owned()
     };
@@ -207,7 +227,32 @@ fn every_described_answer_is_given_as_described() {
         seen.hold(method, sessions, 400, &ask(admin, method, "/admin/sessions?user=a&all=true", ADMIN_TOKEN));
         seen.hold(method, sessions, 401, &ask(admin, method, sessions, "another"));
     }
+    let (export, import) = ("/admin/sessions/export", "/admin/sessions/import");
+    let send_file = |file: &[u8], token: &str| {
+        let head = format!(
+            "POST {import} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {token}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            file.len()
+        );
+        send(admin.unwrap(), &[head.as_bytes(), file].concat()).expect("no answer")
+    };
+    let file = ask(admin, "GET", export, ADMIN_TOKEN);
+    seen.hold("GET", export, 200, &file);
+    seen.hold("GET", export, 400, &ask(admin, "GET", "/admin/sessions/export?x=y", ADMIN_TOKEN));
+    seen.hold("GET", export, 401, &ask(admin, "GET", export, "another"));
+    seen.hold("POST", import, 400, &send_file(&file.body[..file.body.len() - 1], ADMIN_TOKEN));
+    seen.hold("POST", import, 400, &send_file(b"nonsense", ADMIN_TOKEN));
+    seen.hold("POST", import, 401, &send_file(b"", "another"));
+    seen.hold("POST", import, 200, &send_file(&file.body, ADMIN_TOKEN));
+    seen.hold("POST", import, 409, &send_file(&file.body, ADMIN_TOKEN));
+    let foreign = String::from_utf8_lossy(&file.body).lines().next().unwrap().to_owned();
+    let foreign = format!("{} 00000000\n", foreign.rsplit_once(' ').unwrap().0);
+    seen.hold("POST", import, 409, &send_file(foreign.as_bytes(), ADMIN_TOKEN));
     seen.hold("DELETE", sessions, 200, &ask(admin, "DELETE", "/admin/sessions?user=nobody", ADMIN_TOKEN));
+
+    let keys = "/admin/keys";
+    seen.hold("GET", keys, 200, &ask(admin, "GET", keys, ADMIN_TOKEN));
+    seen.hold("GET", keys, 400, &ask(admin, "GET", "/admin/keys?user=a", ADMIN_TOKEN));
+    seen.hold("GET", keys, 401, &ask(admin, "GET", keys, "another"));
 
     let (mut sender, brought) = kept_forms(&mut seen, &setting);
     let mut late = setting.browser();
@@ -216,14 +261,22 @@ fn every_described_answer_is_given_as_described() {
     setting.clock.advance(Duration::from_secs(1));
     seen.hold("POST", "/bff/replay", 503, &sender.post_form("/bff/replay", &brought));
     seen.hold("GET", "/bff/user", 503, &fetch(&mut browser, "GET", "/bff/user"));
+    seen.hold("GET", own, 503, &fetch(&mut browser, "GET", own));
+    for method in ["DELETE", "POST"] {
+        seen.hold(method, one, 503, &fetch(&mut browser, method, nobodys));
+    }
     seen.hold("GET", "/bff/events", 503, &fetch(&mut browser, "GET", "/bff/events"));
     seen.hold("GET", "/bff/logout", 503, &browser.open("/bff/logout"));
-    seen.hold("POST", "/bff/logout", 503, &fetch(&mut browser, "POST", "/bff/logout"));
+    // Remembered here, and written when the store is back.
+    seen.hold("POST", "/bff/logout", 200, &fetch(&mut browser, "POST", "/bff/logout"));
     seen.hold("GET", "/bff/callback", 503, &late.open(callback.as_str()));
     seen.hold("GET", "/readyz", 503, &ask(health, "GET", "/readyz", ""));
+    seen.hold("POST", import, 503, &send_file(&file.body, ADMIN_TOKEN));
     for method in ["GET", "DELETE"] {
         seen.hold(method, sessions, 503, &ask(admin, method, "/admin/sessions?all=true", ADMIN_TOKEN));
     }
+
+    seen.hold("GET", keys, 503, &ask(admin, "GET", keys, ADMIN_TOKEN));
 
     for (path, target) in NOTICES {
         let token = setting.provider.logout_forge().sign();
@@ -288,11 +341,14 @@ fn every_endpoint_is_described_and_no_other() {
     let named: BTreeSet<String> = public
         .into_iter()
         // Behind the last slash stands the name of a provider.
-        .map(
-            |path| {
-                if path.ends_with('/') { format!("/bff{path}{{provider}}") } else { format!("/bff{path}") }
-            },
-        )
+        .map(|path| {
+            match path.as_str() {
+                // Behind this one stands a handle.
+                "/sessions/" => "/bff/sessions/{handle}".to_owned(),
+                _ if path.ends_with('/') => format!("/bff{path}{{provider}}"),
+                _ => format!("/bff{path}"),
+            }
+        })
         .chain(probes)
         .chain(admin)
         .collect();
@@ -314,10 +370,12 @@ fn a_method_that_is_not_described_is_refused_with_those_that_are() {
             if methods.iter().any(|described| described == method) {
                 continue;
             }
-            let target = path.replace("{provider}", "corp");
+            let target = path.replace("{provider}", "corp").replace("{handle}", "x");
             let answer = match path {
                 "/livez" | "/readyz" | "/metrics" => ask(setting.gateway.health, method, path, ""),
-                "/admin/sessions" => ask(setting.gateway.admin, method, path, ADMIN_TOKEN),
+                "/admin/sessions" | "/admin/sessions/export" | "/admin/sessions/import" | "/admin/keys" => {
+                    ask(setting.gateway.admin, method, path, ADMIN_TOKEN)
+                }
                 _ => setting.signed_in().fetch(method, &target, &[], b""),
             };
             assert_eq!(answer.status, 405, "{method} {path}");

@@ -66,7 +66,8 @@ fn r22_readiness_tells_of_the_store_and_of_providers_that_were_never_met() {
     let ready = probe(&setting, "/readyz");
     assert_eq!((ready.status, ready.header("content-type")), (200, Some("application/json")));
     let expected = serde_json::json!({
-        "ready": true, "draining": false, "store": "ok", "feed": "not-used", "providers": { "corp": "not-yet" }
+        "ready": true, "draining": false, "store": "ok", "breaker": "closed", "feed": "not-used",
+        "providers": { "corp": "not-yet" }
     });
     assert_eq!(ready.json(), expected);
     setting.signed_in();

@@ -15,20 +15,25 @@ use tempfile::TempDir;
 pub(super) struct Redis {
     process: Child,
     pub(super) address: SocketAddr,
+    /// Where it saves to.
+    directory: TempDir,
 }
 
 impl Redis {
     pub(super) fn start() -> Self {
         // The port is free now, and nobody else takes it within the moment.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        Self { process: Self::start_at(address), address }
+        let directory = TempDir::new().unwrap();
+        Self { process: Self::start_at(address, &directory), address, directory }
     }
 
     #[expect(clippy::zombie_processes, reason = "where it does not listen, the test ends with its process")]
-    fn start_at(address: SocketAddr) -> Child {
+    fn start_at(address: SocketAddr, directory: &TempDir) -> Child {
         let port = address.port().to_string();
         let process = Command::new("redis-server")
             .args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .arg("--dir")
+            .arg(directory.path())
             .stdout(Stdio::null())
             .spawn()
             .expect("these tests need the program redis-server");
@@ -61,12 +66,16 @@ impl Redis {
         assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
     }
 
-    /// Kills it, and starts another one at its address, empty.
+    /// Kills it, and starts another one at its address: empty, or with what was saved last (`SAVE`).
     pub(super) fn restart(&mut self) {
+        self.kill();
+        self.process = Self::start_at(self.address, &self.directory);
+    }
+
+    /// Kills it, without a word to anybody.
+    pub(super) fn kill(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        let fresh = Self::start_at(self.address);
-        self.process = fresh;
     }
 
     /// Everything that the server would put into a dump, commands as it keeps them.
@@ -125,7 +134,7 @@ impl Redis {
     }
 
     /// How many hashes there are: the session records.
-    fn records(&self) -> String {
+    pub(super) fn records(&self) -> String {
         let answer = self.eval(
             "local n = 0 for _, k in ipairs(redis.call('KEYS', '*')) do \
              if redis.call('TYPE', k).ok == 'hash' then n = n + 1 end end return n",

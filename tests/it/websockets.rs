@@ -147,6 +147,49 @@ fn r78_one_side_may_end_before_the_other() {
 }
 
 #[test]
+fn r78_the_app_may_end_its_side_first() {
+    let setting = setting();
+    let browser = setting.signed_in();
+    let (sender, heard) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    setting.upstream.script(move |exchange| {
+        accept(exchange);
+        exchange.write(b"my last");
+        exchange.finish();
+        let said: Vec<u8> = std::iter::from_fn(|| exchange.raw()).flatten().collect();
+        sender.lock().unwrap().send(said).unwrap();
+        Some(After::Close)
+    });
+    let mut connection = tunnel(&setting, &browser);
+    // To the end: what follows is said when the app's side is known to be over.
+    assert_eq!(connection.rest(), b"my last");
+    for piece in [&b"but I "[..], b"still ", b"go on"] {
+        connection.write(piece);
+    }
+    connection.finish();
+    assert_eq!(heard.recv_timeout(Duration::from_secs(10)).unwrap(), b"but I still go on");
+}
+
+#[test]
+fn r65_r78_what_is_left_of_a_tunnel_ends_with_the_session() {
+    let setting = setting();
+    let mut browser = setting.signed_in();
+    let (sender, heard) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    setting.upstream.script(move |exchange| {
+        accept(exchange);
+        exchange.finish();
+        while exchange.raw().is_some() {}
+        sender.lock().unwrap().send(()).unwrap();
+        Some(After::Close)
+    });
+    let mut connection = tunnel(&setting, &browser);
+    assert_eq!(connection.rest(), b"");
+    assert_eq!(browser.fetch("POST", "/bff/logout", &[], b"").status, 200);
+    heard.recv_timeout(Duration::from_secs(10)).expect("the app still hears this browser");
+}
+
+#[test]
 fn a40_r65_nobody_else_opens_a_tunnel() {
     let setting = setting();
     let browser = setting.signed_in();

@@ -12,7 +12,7 @@ pub(super) const CACHE_SESSIONS: Key = Key::with_default(
     "cache_sessions",
     Kind::Number { least: 0, most: MOST_SESSIONS },
     "100000",
-    "How many sessions a gateway over Redis keeps in memory, so that a request with one of them asks nobody; Redis tells of every change. 0 asks Redis for each request.",
+    "How many sessions a gateway keeps in memory, so that a request with one of them asks nobody; Redis tells of every change. 0 asks the store for each request.",
 );
 
 pub(super) const CACHE_BYTES: Key = Key::with_default(

@@ -159,7 +159,9 @@ fn the_description_has_every_bound_and_no_secret() {
     let shown = describe(&read(&text).unwrap_or_else(|problems| panic!("{problems}")), &[]);
     for expected in [
         "https://apps.example.com",
-        "rediss://redis:6379 under keycard:, sealed with 1 key",
+        "rediss://redis:6379 under keycard:, sealed with key ",
+        "an old key of `session.keys` stays for",
+        "every gateway has to have a new one last before any has it first",
         "apps.example.com/wiki/",
         "signed-in, role a",
         "30m    at the latest 31m30s, never early",

@@ -64,6 +64,8 @@ fn a45_keys_are_32_bytes_in_base64() {
         let shown = refused(&[("session", &format!("keys = [{bad}]"))], "session.keys[0]", "32 bytes");
         assert!(shown.contains("keycard keys new"), "{shown}");
     }
+    let zeros = format!("keys = ['{}=']", "A".repeat(43));
+    refused(&[("session", &zeros)], "session.keys[0]", "zeros");
     refused(&[("session", "keys = []")], "session.keys", "is empty");
     refused(&[("session", "store = 'redis://redis'")], "session.keys", "is missing");
     let settings = accepted(&[

@@ -3,7 +3,13 @@
 
 const at = (id) => document.getElementById(id);
 const show = (id, shown) => { at(id).hidden = !shown; };
-const time = (text) => new Date(text).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+// A moment, with its day where that is not today: a session of ten hours may well end tomorrow.
+const time = (text) => {
+  const then = new Date(text);
+  const today = then.toDateString() === new Date().toDateString();
+  const day = today ? {} : { weekday: 'long', day: 'numeric', month: 'long' };
+  return then.toLocaleString([], { ...day, hour: '2-digit', minute: '2-digit' });
+};
 
 /** Who was there when we last looked. */
 let known;

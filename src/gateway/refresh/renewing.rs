@@ -15,7 +15,7 @@ use crate::domain::renewal::{Attempt, LeaseId, RenewalRules, SAVE_FOR};
 use crate::domain::session::{LiveSession, Session, SessionKey, Ticket, TokenSet};
 use crate::gateway::{Gateway, GatewayError};
 use crate::ports::{
-    Entry, IdentityProvider, News as _, ProviderError, RenewalError, Renewed, StoreError, Updated,
+    Entry, IdentityProvider, News as _, Owed, ProviderError, RenewalError, Renewed, StoreError, Updated,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,7 +174,10 @@ impl Renewing<'_> {
             // R88: the session is over, and so is what came for it.
             Written::Gone => {
                 self.note("ended-meanwhile");
-                self.revoke(&tokens, session).await;
+                let over = Session { tokens, ..session.clone() };
+                if let Some(owed) = Owed::of(&over) {
+                    self.gateway.owe(&self.key, owed).await;
+                }
             }
             Written::Failed => {
                 self.note("not-kept");

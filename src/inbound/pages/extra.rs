@@ -1,10 +1,14 @@
-//! What a few pages hold beside their words: a step with a script, or a form to send again.
+//! What a few pages hold beside their words: a step with a script, a form to send again, a list of sessions, or one way
+//! more.
 //!
 //! I own: [`Extra`], the one script, and what must be in a page that holds either. I may call: `words`, `language`. I
 //! never let another script run than the one in this folder: the policy of the page names its hash.
 
 use crate::domain::keep;
+use crate::domain::time::Timestamp;
 use crate::inbound::language::Language;
+use crate::inbound::pages::Link;
+use crate::inbound::user::rfc3339;
 use crate::inbound::words;
 use crate::keyring::sha256;
 use base64::Engine as _;
@@ -23,6 +27,33 @@ pub enum Extra<'p> {
     Step(Step<'p>),
     /// A form waits to be sent again, by a button.
     Form(Form<'p>),
+    /// A person's sessions, each with a button.
+    Sessions {
+        /// The sessions.
+        rows: &'p [Row],
+        /// Whether there are others.
+        more: bool,
+    },
+    /// One way more, below the others.
+    Also(Link<'p>),
+}
+
+/// One session of a list.
+pub struct Row {
+    /// Where its button posts to.
+    pub action: String,
+    /// The browser; empty where it says nothing of itself.
+    pub browser: String,
+    /// Whether it is the one that looks at the list.
+    pub current: bool,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it was last used.
+    pub last_seen: Timestamp,
+    /// Where it came from.
+    pub address: String,
+    /// The provider.
+    pub provider: String,
 }
 
 /// What the script does; each has its arm in `keep.js`.
@@ -70,7 +101,7 @@ impl Extra<'_> {
                 let hash = STANDARD.encode(sha256(SCRIPT.as_bytes()));
                 Some(format!("; script-src 'sha256-{hash}'; form-action 'self'"))
             }
-            Self::Form(_) => None,
+            Self::Form(_) | Self::Sessions { .. } | Self::Also(_) => None,
         }
     }
 
@@ -83,6 +114,13 @@ impl Extra<'_> {
                 let fields = keep::fields(form.body).len();
                 html.matches("type=\"hidden\"").count() >= fields && html.contains("method=\"post\"")
             }
+            Self::Sessions { rows, .. } => {
+                html.matches("method=\"post\"").count() >= rows.len()
+                    // What stands behind the last slash: slashes are escaped.
+                    && rows.iter().all(|row| row.action.rsplit('/').next().is_some_and(|end| html.contains(end)))
+            }
+            // A page does without it.
+            Self::Also(_) => true,
         }
     }
 
@@ -111,8 +149,59 @@ impl Extra<'_> {
                     fields => fields,
                 } }
             }
+            Self::Sessions { rows, more } => {
+                let rows: Vec<Value> = rows.iter().map(|row| row.to_context(language)).collect();
+                context! { sessions => rows, more => more.then(|| *words::MORE_SESSIONS.spoken(language)) }
+            }
+            Self::Also(link) => {
+                context! { also => context! { href => link.href, label => *link.label.spoken(language) } }
+            }
         }
     }
+}
+
+impl Row {
+    fn to_context(&self, language: Language) -> Value {
+        let said = |label: &'static words::Label| *label.spoken(language);
+        let fact = |label, value: &str| context! { label => said(label), value => value };
+        let time = |label, moment: Timestamp| {
+            let exact = rfc3339(moment);
+            context! { label => said(label), value => to_the_minute(&exact), exact => exact }
+        };
+        let browser = if self.browser.is_empty() { said(words::UNKNOWN_BROWSER) } else { &self.browser };
+        context! {
+            action => self.action.as_str(),
+            browser => browser,
+            current => self.current.then(|| said(words::THIS_BROWSER)),
+            end => said(words::SIGN_OUT),
+            facts => [
+                time(words::SIGNED_IN_AT, self.started),
+                time(words::LAST_USED, self.last_seen),
+                fact(words::FROM_ADDRESS, &self.address),
+                fact(words::SIGNED_IN_BY, &self.provider),
+            ],
+        }
+    }
+
+    /// For trying templates.
+    pub fn example(current: bool) -> Self {
+        let moment = Timestamp::from_unix_seconds(0);
+        Self {
+            action: "/".into(),
+            browser: String::new(),
+            current,
+            started: moment,
+            last_seen: moment,
+            address: "192.0.2.1".into(),
+            provider: "corp".into(),
+        }
+    }
+}
+
+/// `2026-01-01T00:00:00Z` as people write it, in any language.
+fn to_the_minute(exact: &str) -> String {
+    let minute = exact.get(..16).unwrap_or(exact).replacen('T', " ", 1);
+    format!("{minute} UTC")
 }
 
 /// The names of fields, each once; never a value.

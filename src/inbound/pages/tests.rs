@@ -107,6 +107,37 @@ fn a_template_that_fails_later_is_not_shown_and_the_page_is() {
     assert!(text.starts_with("<!doctype html>") && text.contains("Not allowed"), "{text}");
 }
 
+#[test]
+fn r10_a_list_of_sessions_escapes_what_browsers_say_and_is_never_without_its_buttons() {
+    let hostile = "<b>x</b>\"><script>";
+    let rows = [
+        Row { action: "/bff/sessions/one".into(), browser: hostile.into(), ..Row::example(true) },
+        Row { action: "/bff/sessions/two".into(), address: hostile.into(), ..Row::example(false) },
+    ];
+    let list = Extra::Sessions { rows: &rows, more: true };
+    let page = Page { kind: Kind::Sessions, wording: words::SESSIONS, button: None, account: None, ..page() };
+    let text = |branding: Branding| {
+        let pages = Pages::new(branding).unwrap();
+        let response = pages.page_with(StatusCode::OK, &page, Some(&list), Language::English);
+        let body = actix_web::body::MessageBody::try_into_bytes(response.into_body()).unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    };
+    let built_in = text(Branding::default());
+    assert!(!built_in.contains("<b>") && !built_in.contains("<script"), "{built_in}");
+    assert_eq!(built_in.matches("<form method=\"post\"").count(), 2);
+    assert!(
+        built_in.contains("A browser without a name") && built_in.contains("There are more"),
+        "{built_in}"
+    );
+    // Written before there were lists, or without the buttons.
+    for own in ["<h1>{{ page.title }}</h1>", "{% for one in extra.sessions %}<p>{{ one.action }}{% endfor %}"]
+    {
+        assert_eq!(text(template(SHEET, own)), built_in);
+    }
+    let own = "{% for one in extra.sessions %}<form method=\"post\" action=\"{{ one.action }}\">{% endfor %}";
+    assert!(text(template("sessions.html", own)).starts_with("<form"));
+}
+
 /// The custom properties of one of the two blocks at the head of the style.
 fn colours(block: &str) -> BTreeMap<&str, Colour> {
     let declarations = block.split(['{', ';', '}']).filter_map(|piece| piece.trim().split_once(':'));

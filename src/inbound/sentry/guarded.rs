@@ -374,6 +374,10 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<Io> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         ready!(Pin::new(&mut this.io).poll_flush(cx))?;
+        if this.turn.is_finished() && !this.half_closed && matches!(this.stage, Stage::Tunnel) {
+            ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+            this.half_closed = true;
+        }
         let is_over = this.turn.is_answered() && this.reply.seen().is_some();
         if this.busy && !this.replied && is_over && matches!(this.stage, Stage::Open) {
             this.conclude();

@@ -27,6 +27,8 @@ pub struct Turn {
     /// Who is to be woken then.
     reader: Cell<Option<Waker>>,
     fault: Cell<Option<Refusal>>,
+    /// Nothing more is said to the client.
+    finished: Cell<bool>,
 }
 
 impl Turn {
@@ -76,10 +78,25 @@ impl Turn {
         Answering(Rc::clone(self))
     }
 
+    /// Nothing more is said on this connection, but the client may go on: half of a tunnel is closed.
+    pub fn finish(&self) {
+        self.finished.set(true);
+    }
+
+    /// Whether nothing more is said to the client.
+    pub fn is_finished(&self) -> bool {
+        self.finished.get()
+    }
+
     /// The body broke a rule: the application sees it break off, and can say why.
     pub fn blame(&self, refusal: Refusal) {
         self.fault.set(Some(refusal));
     }
+}
+
+/// What the application shares with the connection of this request.
+pub fn turn(request: &HttpRequest) -> Option<Rc<Turn>> {
+    request.conn_data::<Rc<Turn>>().cloned()
 }
 
 /// Why the body of this request broke off, if it was the sentry that cut it.

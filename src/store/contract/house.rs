@@ -7,13 +7,16 @@ use crate::domain::session::SessionKey;
 use crate::domain::session::tests::session;
 use crate::domain::time::Timestamp;
 use crate::keyring::{KeyRing, MasterKey, new_text};
-use crate::ports::SessionStore;
+use crate::ports::{Outbox, SessionStore};
 use crate::store::embedded::Embedded;
 use crate::store::memory::Memory;
 use crate::store::near::Near;
+use crate::store::outbox::Debts;
 use crate::store::redis::Redis;
 use crate::store::redis::server::Server;
 use crate::store::sealed::Sealed;
+use crate::store::shelf::EndingShelf;
+use crate::store::transfer::Haul;
 use crate::store::{Backend, Found, Row};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -41,6 +44,7 @@ pub(in crate::store) fn fresh_prefix() -> String {
 /// A store under test, and all that is in it.
 pub(in crate::store) struct House {
     pub(in crate::store) backend: Arc<dyn Backend>,
+    pub(in crate::store) haul: Arc<dyn Haul>,
     shelf: Shelf,
     /// The near caches around it, where there are any: what goes past them is told to them.
     near: Option<Mutex<Vec<Arc<Near>>>>,
@@ -50,13 +54,13 @@ enum Shelf {
     Memory(Arc<Memory>),
     /// The directory goes after the store that has a file in it.
     Embedded(Arc<Embedded>, #[expect(dead_code, reason = "held until the end of the test")] TempDir),
-    Redis(Arc<Server>, String),
+    Redis(Arc<Redis>, Arc<Server>, String),
 }
 
 impl House {
     pub(in crate::store) fn memory() -> Self {
         let memory = Arc::new(Memory::new());
-        Self { backend: memory.clone(), shelf: Shelf::Memory(memory), near: None }
+        Self { backend: memory.clone(), haul: memory.clone(), shelf: Shelf::Memory(memory), near: None }
     }
 
     pub(in crate::store) fn embedded() -> Self {
@@ -64,7 +68,8 @@ impl House {
         let settings = EmbeddedSettings { path: directory.path().into(), dev: false };
         let (embedded, _) = Embedded::open(&settings, KeySource::BesideStore).unwrap();
         let embedded = Arc::new(embedded);
-        Self { backend: embedded.clone(), shelf: Shelf::Embedded(embedded, directory), near: None }
+        let (backend, haul) = (embedded.clone(), embedded.clone());
+        Self { backend, haul, shelf: Shelf::Embedded(embedded, directory), near: None }
     }
 
     /// A store in memory, with near caches that answer whatever they can.
@@ -74,16 +79,30 @@ impl House {
 
     pub(in crate::store) fn redis() -> Self {
         let (server, prefix) = (Server::shared(), fresh_prefix());
-        let redis = Redis::open(&server.settings(&prefix)).unwrap();
-        Self { backend: Arc::new(redis), shelf: Shelf::Redis(server, prefix), near: None }
+        let redis = Arc::new(Redis::open(&server.settings(&prefix)).unwrap());
+        let shelf = Shelf::Redis(redis.clone(), server, prefix);
+        Self { backend: redis.clone(), haul: redis, shelf, near: None }
     }
 
     pub(in crate::store) fn store(&self, keys: &[u8]) -> Arc<dyn SessionStore> {
-        let sealed = Arc::new(Sealed::new(self.backend.clone(), ring(keys)));
+        let sealed = Arc::new(Sealed::new(self.backend.clone(), ring(keys), true));
         let Some(all) = &self.near else { return sealed };
         let near = Arc::new(Near::proved(sealed));
         all.lock().unwrap().push(near.clone());
         near
+    }
+
+    /// What is owed, as a process with these keys sees it.
+    pub(in crate::store) fn outbox(&self, keys: &[u8]) -> Arc<dyn Outbox> {
+        Arc::new(Debts { backend: self.backend.clone(), shelf: self.endings(), keys: ring(keys) })
+    }
+
+    pub(in crate::store) fn endings(&self) -> Arc<dyn EndingShelf> {
+        match &self.shelf {
+            Shelf::Memory(memory) => memory.clone(),
+            Shelf::Embedded(embedded, _) => embedded.clone(),
+            Shelf::Redis(redis, ..) => redis.clone(),
+        }
     }
 
     pub(in crate::store) async fn found(&self, key: &SessionKey) -> Found {
@@ -110,7 +129,7 @@ impl House {
         match &self.shelf {
             Shelf::Memory(memory) => memory.dump(),
             Shelf::Embedded(embedded, _) => embedded.dump(),
-            Shelf::Redis(server, prefix) => {
+            Shelf::Redis(_, server, prefix) => {
                 let entries = server.entries(prefix).await;
                 entries.into_iter().flat_map(|entry| std::iter::once(entry.key).chain(entry.parts)).collect()
             }

@@ -160,7 +160,8 @@ impl Folder {
         file.take(1024)
             .read_to_string(&mut text)
             .map_err(|error| told(&format_args!("cannot be read: {error}")))?;
-        MasterKey::parse(&text).ok_or_else(|| told(&"does not hold a key: base64 of exactly 32 bytes"))
+        let key = MasterKey::parse(&text).filter(|key| !key.is_blank());
+        key.ok_or_else(|| told(&"does not hold a key: base64 of exactly 32 bytes, not all of them zero"))
     }
 
     /// Only who has the database open comes here, so that nobody else makes one at the same time.

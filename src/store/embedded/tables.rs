@@ -12,8 +12,13 @@ use crate::domain::time::Timestamp;
 use crate::keyring::KeyId;
 use crate::ports::{Cursor, Updated};
 use crate::store::{Found, Glance, IndexName, Page, Row};
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, Table, TableDefinition, WriteTransaction};
+use redb::{
+    Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, Table, TableDefinition,
+    WriteTransaction,
+};
 use std::ops::Bound;
+
+pub(super) mod transfer;
 
 type Digest = &'static [u8; 32];
 /// Version, expiry, index names one after the other, the private part, the operator part.
@@ -30,6 +35,8 @@ const TAKEN: TableDefinition<&[u8; 16], u64> = TableDefinition::new("taken");
 const MARKS: TableDefinition<Digest, (u64, u64)> = TableDefinition::new("marks");
 /// When (big-endian, so that bytes sort as time does), then [`SESSION`], [`LOGIN`] or [`MARK`], then whose expiry it is.
 const EXPIRY: TableDefinition<&[u8], ()> = TableDefinition::new("expiry");
+/// Debts, and the moments from which they are due.
+const DEBTS: TableDefinition<&[u8], u64> = TableDefinition::new("debts");
 /// What the file says about itself.
 const ABOUT: TableDefinition<&str, &[u8]> = TableDefinition::new("about");
 
@@ -103,6 +110,18 @@ pub(super) fn members(
     Ok(found)
 }
 
+/// Reads the index names in the rows of some sessions.
+pub(super) fn entries(database: &Database, keys: &[SessionKey]) -> Result<Vec<Vec<IndexName>>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let sessions = transaction.open_table(SESSIONS)?;
+    let mut entries = Vec::with_capacity(keys.len());
+    for key in keys {
+        let row = sessions.get(key.as_bytes())?;
+        entries.push(row.map(|row| row.value().2.as_chunks().0.to_vec()).unwrap_or_default());
+    }
+    Ok(entries)
+}
+
 /// Reads the latest moment under some names.
 pub(super) fn marked(
     database: &Database,
@@ -151,6 +170,32 @@ pub(super) fn page(
     Ok((glances, last.filter(|_| more)))
 }
 
+/// At most `most` debts that are due at `now`.
+pub(super) fn due_debts(
+    database: &Database,
+    now: Timestamp,
+    most: usize,
+) -> Result<Vec<Vec<u8>>, redb::Error> {
+    let debts = database.begin_read()?.open_table(DEBTS)?;
+    let mut due = Vec::new();
+    for debt in debts.iter()? {
+        let (name, from) = debt?;
+        if from.value() <= now.unix_millis() {
+            due.push(name.value().to_vec());
+        }
+        if due.len() >= most {
+            break;
+        }
+    }
+    Ok(due)
+}
+
+/// How many debts there are.
+pub(super) fn count_debts(database: &Database) -> Result<usize, redb::Error> {
+    let count = database.begin_read()?.open_table(DEBTS)?.len()?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
 fn last_seen(seen: Option<(u64, u64)>, now: Timestamp) -> Option<Timestamp> {
     seen.filter(|(_, until)| now.unix_millis() < *until).map(|(at, _)| Timestamp::from_unix_millis(at))
 }
@@ -163,6 +208,7 @@ pub(super) struct Tables<'t> {
     taken: Table<'t, &'static [u8; 16], u64>,
     marks: Table<'t, Digest, (u64, u64)>,
     expiry: Table<'t, &'static [u8], ()>,
+    debts: Table<'t, &'static [u8], u64>,
 }
 
 impl<'t> Tables<'t> {
@@ -174,6 +220,7 @@ impl<'t> Tables<'t> {
             taken: transaction.open_table(TAKEN)?,
             marks: transaction.open_table(MARKS)?,
             expiry: transaction.open_table(EXPIRY)?,
+            debts: transaction.open_table(DEBTS)?,
         })
     }
 
@@ -222,6 +269,33 @@ impl<'t> Tables<'t> {
         }
         self.expiry.remove(due(old.expires, SESSION, key.as_bytes()).as_slice())?;
         Ok(Updated::Done(old.version))
+    }
+
+    /// [`Updated::Conflict`] when it has another version.
+    pub(super) fn delete_at(&mut self, key: &SessionKey, version: u64) -> Result<Updated, redb::Error> {
+        match self.row(key)? {
+            Some(old) if old.version != version => Ok(Updated::Conflict),
+            _ => self.delete(key),
+        }
+    }
+
+    pub(super) fn owe(&mut self, debt: &[u8], due: Timestamp) -> Result<Updated, redb::Error> {
+        self.debts.insert(debt, due.unix_millis())?;
+        Ok(Updated::Done(0))
+    }
+
+    pub(super) fn defer(&mut self, debts: &[Vec<u8>], due: Timestamp) -> Result<Updated, redb::Error> {
+        for debt in debts {
+            if self.debts.get(debt.as_slice())?.is_some() {
+                self.debts.insert(debt.as_slice(), due.unix_millis())?;
+            }
+        }
+        Ok(Updated::Done(0))
+    }
+
+    pub(super) fn settle(&mut self, debt: &[u8]) -> Result<Updated, redb::Error> {
+        self.debts.remove(debt)?;
+        Ok(Updated::Done(0))
     }
 
     /// [`Updated::Gone`] when there is no such session.
@@ -351,7 +425,6 @@ fn due(expires: u64, kind: u8, whose: &[u8]) -> Vec<u8> {
 /// Every name and value in the file but for what it says about itself, and how many entries each table has.
 #[cfg(test)]
 pub(super) fn dump(database: &Database) -> (Vec<Vec<u8>>, [u64; 6]) {
-    use redb::ReadableTableMetadata as _;
     let transaction = database.begin_read().unwrap();
     let sessions = transaction.open_table(SESSIONS).unwrap();
     let seen = transaction.open_table(SEEN).unwrap();
@@ -359,7 +432,7 @@ pub(super) fn dump(database: &Database) -> (Vec<Vec<u8>>, [u64; 6]) {
     let taken = transaction.open_table(TAKEN).unwrap();
     let marks = transaction.open_table(MARKS).unwrap();
     let expiry = transaction.open_table(EXPIRY).unwrap();
-    assert_eq!(transaction.list_tables().unwrap().count(), 7, "a table that this dump leaves out");
+    assert_eq!(transaction.list_tables().unwrap().count(), 8, "a table that this dump leaves out");
     let mut all: Vec<Vec<u8>> = Vec::new();
     for (key, row) in sessions.iter().unwrap().map(Result::unwrap) {
         let (_, _, names, private, operator) = row.value();
@@ -370,6 +443,8 @@ pub(super) fn dump(database: &Database) -> (Vec<Vec<u8>>, [u64; 6]) {
     all.extend(taken.iter().unwrap().map(|entry| entry.unwrap().0.value().to_vec()));
     all.extend(marks.iter().unwrap().map(|entry| entry.unwrap().0.value().to_vec()));
     all.extend(expiry.iter().unwrap().map(|entry| entry.unwrap().0.value().to_vec()));
+    let debts = transaction.open_table(DEBTS).unwrap();
+    all.extend(debts.iter().unwrap().map(|entry| entry.unwrap().0.value().to_vec()));
     let count = [sessions.len(), seen.len(), indexes.len(), taken.len(), marks.len(), expiry.len()];
     (all, count.map(Result::unwrap))
 }

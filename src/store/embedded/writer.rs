@@ -13,6 +13,7 @@ use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::ports::{StoreError, Updated};
 use crate::store::embedded::tables::Tables;
+use crate::store::transfer::Parcel;
 use crate::store::{IndexName, Row};
 use redb::{Database, DatabaseError, Durability};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -34,12 +35,21 @@ pub(super) enum Write {
     Insert(SessionKey, Row, Timestamp),
     Replace(SessionKey, Row, u64, Timestamp),
     Delete(SessionKey),
+    /// Only in this version.
+    DeleteAt(SessionKey, u64),
+    /// A debt that is due from then on.
+    Owe(Vec<u8>, Timestamp),
+    /// Debts that are due then, if they are still there.
+    Defer(Vec<Vec<u8>>, Timestamp),
+    Settle(Vec<u8>),
     /// Used at the first moment; that counts until the second.
     Seen(SessionKey, Timestamp, Timestamp),
     /// Taken at the first moment, until the second.
     Take(LoginId, Timestamp, Timestamp),
     /// Noted at the first moment, until the second.
     Mark(IndexName, Timestamp, Timestamp),
+    /// A row of another store, at this moment.
+    Place(Box<Parcel>, Timestamp),
     /// Changes nothing; finds out whether the database can be written to, and opens it again if it cannot.
     Check,
 }
@@ -50,9 +60,14 @@ impl Write {
             Self::Insert(key, row, now) => tables.insert(key, row, *now),
             Self::Replace(key, row, expected, now) => tables.replace(key, row, *expected, *now),
             Self::Delete(key) => tables.delete(key),
+            Self::DeleteAt(key, version) => tables.delete_at(key, *version),
+            Self::Owe(debt, due) => tables.owe(debt, *due),
+            Self::Defer(debts, due) => tables.defer(debts, *due),
+            Self::Settle(debt) => tables.settle(debt),
             Self::Seen(key, now, until) => tables.note_seen(key, *now, *until),
             Self::Take(login, now, until) => tables.take(*login, *now, *until),
             Self::Mark(name, now, until) => tables.mark(name, *now, *until),
+            Self::Place(parcel, now) => tables.place(parcel, *now),
             Self::Check => Ok(Updated::Gone),
         }
     }
@@ -61,7 +76,9 @@ impl Write {
         match self {
             Self::Insert(_, _, now) | Self::Replace(_, _, _, now) => Some(*now),
             Self::Seen(_, now, _) | Self::Take(_, now, _) | Self::Mark(_, now, _) => Some(*now),
-            Self::Delete(_) | Self::Check => None,
+            Self::Delete(_) | Self::DeleteAt(..) | Self::Check => None,
+            Self::Owe(..) | Self::Defer(..) | Self::Settle(_) => None,
+            Self::Place(_, now) => Some(*now),
         }
     }
 }

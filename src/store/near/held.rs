@@ -32,6 +32,8 @@ enum Line {
     Down = 0,
     Up = 1,
     Refused = 2,
+    /// There is none, and none is needed.
+    Own = 3,
 }
 
 /// The sessions that this process holds.
@@ -71,6 +73,12 @@ impl Held {
         }
     }
 
+    /// Nobody else writes to the store: what is held is always sure.
+    pub(super) fn trust_oneself(&self) {
+        self.line.store(Line::Own as u8, Ordering::SeqCst);
+        self.trust.always();
+    }
+
     /// What is held of a session now.
     pub(super) fn look(&self, key: &SessionKey) -> Found {
         let Some(kept) = self.shard(key).look(key) else { return Found::Nothing };
@@ -103,12 +111,36 @@ impl Held {
         known.map_or_else(|| live.clone(), |kept| kept.live)
     }
 
+    /// A later version of this session than the one that the store has, if there is one here. Whatever tokens the store
+    /// has that are newer, it keeps.
+    pub(super) fn later_than(&self, found: &LiveSession) -> Option<LiveSession> {
+        let kept = self.shard(&found.key).look(&found.key)?.live;
+        let generation = |live: &LiveSession| live.session.renewal.generation;
+        (kept.version > found.version && generation(&kept) >= generation(found)).then_some(kept)
+    }
+
     /// What may stand in for a store that does not answer: a session that was known to be good not longer ago than
     /// `outage_grace`, and of which no change was heard.
     pub(super) fn fall_back(&self, key: &SessionKey) -> Option<LiveSession> {
         let kept = self.shard(key).look(key)?;
         let known = self.trust.last_known(kept.epoch, kept.at);
         (self.stopwatch.elapsed() < known.saturating_add(self.outage_grace)).then_some(kept.live)
+    }
+
+    /// The epoch that reads belong to which begin now.
+    pub(in crate::store) fn epoch(&self) -> u64 {
+        self.trust.epoch()
+    }
+
+    /// Whether what was read in this epoch, and of which nothing was told since, holds now.
+    pub(in crate::store) fn believes(&self, epoch: u64) -> bool {
+        self.trust.holds(epoch, self.stopwatch.elapsed())
+    }
+
+    /// Whether it may stand in for a store that does not answer; it was read at `at`.
+    pub(in crate::store) fn may_still_hold(&self, epoch: u64, at: Duration) -> bool {
+        let known = self.trust.last_known(epoch, at);
+        self.stopwatch.elapsed() < known.saturating_add(self.outage_grace)
     }
 
     /// A record is being changed by this process.
@@ -135,6 +167,7 @@ impl Held {
         let now = self.stopwatch.elapsed();
         let age = self.trust.last_proof().map(|sent| now.saturating_sub(sent));
         match (self.line.load(Ordering::SeqCst), age) {
+            (line, _) if line == Line::Own as u8 => FeedState::NotUsed,
             (line, _) if line == Line::Refused as u8 => FeedState::Refused,
             (line, Some(age)) if line == Line::Up as u8 && age < super::trust::BELIEVED_FOR => {
                 FeedState::Up(age)
@@ -166,6 +199,7 @@ impl Held {
     pub(in crate::store) fn everything_changed(&self) {
         self.trust.begin();
         self.count(Near::AllInvalidated);
+        self.news.began_anew();
         self.news.anything_changed();
     }
 
@@ -175,6 +209,12 @@ impl Held {
         self.strike(key);
         self.count(Near::Invalidated);
         self.news.changed(key);
+    }
+
+    /// A session was ended, by anybody.
+    pub(in crate::store) fn ended(&self, key: &SessionKey) {
+        self.strike(key);
+        self.news.ended(key);
     }
 
     /// A heartbeat that was sent at `sent` has come back on the connection that is in use.

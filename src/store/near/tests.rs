@@ -16,6 +16,7 @@ pub(in crate::store) struct Stage {
     elapsed: Mutex<Duration>,
     entered: Mutex<Vec<ports::Near>>,
     told: Mutex<Vec<Option<SessionKey>>>,
+    ends: Mutex<Vec<SessionKey>>,
     /// Something was told, or the feed has entered its state.
     stirred: Notify,
 }
@@ -54,6 +55,10 @@ impl Stage {
 
     pub(in crate::store) fn was_told(&self, key: &SessionKey) -> bool {
         self.told.lock().unwrap().contains(&Some(*key))
+    }
+
+    pub(in crate::store) fn was_told_of_end(&self, key: &SessionKey) -> bool {
+        self.ends.lock().unwrap().contains(key)
     }
 
     pub(in crate::store) fn was_told_everything(&self) -> bool {
@@ -103,6 +108,11 @@ impl News for Stage {
         self.told.lock().unwrap().push(None);
         self.stirred.notify_one();
     }
+
+    fn ended(&self, key: &SessionKey) {
+        self.ends.lock().unwrap().push(*key);
+        self.stirred.notify_one();
+    }
 }
 
 impl Near {
@@ -136,7 +146,7 @@ impl Scene {
     async fn new() -> Self {
         let stage = Arc::new(Stage::default());
         stage.pass(Duration::from_secs(100));
-        let below = Arc::new(Sealed::new(Arc::new(Memory::new()), ring(&[1])));
+        let below = Arc::new(Sealed::new(Arc::new(Memory::new()), ring(&[1]), true));
         let near = Near::without_feed(below.clone(), stage.parts(GRACE));
         let ticket = new_ticket().unwrap();
         near.create(&ticket, &session(), NOW).await.unwrap();
@@ -279,4 +289,101 @@ async fn r47_a_use_elsewhere_keeps_a_session_alive_here() {
     scene.stage.events();
     let live = scene.near.load(&scene.ticket, NOW.plus(Duration::from_secs(2400))).await.unwrap().unwrap();
     assert_eq!((live.last_seen, scene.stage.events()), (busy_here, vec![ports::Near::Hit]));
+}
+
+/// The record is what it was when it was made, as after a failover that lost what was written since.
+async fn fall_back(scene: &Scene) {
+    scene.below.remove(&scene.key).await.unwrap();
+    scene.below.create(&scene.ticket, &session(), NOW).await.unwrap();
+    scene.near.held.everything_changed();
+}
+
+/// The session as it is after new tokens have come, held here.
+async fn renewed(scene: &Scene) {
+    let mut renewed = session();
+    renewed.acr = Some("gold".into());
+    renewed.renewal.generation += 1;
+    for expected in 1..4 {
+        assert_eq!(
+            scene.near.update(&scene.ticket, &renewed, expected, NOW).await.unwrap(),
+            Updated::Done(expected + 1)
+        );
+    }
+    scene.loads().await;
+}
+
+async fn acr(store: &dyn SessionStore, ticket: &Ticket) -> (u64, Option<String>) {
+    let live = store.load(ticket, NOW).await.unwrap().unwrap();
+    (live.version, live.session.acr.clone())
+}
+
+#[tokio::test]
+async fn a34_a_later_version_that_the_store_has_forgotten_is_put_back() {
+    let scene = Scene::proved().await;
+    renewed(&scene).await;
+    fall_back(&scene).await;
+    let gold = (4, Some("gold".to_owned()));
+    assert_eq!(acr(scene.below.as_ref(), &scene.ticket).await, (1, None));
+    assert_eq!(acr(&scene.near, &scene.ticket).await, gold);
+    assert!(scene.stage.events().contains(&ports::Near::PutBack));
+    // Under its own number: another gateway that holds it too finds it there, and leaves it alone.
+    assert_eq!(acr(scene.below.as_ref(), &scene.ticket).await, gold);
+    let other = Near::proved(scene.below.clone());
+    assert_eq!(acr(&other, &scene.ticket).await, gold);
+    assert_eq!(acr(&scene.near, &scene.ticket).await, gold);
+    assert_eq!(scene.loads().await, [ports::Near::Hit]);
+}
+
+#[tokio::test]
+async fn a34_r88_what_the_store_does_not_have_is_not_made_again() {
+    let scene = Scene::proved().await;
+    renewed(&scene).await;
+    scene.below.remove(&scene.key).await.unwrap();
+    scene.near.held.everything_changed();
+    assert!(scene.near.load(&scene.ticket, NOW).await.unwrap().is_none());
+    assert!(scene.below.load(&scene.ticket, NOW).await.unwrap().is_none());
+    let (live, version) = (live_of(&scene), 1);
+    assert_eq!(scene.below.restore(&scene.ticket, &live, version, NOW).await.unwrap(), Updated::Gone);
+}
+
+fn live_of(scene: &Scene) -> LiveSession {
+    LiveSession { key: scene.key, version: 9, last_seen: NOW, session: Arc::new(session()) }
+}
+
+#[tokio::test]
+async fn a34_what_was_written_since_is_not_overwritten_by_what_is_held() {
+    let scene = Scene::proved().await;
+    renewed(&scene).await;
+    fall_back(&scene).await;
+    // Somebody has new tokens on what the store had fallen back to.
+    let mut elsewhere = session();
+    elsewhere.renewal.generation += 2;
+    scene.below.update(&scene.ticket, &elsewhere, 1, NOW).await.unwrap();
+    assert_eq!(acr(&scene.near, &scene.ticket).await, (2, None));
+    // No earlier version replaces a later one, nor anything but what was found.
+    for found in [1, 2, 9, 10] {
+        let done = scene.below.restore(&scene.ticket, &live_of(&scene), found, NOW).await.unwrap();
+        assert_eq!(done, if found == 2 { Updated::Done(9) } else { Updated::Conflict });
+    }
+}
+
+#[tokio::test]
+async fn over_a_store_of_its_own_memory_answers_without_a_heartbeat_and_never_late() {
+    let stage = Arc::new(Stage::default());
+    let below = Arc::new(Sealed::new(Arc::new(Memory::new()), ring(&[1]), true));
+    let near = Near::alone(below.clone(), stage.parts(GRACE));
+    let ticket = new_ticket().unwrap();
+    near.create(&ticket, &session(), NOW).await.unwrap();
+    assert_eq!(acr(&near, &ticket).await, (1, None));
+    stage.events();
+    stage.pass(Duration::from_secs(100_000));
+    assert_eq!(acr(&near, &ticket).await, (1, None));
+    assert_eq!(stage.events(), [ports::Near::Hit]);
+    assert_eq!(near.feed(), FeedState::NotUsed);
+    let mut changed = session();
+    changed.acr = Some("gold".into());
+    near.update(&ticket, &changed, 1, NOW).await.unwrap();
+    assert_eq!(acr(&near, &ticket).await, (2, Some("gold".into())));
+    assert!(near.remove(&session_key(&ticket)).await.unwrap());
+    assert!(near.load(&ticket, NOW).await.unwrap().is_none());
 }

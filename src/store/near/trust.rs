@@ -69,6 +69,11 @@ impl Trust {
         self.deadline.fetch_max(nanos(sent + BELIEVED_FOR), Ordering::SeqCst);
     }
 
+    /// There is no feed, and nothing that it could tell.
+    pub(super) fn always(&self) {
+        self.deadline.store(u64::MAX, Ordering::SeqCst);
+    }
+
     /// The feed is gone: from now on nothing is believed.
     pub(super) fn lose(&self) {
         let _proofs = self.lock();

@@ -27,7 +27,7 @@ pub(in crate::store) fn everything(session: &Session) -> String {
 }
 
 fn round(session: &Session) -> Session {
-    decode(&encode_private(session).unwrap(), &encode_operator(session).unwrap()).unwrap()
+    decode(&encode_private(session, true).unwrap(), &encode_operator(session, true).unwrap()).unwrap()
 }
 
 struct Generated(Session);
@@ -119,7 +119,7 @@ proptest! {
 
     #[test]
     fn a34_arbitrary_bytes_are_an_error_and_never_a_panic(mut bytes: Vec<u8>) {
-        let operator = encode_operator(&session()).unwrap();
+        let operator = encode_operator(&session(), true).unwrap();
         prop_assert!(decode(&bytes, &operator).is_err());
         bytes.insert(0, FORMAT);
         prop_assert!(decode(&bytes, &operator).is_err());
@@ -128,7 +128,8 @@ proptest! {
 
 #[test]
 fn another_version_is_unreadable() {
-    let (private, operator) = (encode_private(&session()).unwrap(), encode_operator(&session()).unwrap());
+    let (private, operator) =
+        (encode_private(&session(), true).unwrap(), encode_operator(&session(), true).unwrap());
     let newer = |bytes: &[u8]| [&[FORMAT + 1], &bytes[1..]].concat();
     assert!(decode(&private, &operator).is_ok());
     assert!(decode(&newer(&private), &operator).is_err());
@@ -141,7 +142,8 @@ fn another_version_is_unreadable() {
 fn r43_the_refresh_token_is_in_the_operator_part_only_and_the_others_are_not() {
     let session = session();
     let has = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-    let (private, operator) = (encode_private(&session).unwrap(), encode_operator(&session).unwrap());
+    let (private, operator) =
+        (encode_private(&session, true).unwrap(), encode_operator(&session, true).unwrap());
     assert!(has(&operator, "\"refresh\"") && !has(&private, "\"refresh\""));
     for token in ["\"access\"", "e30.e30.e30"] {
         assert!(has(&private, token) && !has(&operator, token), "{token}");
@@ -158,7 +160,7 @@ fn claims_that_could_not_be_read_back_are_not_written() {
     };
     let deepest = nested(MAX_DEPTH);
     assert_eq!(everything(&round(&deepest)), everything(&deepest));
-    assert!(encode_private(&nested(MAX_DEPTH + 1)).is_err());
+    assert!(encode_private(&nested(MAX_DEPTH + 1), true).is_err());
 }
 
 /// Byte for byte what the version before wrote for the session of the tests.
@@ -169,9 +171,9 @@ fn a_record_of_the_version_before_is_read() {
         let json = unpacked(bytes).unwrap();
         serde_json::from_slice::<serde_json::Map<String, Value>>(&json).unwrap()
     };
-    let mut operator = unpack(&encode_operator(&session).unwrap());
+    let mut operator = unpack(&encode_operator(&session, true).unwrap());
     operator.entry("id").or_insert_with(|| session.identity.user_id.clone().into());
-    let mut private = unpack(&encode_private(&session).unwrap());
+    let mut private = unpack(&encode_private(&session, true).unwrap());
     // It had everything but the refresh token.
     private.extend(operator.clone().into_iter().filter(|(name, _)| name != "rt" && name != "su"));
     let bytes = |json: &serde_json::Map<String, Value>| {

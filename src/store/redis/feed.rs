@@ -18,6 +18,7 @@ use super::link::Link;
 use crate::config::RedisSettings;
 use crate::keyring::new_text;
 use crate::ports::StoreError;
+use crate::store::clearing::Slate;
 use crate::store::near::held::Held;
 use redis::aio::MultiplexedConnection;
 use redis::{
@@ -61,6 +62,8 @@ pub struct Feed {
     runtime: Handle,
     /// How long a refusal stands.
     refused_for: Duration,
+    /// What is told of the moment for everybody.
+    slate: Arc<Slate>,
 }
 
 /// A feed that is listened to, until this is dropped.
@@ -85,16 +88,18 @@ impl Feed {
         settings: &RedisSettings,
         connection: Arc<Connection>,
         records: String,
+        slate: Arc<Slate>,
     ) -> Result<Self, StoreError> {
         let runtime = Handle::try_current()
             .map_err(|_| StoreError::Unavailable("there is no runtime to connect on".into()))?;
         let client = client(settings, ProtocolVersion::RESP3)?;
         let (timeout, refused_for) = (settings.timeout, REFUSED_FOR);
-        Ok(Self { connection, client, timeout, records, runtime, refused_for })
+        Ok(Self { connection, client, timeout, records, runtime, refused_for, slate })
     }
 
     /// Tells `held` of every change from now on, over any number of connections.
     pub(in crate::store) fn follow(self, held: Arc<Held>) -> Following {
+        self.slate.follow(&held);
         let runtime = self.runtime.clone();
         Following(runtime.spawn(async move { self.run(&held).await }).abort_handle())
     }
@@ -146,7 +151,12 @@ impl Feed {
     async fn begin(&self, held: &Arc<Held>) -> Result<(Arc<Link>, MultiplexedConnection), Failure> {
         // Without random numbers there is more amiss than the feed.
         let name = new_text::<16>().map_err(|_| Failure::Away)?;
-        let link = Arc::new(Link::new(Arc::clone(held), self.records.clone(), name.as_str()));
+        let link = Arc::new(Link::new(
+            Arc::clone(held),
+            Arc::clone(&self.slate),
+            self.records.clone(),
+            name.as_str(),
+        ));
         let ear = Arc::clone(&link);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))

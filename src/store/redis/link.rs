@@ -3,7 +3,10 @@
 //! I own: [`Link`]: the reading of pushes and the heartbeats that are under way. I may call: the near cache's [`Held`].
 //! I never believe a heartbeat of another connection, and take what I do not understand for the worst.
 
+use super::endings::ALL;
 use super::key_in;
+use super::message::ended_by;
+use crate::store::clearing::Slate;
 use crate::store::near::held::Held;
 use redis::{PushInfo, PushKind, Value};
 use std::collections::VecDeque;
@@ -17,6 +20,7 @@ const UNDER_WAY: usize = 16;
 /// A connection of the feed.
 pub(super) struct Link {
     held: Arc<Held>,
+    slate: Arc<Slate>,
     /// What the names of records begin with.
     records: String,
     /// What the names of this connection's heartbeats begin with. No session key has a colon in it.
@@ -50,10 +54,10 @@ struct Sent {
 }
 
 impl Link {
-    pub(super) fn new(held: Arc<Held>, records: String, name: &str) -> Self {
+    pub(super) fn new(held: Arc<Held>, slate: Arc<Slate>, records: String, name: &str) -> Self {
         let state = State { open: true, number: 0, sent: VecDeque::new(), last_proof: None };
         let beats = format!("{records}beat:{name}:");
-        Self { held, records, beats, state: Mutex::new(state), lost: Notify::new() }
+        Self { held, slate, records, beats, state: Mutex::new(state), lost: Notify::new() }
     }
 
     /// The next heartbeat, which is about to be written at `now`.
@@ -112,8 +116,16 @@ impl Link {
         };
         if let Some(number) = name.strip_prefix(self.beats.as_bytes()) {
             self.came_back(number);
-        } else if let Some(key) = name.strip_prefix(self.records.as_bytes()).and_then(key_in) {
-            self.held.changed(&key);
+        } else if let Some(name) = name.strip_prefix(self.records.as_bytes()) {
+            if let Some(key) = ended_by(name) {
+                self.held.ended(&key);
+            } else if let Some(key) = key_in(name) {
+                self.held.changed(&key);
+            } else if name == ALL.as_bytes() {
+                // Everybody may be out: first nothing of before holds, then whoever waits looks again.
+                self.slate.struck();
+                self.held.suspected();
+            }
         }
         // The heartbeats of other processes, and what is none of ours.
     }

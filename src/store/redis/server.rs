@@ -70,7 +70,7 @@ impl Server {
         Self { port: free_port(), tls, directory: TempDir::new().unwrap(), running: Mutex::new(None) }
     }
 
-    /// Starts it on its port, empty; whether that worked.
+    /// Starts it on its port, empty, or with what was last saved (`SAVE`); whether that worked.
     pub(in crate::store) fn resume(&self) -> bool {
         let port = self.port.to_string();
         let mut command = Command::new("redis-server");
@@ -136,6 +136,12 @@ impl Server {
 
     pub(in crate::store) fn settings(&self, prefix: &str) -> RedisSettings {
         self.settings_at(&format!("redis://127.0.0.1:{}/0", self.port), prefix)
+    }
+
+    /// For a process that did not start it.
+    pub(in crate::store) fn settings_on(port: u16, prefix: &str) -> RedisSettings {
+        let url = SecretString::from(format!("redis://127.0.0.1:{port}/0"));
+        RedisSettings { url, prefix: prefix.into(), timeout: TIMEOUT, ca_pem: None }
     }
 
     pub(in crate::store) fn settings_at(&self, url: &str, prefix: &str) -> RedisSettings {

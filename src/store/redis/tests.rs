@@ -20,12 +20,14 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
+pub(in crate::store::redis) mod crash;
+
 fn given() -> KeySource {
     KeySource::Given(keys(&[1]))
 }
 
 async fn opened(settings: RedisSettings) -> Arc<dyn SessionStore> {
-    open(&StoreSettings::Redis(settings), given()).await.unwrap().store
+    open(&StoreSettings::Redis(settings), given(), true).await.unwrap().store
 }
 
 async fn signed_in(store: &Arc<dyn SessionStore>, session: &Session) -> Ticket {
@@ -322,13 +324,13 @@ async fn r43_settings_that_can_never_work_are_refused_without_being_quoted() {
     let server = Server::reserved(None);
     for url in ["http://desk:secret@127.0.0.1", "rediss://desk:secret@127.0.0.1/#insecure", "secret"] {
         let settings = StoreSettings::Redis(server.settings_at(url, "keycard:"));
-        let text = unavailable(open(&settings, given()).await);
+        let text = unavailable(open(&settings, given(), true).await);
         assert!(!text.contains("secret") && !text.contains("127.0.0.1"), "{text}");
     }
     for pem in ["", "no certificate"] {
         let settings =
             RedisSettings { ca_pem: Some(pem.into()), ..server.settings_at("rediss://127.0.0.1", "k:") };
-        unavailable(open(&StoreSettings::Redis(settings), given()).await);
+        unavailable(open(&StoreSettings::Redis(settings), given(), true).await);
     }
 }
 

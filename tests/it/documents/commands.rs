@@ -101,9 +101,22 @@ const PROOFS: &[(&str, Proof)] = &[
     ("keycard health", Runs),
     ("(umask 077; keycard keys new > keycard.key)", Runs),
     ("keycard schema > keycard.schema.json", Runs),
+    ("keycard keys status --token-file /run/secrets/admin", Runs),
     ("keycard sessions list --token-file /run/secrets/admin", Runs),
     ("keycard sessions end --user alice@example.com --token-file /run/secrets/admin", Runs),
     ("keycard sessions end --all --token-file /run/secrets/admin", Runs),
+    // They need two gateways and two stores.
+    (
+        "keycard sessions export sessions.keycard --token-file /run/secrets/admin",
+        Elsewhere(&[
+            ("tests/it/moving.rs", "from_one_machine_to_redis"),
+            ("tests/it/moving.rs", "[\"export\", name]"),
+        ]),
+    ),
+    (
+        "keycard sessions import sessions.keycard --token-file /run/secrets/admin",
+        Elsewhere(&[("tests/it/moving.rs", "[\"import\", name]")]),
+    ),
 ];
 
 /// A command as a document shows it.
@@ -234,7 +247,7 @@ impl Scene {
     fn shell(&self, command: &str) -> Command {
         let Setting { provider, upstream, gateway, .. } = &self.setting;
         let mut typed = command.replace("/run/secrets/admin", &self.path("admin"));
-        if command.starts_with("keycard sessions ") {
+        if command.starts_with("keycard sessions ") || command.starts_with("keycard keys status ") {
             typed.push_str(&format!(" --url http://{}", gateway.admin.unwrap()));
         }
         let folder = std::path::Path::new(env!("CARGO_BIN_EXE_keycard")).parent().unwrap().display();

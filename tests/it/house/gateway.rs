@@ -33,6 +33,7 @@ pub struct Plan {
     pub store: String,
     /// Whether there are doors for probes and operators.
     pub operating: bool,
+    key: Option<String>,
     server: String,
     session: String,
     identity: String,
@@ -71,6 +72,11 @@ impl Plan {
     pub fn store_embedded(&mut self, directory: &Path) {
         self.store = "embedded".to_owned();
         self.session_extra(&format!("store_path = {:?}", directory.display().to_string()));
+    }
+
+    /// The key in this file in place of the usual one.
+    pub fn key_file(&mut self, file: &Path) {
+        self.key = Some(format!("keys = [{{ file = {:?} }}]", file.display().to_string()));
     }
 
     /// A provider, with further lines of its table.
@@ -116,7 +122,7 @@ impl Plan {
         let store = if self.store.is_empty() { "memory" } else { &self.store };
         // 32 bytes in base64, the same for every gateway: two of them can share a store.
         let key = "keys = [\"a2V5Y2FyZC10ZXN0LXNlYWxpbmcta2V5LTMyLWJ5dGU=\"]";
-        let key = if store == "embedded" { "" } else { key };
+        let key = if store == "embedded" { "" } else { self.key.as_deref().unwrap_or(key) };
         format!(
             "[server]\nlisten = \"{address}\"\npublic_url = \"{origin}\"\nworkers = 1\n{}\n\
              [session]\nstore = \"{store}\"\n{key}\n{}\n[identity]\n{}\n{}\n{}",

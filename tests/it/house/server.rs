@@ -138,6 +138,12 @@ impl Exchange {
 }
 
 impl Exchange {
+    /// Closes our side and leaves theirs open.
+    pub fn finish(&mut self) {
+        let bare = self.stream.get_ref().bare().unwrap();
+        bare.shutdown(Shutdown::Write).unwrap();
+    }
+
     /// Writes these bytes unless nobody takes them for this long; whether all of them were taken.
     pub fn write_for(&mut self, bytes: &[u8], patience: std::time::Duration) -> bool {
         let Some(bare) = self.stream.get_ref().bare() else { return false };

@@ -35,7 +35,7 @@ struct Replica {
 impl Replica {
     async fn of(settings: RedisSettings) -> Self {
         let given = KeySource::Given(keys(&[1]));
-        let Opened { store, feed, .. } = open(&StoreSettings::Redis(settings), given).await.unwrap();
+        let Opened { store, feed, .. } = open(&StoreSettings::Redis(settings), given, true).await.unwrap();
         let stage = Arc::new(Stage::default());
         let mut feed = feed.unwrap();
         feed.refused_for = Duration::from_millis(50);
@@ -316,6 +316,64 @@ async fn a34_a_server_that_comes_back_empty_has_ended_everything() {
     assert!(server.resume());
     replica.until_up().await;
     assert_eq!(replica.load(&ticket).await, (false, "store"));
+}
+
+#[tokio::test]
+async fn a34_new_tokens_that_a_server_comes_back_without_are_put_back_and_no_session_is_made_again() {
+    let server = Server::start(None);
+    let prefix = fresh_prefix();
+    let here = Replica::of(server.settings(&prefix)).await;
+    let there = Replica::of(server.settings(&prefix)).await;
+    here.until_up().await;
+    there.until_up().await;
+    let ticket = here.signed_in().await;
+    // What it comes back with.
+    server.say::<()>(&cmd("SAVE")).await;
+    let lost = here.signed_in().await;
+    let mut renewed = session();
+    renewed.acr = Some("gold".into());
+    renewed.renewal.generation += 1;
+    for expected in 1..4 {
+        here.near.update(&ticket, &renewed, expected, NOW).await.unwrap();
+    }
+    for ticket in [&ticket, &lost] {
+        here.holds(ticket).await;
+        there.holds(ticket).await;
+    }
+    server.kill();
+    here.until_down().await;
+    there.until_down().await;
+    assert!(server.resume());
+    here.until_up().await;
+    there.until_up().await;
+    let gold = |live: Option<crate::domain::session::LiveSession>| {
+        live.map(|live| (live.version, live.session.acr.clone().unwrap_or_default()))
+    };
+    // Both hold it, and both are asked at once.
+    let (one, two) = tokio::join!(here.near.load(&ticket, NOW), there.near.load(&ticket, NOW));
+    for answer in [one, two, here.near.reload(&ticket, NOW).await, there.near.reload(&ticket, NOW).await] {
+        assert_eq!(gold(answer.unwrap()), Some((4, "gold".to_owned())));
+    }
+    assert!(here.near.load(&lost, NOW).await.unwrap().is_none());
+    assert!(there.near.load(&lost, NOW).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a34_an_ending_is_told_apart_from_an_expiry() {
+    let (server, prefix) = (Server::shared(), fresh_prefix());
+    let here = Replica::of(server.settings(&prefix)).await;
+    let there = Replica::of(server.settings(&prefix)).await;
+    here.until_up().await;
+    there.until_up().await;
+    let (expires, ends) = (here.signed_in().await, here.signed_in().await);
+    let name = record(&prefix, &expires);
+    server.say::<i64>(cmd("PEXPIRE").arg(name).arg(0)).await;
+    here.near.remove(&session_key(&ends)).await.unwrap();
+    let key = session_key(&ends);
+    there.stage.until("the news of an ending", || there.stage.was_told_of_end(&key)).await;
+    // The feed is in order.
+    assert!(there.stage.was_told(&session_key(&expires)));
+    assert!(!there.stage.was_told_of_end(&session_key(&expires)));
 }
 
 #[tokio::test]

@@ -1,0 +1,150 @@
+//! What is owed to providers: refresh tokens of sessions that have ended, to be revoked there (RFC 7009).
+//!
+//! I own: the trait [`Outbox`], [`Owed`], [`StandsOn`] and [`Debt`]. I may call: `domain`. I never revoke anything: whoever takes a debt
+//! does, and tells me what became of it.
+//!
+//! Whoever ends a session notes the debt first and removes the record then, and removes it only in the version that the
+//! debt was noted for. A debt is carried out when its record is gone, and not before. So, wherever a process dies: before
+//! the note, nothing has happened; between the two, there is a debt whose session lives on, and whose token is left alone
+//! until that session ends, too; after the removal, the debt is there for whoever looks next. And since a record is never
+//! made again under a name of before, what is gone once is gone for good.
+
+use super::StoreError;
+use crate::domain::identity::{Issuer, ProviderId, Subject};
+use crate::domain::secret::RefreshToken;
+use crate::domain::session::{Session, SessionKey};
+use crate::domain::time::Timestamp;
+use futures_util::future::BoxFuture;
+use std::time::Duration;
+
+/// What a session owes when it ends.
+pub struct Owed {
+    /// Who issued the token.
+    pub provider: ProviderId,
+    /// The token.
+    pub token: RefreshToken,
+    /// The session of the provider that it stands on, where that is known.
+    pub stands_on: Option<StandsOn>,
+}
+
+/// A person's session at a provider. There are providers where to revoke one of its refresh tokens is to revoke all: so no
+/// debt is carried out while another session of ours stands on the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandsOn {
+    /// The provider.
+    pub issuer: Issuer,
+    /// The person.
+    pub subject: Subject,
+    /// The provider's own name for its session (`sid`).
+    pub provider_sid: String,
+}
+
+impl Owed {
+    /// What this session owes; `None` where it has no refresh token.
+    pub fn of(session: &Session) -> Option<Self> {
+        let identity = &session.identity;
+        let stands_on = session.provider_sid.as_ref().map(|sid| StandsOn {
+            issuer: identity.issuer.clone(),
+            subject: identity.subject.clone(),
+            provider_sid: sid.clone(),
+        });
+        Some(Self { provider: session.provider.clone(), token: session.tokens.refresh.clone()?, stands_on })
+    }
+}
+
+/// A record as whoever ends it without its ticket finds it.
+pub struct Standing {
+    /// The version that was read.
+    pub version: u64,
+    /// What is owed by it; `None` where the server cannot know, or there is nothing.
+    pub owed: Option<Owed>,
+}
+
+/// A debt that was taken, and is this taker's for a while.
+pub struct Debt {
+    /// The session that has ended, or was about to.
+    pub session: SessionKey,
+    /// What is owed.
+    pub owed: Owed,
+    /// When it was noted.
+    pub noted: Timestamp,
+    /// What the store calls it.
+    pub name: Vec<u8>,
+}
+
+/// What was taken at once.
+#[derive(Default)]
+pub struct Taken {
+    /// The debts.
+    pub debts: Vec<Debt>,
+    /// How many did not open, and were thrown away: damaged, or sealed with a key that is gone.
+    pub unreadable: usize,
+}
+
+/// Debts, kept beside the sessions and as safely as they are.
+pub trait Outbox: Send + Sync {
+    /// What the record of a session says of its debt, past any memory of this process; `None` when there is none.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn look<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Standing>, StoreError>>;
+
+    /// Notes a debt, which is due from `due` on; its name.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. Nobody knows then whether it is noted.
+    fn note<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        owed: &'a Owed,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<u8>, StoreError>>;
+
+    /// Removes a record with its index entries, if it still has this version: `None` when it has another, else whether
+    /// there was one.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn remove_at<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        version: u64,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<bool>, StoreError>>;
+
+    /// Takes about `most` debts that are due, for as long as `lease`: nobody else is given them meanwhile.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn take(&self, now: Timestamp, lease: Duration, most: usize) -> BoxFuture<'_, Result<Taken, StoreError>>;
+
+    /// Whether nobody needs the token any more: the record is gone, and no other session of the person stands on the
+    /// same session of the provider.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn is_needless<'a>(&'a self, debt: &'a Debt, now: Timestamp) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Forgets a debt, by its name.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn settle<'a>(&'a self, name: &'a [u8]) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Gives a debt back, due again at `until`.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn defer<'a>(&'a self, debt: &'a Debt, until: Timestamp) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// How many debts there are.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn count(&self) -> BoxFuture<'_, Result<usize, StoreError>>;
+}

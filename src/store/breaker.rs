@@ -1,0 +1,348 @@
+//! A store that does not answer is not asked, so that an outage costs no request its time.
+//!
+//! I own: [`Breaker`], a decorator over any store: below the near cache, above what is measured. I may call: `domain`,
+//! `ports`, `keyring` (a session that is nobody's, to ask for). I never change an answer, never let a request find out
+//! whether the store is back, and never keep an ending from being tried.
+//!
+//! - **Closed**: everything is asked. Reads that fail one after the other open it ([`FAILURES`] of them, or two that are
+//!   [`WINDOW`] apart: where few ask, few wait). An answer in between, to whatever, begins the count anew. Writes that
+//!   fail count for nothing: a full or read-only server still answers reads.
+//! - **Open**: everything is answered at once with [`StoreError::Unavailable`]; who is in the near cache goes on by its
+//!   rules, at once, too. One task asks the store every [`INTERVAL`] for a session that nobody has, which takes the same
+//!   rights as a real one. Its first answer closes the breaker, and the task ends. No request is let through to try, so
+//!   nothing is stampeded that has just come up.
+//!
+//! Endings (`remove`, `mark`) and leases that are given back pass even when it is open: what the breaker knows is up to an
+//! interval old, somebody is waiting to hear whether they are signed out, and a time-out is a small price for not telling
+//! them "no" when the answer was "yes". If one is answered, that closes the breaker as well.
+
+pub use spared::Spared;
+
+use crate::domain::identity::{Issuer, Subject};
+use crate::domain::login::LoginId;
+use crate::domain::logout::Mark;
+use crate::domain::renewal::LeaseId;
+use crate::domain::session::{LiveSession, Session, SessionKey, Ticket};
+use crate::domain::time::Timestamp;
+use crate::keyring::{new_ticket, session_key};
+use crate::ports::{Breaking, Clock, Cursor, Entry, FeedState, Ledger, Stopwatch};
+use crate::ports::{Listed, Listing, SessionStore, StoreError, Updated};
+use futures_util::future::{BoxFuture, ready};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::time::sleep;
+
+mod spared;
+
+/// How many reads in a row may fail.
+pub const FAILURES: u32 = 5;
+
+/// How long reads may fail without an answer in between, if there are two at least.
+pub const WINDOW: Duration = Duration::from_secs(1);
+
+/// How often the store is asked whether it is back. So long it takes at most until it is used again, and as long as that
+/// one question takes.
+pub const INTERVAL: Duration = Duration::from_millis(250);
+
+/// A store, and the breaker before it.
+pub struct Breaker(Arc<Inner>);
+
+/// What a breaker works with.
+pub struct BreakerParts {
+    /// What happens is entered here.
+    pub ledger: Arc<dyn Ledger>,
+    /// The time of day, for the one question.
+    pub clock: Arc<dyn Clock>,
+    /// What [`WINDOW`] is timed by.
+    pub stopwatch: Arc<dyn Stopwatch>,
+    /// The store's runtime, on which the one question is asked.
+    pub runtime: Handle,
+}
+
+struct Inner {
+    store: Arc<dyn SessionStore>,
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    stopwatch: Arc<dyn Stopwatch>,
+    runtime: Handle,
+    /// What the state says, for whoever only passes.
+    open: AtomicBool,
+    /// Failures in a row, likewise.
+    failing: AtomicU32,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Counts the turns. What was asked before one says nothing after it.
+    round: u64,
+    /// When the first of the failures in a row was, by the stopwatch.
+    since: Option<Duration>,
+    /// What the store said last.
+    cause: Arc<str>,
+}
+
+/// What an answer says about the store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It has to answer this one.
+    Read,
+    /// It may refuse this one and answer all others.
+    Write,
+}
+
+impl Breaker {
+    /// Around `store`, closed.
+    pub fn new(store: Arc<dyn SessionStore>, parts: BreakerParts) -> Self {
+        let BreakerParts { ledger, clock, stopwatch, runtime } = parts;
+        let (open, failing) = (AtomicBool::new(false), AtomicU32::new(0));
+        let state = Mutex::default();
+        Self(Arc::new(Inner { store, ledger, clock, stopwatch, runtime, open, failing, state }))
+    }
+
+    /// Asks, unless it is open. `ask` is not called then.
+    fn pass<'a, T: Send + 'a>(
+        &'a self,
+        kind: Kind,
+        ask: impl FnOnce(&'a dyn SessionStore) -> BoxFuture<'a, Result<T, StoreError>>,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        if self.is_open() {
+            let cause = Arc::clone(&self.0.lock().cause);
+            return Box::pin(ready(Err(StoreError::Unavailable(format!(
+                "not asked for now, since {cause}"
+            )))));
+        }
+        self.pass_always(kind, ask)
+    }
+
+    /// Asks in any case.
+    fn pass_always<'a, T: Send + 'a>(
+        &'a self,
+        kind: Kind,
+        ask: impl FnOnce(&'a dyn SessionStore) -> BoxFuture<'a, Result<T, StoreError>>,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        let round = self.0.lock().round;
+        let answer = ask(self.0.store.as_ref());
+        Box::pin(async move {
+            let answer = answer.await;
+            match &answer {
+                Err(StoreError::Unavailable(why)) if kind == Kind::Read => Inner::failed(&self.0, why, round),
+                Err(StoreError::Unavailable(_)) => {}
+                Ok(_) | Err(StoreError::Unreadable(_)) => self.0.answered(round),
+            }
+            answer
+        })
+    }
+}
+
+impl Breaking for Breaker {
+    fn is_open(&self) -> bool {
+        self.0.open.load(Ordering::SeqCst)
+    }
+}
+
+impl Inner {
+    fn answered(&self, round: u64) {
+        if self.failing.load(Ordering::SeqCst) == 0 && !self.open.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut state = self.lock();
+        if state.round != round {
+            return;
+        }
+        self.failing.store(0, Ordering::SeqCst);
+        state.since = None;
+        if self.open.swap(false, Ordering::SeqCst) {
+            state.round += 1;
+            drop(state);
+            tracing::info!("the session store answers again");
+            self.ledger.enter(Entry::Breaker { open: false });
+        }
+    }
+
+    fn failed(this: &Arc<Self>, why: &str, round: u64) {
+        let mut state = this.lock();
+        if state.round != round || this.open.load(Ordering::SeqCst) {
+            return;
+        }
+        let now = this.stopwatch.elapsed();
+        let failures = this.failing.fetch_add(1, Ordering::SeqCst) + 1;
+        let since = *state.since.get_or_insert(now);
+        if failures < FAILURES && now.saturating_sub(since) < WINDOW {
+            return;
+        }
+        this.open.store(true, Ordering::SeqCst);
+        state.round += 1;
+        state.cause = why.into();
+        let round = state.round;
+        drop(state);
+        tracing::warn!(
+            cause = why,
+            failures,
+            "the session store does not answer, and is not asked but every {} ms",
+            INTERVAL.as_millis()
+        );
+        this.ledger.enter(Entry::Breaker { open: true });
+        this.runtime.spawn(probe(Arc::downgrade(this), round));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks until there is an answer, or nobody wants to know any more.
+async fn probe(inner: Weak<Inner>, round: u64) {
+    loop {
+        sleep(INTERVAL).await;
+        let Some(inner) = inner.upgrade() else { return };
+        if inner.lock().round != round {
+            return;
+        }
+        // Without random numbers nobody could sign in either.
+        let Ok(nobody) = new_ticket() else { continue };
+        let answer = inner.store.glance(&session_key(&nobody), inner.clock.now()).await;
+        if !matches!(answer, Err(StoreError::Unavailable(_))) {
+            inner.answered(round);
+            return;
+        }
+    }
+}
+
+impl SessionStore for Breaker {
+    fn create<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+        session: &'a Session,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.pass(Kind::Write, move |store| store.create(ticket, session, now))
+    }
+
+    fn load<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<LiveSession>, StoreError>> {
+        self.pass(Kind::Read, move |store| store.load(ticket, now))
+    }
+
+    fn reload<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<LiveSession>, StoreError>> {
+        self.pass(Kind::Read, move |store| store.reload(ticket, now))
+    }
+
+    fn update<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+        session: &'a Session,
+        expected: u64,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+        self.pass(Kind::Write, move |store| store.update(ticket, session, expected, now))
+    }
+
+    fn touch<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.pass(Kind::Write, move |store| store.touch(key, now, keep))
+    }
+
+    fn remove<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.pass_always(Kind::Write, move |store| store.remove(key))
+    }
+
+    fn of_subject<'a>(
+        &'a self,
+        issuer: &'a Issuer,
+        subject: &'a Subject,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>> {
+        self.pass(Kind::Read, move |store| store.of_subject(issuer, subject, now))
+    }
+
+    fn of_provider_sid<'a>(
+        &'a self,
+        issuer: &'a Issuer,
+        provider_sid: &'a str,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>> {
+        self.pass(Kind::Read, move |store| store.of_provider_sid(issuer, provider_sid, now))
+    }
+
+    fn take_once<'a>(
+        &'a self,
+        login: LoginId,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.pass(Kind::Write, move |store| store.take_once(login, now, keep))
+    }
+
+    fn lease<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        holder: LeaseId,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.pass(Kind::Write, move |store| store.lease(key, holder, now, keep))
+    }
+
+    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.pass_always(Kind::Write, move |store| store.release(key, holder))
+    }
+
+    fn glance<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Listed>, StoreError>> {
+        self.pass(Kind::Read, move |store| store.glance(key, now))
+    }
+
+    fn mark<'a>(
+        &'a self,
+        mark: Mark<'a>,
+        now: Timestamp,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.pass_always(Kind::Write, move |store| store.mark(mark, now, keep))
+    }
+
+    fn marked<'a>(
+        &'a self,
+        marks: &'a [Mark<'a>],
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
+        self.pass(Kind::Read, move |store| store.marked(marks, now))
+    }
+
+    fn list<'a>(
+        &'a self,
+        cursor: Option<&'a Cursor>,
+        limit: usize,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Listing, StoreError>> {
+        self.pass(Kind::Read, move |store| store.list(cursor, limit, now))
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.pass(Kind::Read, |store| store.ping())
+    }
+
+    fn feed(&self) -> FeedState {
+        self.0.store.feed()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,21 @@
+//! What the embedded store tells of its index entries.
+//!
+//! I own: that answer. I may call: the room's own types. I never hold up an async thread: one page is one read on the
+//! blocking pool.
+
+use super::{Embedded, tables};
+use crate::domain::session::SessionKey;
+use crate::ports::StoreError;
+use crate::store::IndexName;
+use crate::store::census::Entries;
+use futures_util::future::BoxFuture;
+
+impl Entries for Embedded {
+    fn entries<'a>(
+        &'a self,
+        keys: &'a [SessionKey],
+    ) -> BoxFuture<'a, Result<Vec<Vec<IndexName>>, StoreError>> {
+        let keys = keys.to_vec();
+        Box::pin(self.read(move |database| tables::entries(database, &keys)))
+    }
+}

@@ -1,0 +1,90 @@
+//! Debts and the moment for everybody, in memory: gone with the process, as the sessions are.
+//!
+//! I own: [`Shelf`]. I may call: `domain`, `ports`, the room's own types. I never keep a debt that was settled.
+
+use super::Memory;
+use crate::domain::session::SessionKey;
+use crate::domain::time::Timestamp;
+use crate::ports::StoreError;
+use crate::store::shelf::{EndingShelf, RemovedAt};
+use crate::store::{Backend as _, IndexName};
+use futures_util::future::{BoxFuture, FutureExt, ready};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The name of the moment for everybody; no HMAC is ever this.
+const ALL: IndexName = [0; 32];
+
+/// Debts by name, with the moment from which each is due.
+#[derive(Default)]
+pub(super) struct Shelf(Mutex<BTreeMap<Vec<u8>, Timestamp>>);
+
+impl Shelf {
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<Vec<u8>, Timestamp>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl EndingShelf for Memory {
+    fn owe<'a>(&'a self, debt: &'a [u8], due: Timestamp) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.debts.lock().insert(debt.to_vec(), due);
+        ready(Ok(())).boxed()
+    }
+
+    fn claim(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        most: usize,
+    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+        let mut claimed = Vec::new();
+        for (debt, due) in self.debts.lock().iter_mut().filter(|(_, due)| **due <= now).take(most) {
+            *due = until;
+            claimed.push(debt.clone());
+        }
+        ready(Ok(claimed)).boxed()
+    }
+
+    fn settle<'a>(&'a self, debt: &'a [u8]) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.debts.lock().remove(debt);
+        ready(Ok(())).boxed()
+    }
+
+    fn defer<'a>(&'a self, debt: &'a [u8], due: Timestamp) -> BoxFuture<'a, Result<(), StoreError>> {
+        if let Some(at) = self.debts.lock().get_mut(debt) {
+            *at = due;
+        }
+        ready(Ok(())).boxed()
+    }
+
+    fn debts(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
+        let count = self.debts.lock().len();
+        ready(Ok(count)).boxed()
+    }
+
+    fn delete_at<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        version: u64,
+    ) -> BoxFuture<'a, Result<RemovedAt, StoreError>> {
+        let mut shelves = self.shelves();
+        let removed = match shelves.rows.get(key).map(|row| row.version) {
+            None => RemovedAt::Gone,
+            Some(there) if there != version => RemovedAt::Other,
+            Some(_) => {
+                shelves.delete(key);
+                RemovedAt::Done
+            }
+        };
+        ready(Ok(removed)).boxed()
+    }
+
+    fn clear(&self, now: Timestamp, keep: Duration) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.mark(&ALL, now, keep)
+    }
+
+    fn cleared(&self, now: Timestamp) -> BoxFuture<'_, Result<Timestamp, StoreError>> {
+        async move { Ok(self.marked(&[ALL], now).await?.unwrap_or(Timestamp::NEVER)) }.boxed()
+    }
+}

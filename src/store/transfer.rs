@@ -1,0 +1,307 @@
+//! Moving sessions between stores: rows travel as they lie there.
+//!
+//! I own: [`Carrier`], which is the port `Transfer` over any backend, and what a backend owes for it ([`Haul`]). I may
+//! call: `domain`, `ports`, `keyring`, the room's own types. I never open the private part of a session: its ticket is in
+//! a browser. And I never bring back what was ended here, as far as this store remembers it.
+//!
+//! `file` knows the bytes of the file.
+
+use self::file::{Frame, Reader, Writer};
+use crate::domain::identity::{Identity, Issuer};
+use crate::domain::logout::Mark;
+use crate::domain::session::{SessionKey, Summary};
+use crate::domain::time::Timestamp;
+use crate::keyring::{KeyId, KeyRing, Purpose};
+use crate::ports::{Cursor, Imported, Piece, SessionStore, StoreError, Terms, Transfer, TransferError};
+use crate::store::{Glance, Row, record, sealed};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+mod file;
+
+/// How many records are read at once for a file.
+const PAGE: usize = 200;
+
+/// How many records are written at once from a file.
+const AT_ONCE: usize = 64;
+
+/// The issuer under which files are remembered that were taken in. No provider has this name: it is no URL.
+const FILES: &str = "keycard sessions import";
+
+/// A record as it travels. When it expires is in its operator part.
+#[derive(Clone)]
+pub(in crate::store) struct Parcel {
+    pub(in crate::store) key: SessionKey,
+    pub(in crate::store) row: Row,
+    pub(in crate::store) last_seen: Option<Timestamp>,
+}
+
+/// One page of records, and where the next one begins.
+pub(in crate::store) type Load = (Vec<Parcel>, Option<Cursor>);
+
+/// What became of a record that was to be put into a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Placed {
+    /// It is there now.
+    New,
+    /// It took the place of an older version.
+    Newer,
+    /// There was one already, no older; nothing has changed.
+    There,
+}
+
+/// What a backend owes, so that its sessions can be moved.
+pub(in crate::store) trait Haul: Send + Sync {
+    /// About `limit` whole records from `cursor` on, as `Backend::page` walks.
+    fn load<'a>(
+        &'a self,
+        cursor: Option<&'a Cursor>,
+        limit: usize,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Load, StoreError>>;
+
+    /// Puts a record where there is none, or an older version, its index entries first. Last seen never goes back.
+    fn place<'a>(&'a self, parcel: &'a Parcel, now: Timestamp) -> BoxFuture<'a, Result<Placed, StoreError>>;
+}
+
+/// Moves sessions out of a store and into it.
+pub(super) struct Carrier {
+    haul: Arc<dyn Haul>,
+    /// For marks.
+    store: Arc<dyn SessionStore>,
+    keys: Arc<KeyRing>,
+}
+
+/// What a parcel turns out to be.
+enum Verdict {
+    Good(Parcel),
+    Expired,
+    Ended,
+    Refused(Option<KeyId>),
+}
+
+impl Carrier {
+    pub(super) fn new(haul: Arc<dyn Haul>, store: Arc<dyn SessionStore>, keys: Arc<KeyRing>) -> Self {
+        Self { haul, store, keys }
+    }
+
+    async fn take_in(
+        &self,
+        mut pieces: BoxStream<'_, Result<Vec<u8>, String>>,
+        terms: Terms,
+    ) -> Result<Imported, TransferError> {
+        let mut reader = Reader::default();
+        let mut imported = Imported::default();
+        let mut known = None;
+        while known.is_none() {
+            let Some(piece) = pieces.next().await else {
+                return Err(TransferError::NotOurs("it does not begin as one of ours"));
+            };
+            reader.push(&piece.map_err(|why| TransferError::CutOff { done: Imported::default(), why })?);
+            known = reader.begin(&self.keys)?;
+        }
+        let name = known.unwrap_or_default();
+        let issuer = Issuer::new(FILES);
+        let mark = Mark::Notice(&issuer, &name);
+        if !terms.again && self.store.marked(&[mark], terms.now).await?.is_some() {
+            return Err(TransferError::Again);
+        }
+        let mut last = terms.now;
+        loop {
+            // As many as have arrived, some at once: a store that writes to a disk writes them together.
+            let (parcels, end) = batch(&mut reader, &self.keys)?;
+            last = parcels.iter().map(|parcel| parcel.row.expires).max().unwrap_or(last).max(last);
+            self.sort(parcels, terms, &mut imported).await?;
+            match end {
+                Batch::Ended(count) if count != imported.all() => {
+                    return Err(TransferError::NotOurs("it does not hold as many sessions as it says"));
+                }
+                Batch::Ended(_) => break,
+                Batch::More => {}
+                Batch::Hungry => match pieces.next().await {
+                    Some(Ok(piece)) => reader.push(&piece),
+                    Some(Err(why)) => return Err(TransferError::CutOff { done: imported, why }),
+                    None => {
+                        let why = "its end mark is missing".to_owned();
+                        return Err(TransferError::CutOff { done: imported, why });
+                    }
+                },
+            }
+        }
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|why| TransferError::CutOff { done: imported.clone(), why })?;
+            reader.push(&piece);
+            reader.nothing_more()?;
+        }
+        reader.nothing_more()?;
+        // As long as any session of it might come back.
+        let keep = last.since(terms.now).max(Duration::from_secs(1));
+        self.store.mark(mark, terms.now, keep).await?;
+        Ok(imported)
+    }
+
+    /// Puts into the store what may be.
+    async fn sort(
+        &self,
+        parcels: Vec<Parcel>,
+        terms: Terms,
+        imported: &mut Imported,
+    ) -> Result<(), TransferError> {
+        let all = parcels.into_iter().map(|parcel| async move {
+            Ok::<_, StoreError>(match self.judge(parcel, terms).await? {
+                Verdict::Good(parcel) => (Some(self.haul.place(&parcel, terms.now).await?), None),
+                other => (None, Some(other)),
+            })
+        });
+        let mut all = stream::iter(all).buffer_unordered(AT_ONCE);
+        while let Some((placed, verdict)) = all.try_next().await? {
+            match (placed, verdict) {
+                (Some(Placed::New | Placed::Newer), _) => imported.imported += 1,
+                (Some(Placed::There), _) => imported.there += 1,
+                (None, Some(Verdict::Expired)) => imported.expired += 1,
+                (None, Some(Verdict::Ended)) => imported.ended += 1,
+                (None, Some(Verdict::Refused(key))) => {
+                    imported.refused += 1;
+                    let key = key.map(file::shown);
+                    if let Some(key) = key.filter(|key| !imported.unknown_keys.contains(key)) {
+                        imported.unknown_keys.push(key);
+                    }
+                }
+                (None, Some(Verdict::Good(_)) | None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn judge(&self, mut parcel: Parcel, terms: Terms) -> Result<Verdict, StoreError> {
+        // The private part does not open here, but it says which key it would need.
+        let unknown = |sealed: &[u8]| {
+            let id = sealed.get(..size_of::<KeyId>()).and_then(KeyId::from_bytes);
+            id.filter(|id| !self.keys.has(*id))
+        };
+        if let Some(key) = unknown(&parcel.row.private).or_else(|| unknown(&parcel.row.operator)) {
+            return Ok(Verdict::Refused(Some(key)));
+        }
+        let glance = Glance {
+            key: parcel.key,
+            version: parcel.row.version,
+            operator: parcel.row.operator.clone(),
+            last_seen: parcel.last_seen,
+        };
+        let opened =
+            sealed::open_operator(&self.keys, &glance.key, glance.version, &glance.operator).ok_or(());
+        let read = opened.and_then(|plain| {
+            let sid = record::decode_provider_sid(&plain).map_err(|_| ())?;
+            Ok((record::decode_summary(&plain).map_err(|_| ())?, sid))
+        });
+        let Ok((summary, sid)) = read else { return Ok(Verdict::Refused(None)) };
+        let last_seen = parcel.last_seen.unwrap_or(summary.started);
+        if terms.limits.judge(summary.started, summary.ends, last_seen, terms.now).is_err() {
+            return Ok(Verdict::Expired);
+        }
+        let started = summary.started;
+        parcel.row.expires = summary.ends;
+        let identity = person(summary);
+        let marks = Mark::not_before(&identity, sid.as_deref());
+        let ended = self.store.marked(&marks, terms.now).await?;
+        if ended.is_some_and(|moment| started <= moment) {
+            return Ok(Verdict::Ended);
+        }
+        Ok(Verdict::Good(parcel))
+    }
+}
+
+/// As much of a person as marks are about.
+fn person(summary: Summary) -> Identity {
+    Identity {
+        issuer: summary.issuer,
+        subject: summary.subject,
+        user_id: summary.user_id,
+        name: summary.name,
+        email: summary.email,
+        email_verified: false,
+        roles: Vec::new(),
+        groups: Vec::new(),
+        claims: Default::default(),
+    }
+}
+
+/// How a batch came to its end.
+enum Batch {
+    /// With the file's own end, which says how many sessions there are.
+    Ended(u64),
+    /// It is large enough.
+    More,
+    /// Nothing more has arrived.
+    Hungry,
+}
+
+fn batch(reader: &mut Reader, keys: &KeyRing) -> Result<(Vec<Parcel>, Batch), TransferError> {
+    let mut parcels = Vec::new();
+    while parcels.len() < 4 * AT_ONCE {
+        match reader.next(keys)? {
+            Some(Frame::Session(parcel)) => parcels.push(*parcel),
+            Some(Frame::End(count)) => return Ok((parcels, Batch::Ended(count))),
+            None => return Ok((parcels, Batch::Hungry)),
+        }
+    }
+    Ok((parcels, Batch::More))
+}
+
+/// Where an export is.
+enum Stage {
+    Begin,
+    At(Writer, Option<Cursor>),
+    End(Writer),
+    Over,
+}
+
+impl Transfer for Carrier {
+    fn export(&self, now: Timestamp) -> BoxStream<'static, Result<Piece, StoreError>> {
+        let (haul, keys) = (Arc::clone(&self.haul), Arc::clone(&self.keys));
+        let step = move |stage: Stage| {
+            let (haul, keys) = (Arc::clone(&haul), Arc::clone(&keys));
+            async move {
+                Ok::<_, StoreError>(match stage {
+                    Stage::Begin => {
+                        let (writer, bytes) = Writer::begin(&keys)?;
+                        Some((Piece { bytes, sessions: 0 }, Stage::At(writer, None)))
+                    }
+                    Stage::At(mut writer, cursor) => {
+                        let (parcels, next) = haul.load(cursor.as_ref(), PAGE, now).await?;
+                        let (mut bytes, mut sessions) = (Vec::new(), 0);
+                        for parcel in &parcels {
+                            writer.session(&keys, parcel, &mut bytes)?;
+                            sessions += 1;
+                        }
+                        let stage = match next {
+                            Some(next) => Stage::At(writer, Some(next)),
+                            None => Stage::End(writer),
+                        };
+                        Some((Piece { bytes, sessions }, stage))
+                    }
+                    Stage::End(writer) => {
+                        let bytes = writer.end(&keys)?;
+                        Some((Piece { bytes, sessions: 0 }, Stage::Over))
+                    }
+                    Stage::Over => None,
+                })
+            }
+        };
+        stream::try_unfold(Stage::Begin, step).boxed()
+    }
+
+    fn import<'a>(
+        &'a self,
+        pieces: BoxStream<'a, Result<Vec<u8>, String>>,
+        terms: Terms,
+    ) -> BoxFuture<'a, Result<Imported, TransferError>> {
+        Box::pin(self.take_in(pieces, terms))
+    }
+}
+
+/// What seals a file.
+const PURPOSE: Purpose = Purpose::Transfer;
