@@ -270,6 +270,12 @@ impl App {
         Arc::new(Reloader::new(Arc::clone(&self.changing), sources, Box::new(read)))
     }
 
+    /// What is in force, without a listener in front of it: for the benches.
+    #[doc(hidden)]
+    pub fn current(&self) -> web::Data<Current> {
+        self.current.clone()
+    }
+
     /// Opens the listeners that the configuration names.
     ///
     /// # Errors

@@ -33,6 +33,8 @@ mod language;
 mod log;
 mod login;
 mod logout;
+#[doc(hidden)]
+pub mod measured;
 mod pages;
 mod proxy;
 pub mod sentry;
@@ -60,7 +62,7 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::{ConnectionType, StatusCode, header};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{App, Error, HttpMessage as _, HttpRequest, HttpResponse, web};
+use actix_web::{App, Error, HttpMessage as _, HttpRequest, HttpResponse, Route, web};
 use admin::AdminToken;
 use answer::Fault;
 use envelope::Shown;
@@ -109,15 +111,30 @@ pub fn application(
         InitError = (),
     >,
 > {
+    layers(current, web::to(dispatch)).app_data(web::Data::new(upstreams))
+}
+
+/// Every layer, in order, around `innermost`.
+fn layers(
+    current: web::Data<Current>,
+    innermost: Route,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
     let envelope = {
         let desk = current.desk();
         desk.envelope.middleware(&desk.cookies)
     };
     App::new()
         .app_data(current)
-        .app_data(web::Data::new(upstreams))
         // One service for everything: the framework's router would match a decoded path, we match the canonical one.
-        .default_service(web::to(dispatch))
+        .default_service(innermost)
         // Innermost: opens the one cookie that `threshold` lets it see.
         .wrap(envelope)
         // Everything is read raw here; what is ambiguous goes no further.
@@ -353,9 +370,6 @@ async fn dispatch(
     else {
         return HttpResponse::InternalServerError().finish();
     };
-    let ticket = envelope::ticket(&session);
-    let (get, post) = (visit.facts.method == Method::GET, visit.facts.method == Method::POST);
-    let delete = visit.facts.method == Method::DELETE;
     let endpoint = endpoint(&desk, &visit);
     if let Err(failure) = of_other_keys(endpoint.as_ref(), &visit, &desk).await {
         let place = endpoint.as_ref().map_or("cookie", Endpoint::name);
@@ -365,6 +379,9 @@ async fn dispatch(
     let Some(endpoint) = endpoint else {
         return proxy::forward(&request, &session, body, &visit, &desk, &upstreams).await;
     };
+    let ticket = envelope::ticket(&session);
+    let (get, post) = (visit.facts.method == Method::GET, visit.facts.method == Method::POST);
+    let delete = visit.facts.method == Method::DELETE;
     if let Err(wait) = throttle(&endpoint, &visit, &desk) {
         let response = error::too_often(wait).respond(&desk.pages, &visit.voice, endpoint.name(), None);
         return unread::hold(response, body.into_inner());

@@ -341,7 +341,7 @@ fn to_handle(name: &[u8; 32]) -> String {
 
 /// The store's name for a ticket.
 pub fn session_key(ticket: &Ticket) -> SessionKey {
-    SessionKey::from_digest(sha256(ticket.expose().as_bytes()))
+    ticket.key(|text| SessionKey::from_digest(sha256(text.as_bytes())))
 }
 
 /// The one right answer to a `Sec-WebSocket-Key` (RFC 6455 section 4.2.2). SHA-1 is what that protocol says; it protects
@@ -349,6 +349,11 @@ pub fn session_key(ticket: &Ticket) -> SessionKey {
 pub fn websocket_accept(key: &str) -> String {
     let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
     STANDARD.encode(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()).as_ref())
+}
+
+/// Whether `tag` is the HMAC-SHA256 of `message` under `key`; its time does not depend on where they differ.
+pub fn is_signed(key: &[u8], message: &[u8], tag: &[u8]) -> bool {
+    hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, key), message, tag).is_ok()
 }
 
 /// SHA-256 of some bytes.

@@ -19,6 +19,8 @@ mod jwks;
 mod jwt;
 mod keys;
 mod logout_token;
+#[doc(hidden)]
+pub mod measured;
 mod renewal;
 mod token_endpoint;
 mod transport;

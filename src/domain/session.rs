@@ -7,7 +7,7 @@ use super::identity::{Identity, Issuer, ProviderId, Subject};
 use super::renewal::Renewal;
 use super::secret::{AccessToken, RawIdToken, RefreshToken};
 use super::time::Timestamp;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -17,19 +17,28 @@ pub const TICKET_LENGTH: usize = 43;
 /// What the browser's cookie carries: 256 random bits as 43 characters. Whoever holds it is the session; it is
 /// neither printed nor compared.
 #[derive(Clone)]
-pub struct Ticket(Zeroizing<String>);
+pub struct Ticket {
+    text: Zeroizing<String>,
+    /// The name of its record, once somebody has asked: a request asks more than once.
+    key: OnceLock<SessionKey>,
+}
 
 impl Ticket {
     /// Parses the text of a ticket: exactly 43 characters of base64url. Unknown tickets are found out by the store.
     pub fn parse(text: &str) -> Option<Self> {
         let sound = text.len() == TICKET_LENGTH
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        sound.then(|| Self(Zeroizing::new(text.to_owned())))
+        sound.then(|| Self { text: Zeroizing::new(text.to_owned()), key: OnceLock::new() })
     }
 
     /// The text. Every call site is a place where a session can leak.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The name of its record: what `digest` makes of the text, which it is asked for once.
+    pub fn key(&self, digest: impl FnOnce(&str) -> SessionKey) -> SessionKey {
+        *self.key.get_or_init(|| digest(&self.text))
     }
 }
 

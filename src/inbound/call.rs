@@ -108,7 +108,7 @@ impl Call<'_> {
             }
             Ok(Opened::Declined(mut reply, vigil)) => {
                 jar.write_back(&mut reply.headers, desk);
-                let response = respond(reply, request.version(), vigil, None, desk);
+                let response = respond(reply, request.version(), vigil.map(|vigil| *vigil), None, desk);
                 noted(response, Note { route, outcome: "forwarded", ..Note::default() })
             }
             Err(error) => error::upstream(&error).respond(&desk.pages, &visit.voice, &route, None),

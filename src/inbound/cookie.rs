@@ -8,7 +8,7 @@ use crate::domain::cookie_reach::CookieReach;
 use crate::domain::secret::Binding;
 
 /// The longest value of ours that is looked at, in bytes: a signed ticket has 87 and some percent signs.
-const MAX_VALUE: usize = 200;
+pub const MAX_VALUE: usize = 200;
 
 /// The names of our two cookies.
 #[derive(Clone, Debug)]

@@ -81,7 +81,7 @@ pub enum Opened {
     Tunnel(HttpResponse, http::HeaderMap),
     /// The app answered something else. The connection ends with it: nobody can tell any more what the client's next
     /// bytes are.
-    Declined(UpstreamReply, Option<Vigil>),
+    Declined(UpstreamReply, Option<Box<Vigil>>),
 }
 
 /// A permitted handshake.
@@ -111,7 +111,7 @@ pub async fn open(
     let quiet = permit.route().websocket.idle_timeout;
     let Tunnel { headers, reader, writer } = match upstreams.switch(permit, head, &accept).await? {
         Switched::Tunnel(tunnel) => tunnel,
-        Switched::Declined(reply) => return Ok(Opened::Declined(reply, vigil)),
+        Switched::Declined(reply) => return Ok(Opened::Declined(reply, vigil.map(Box::new))),
     };
     let talk = Rc::new(Talk::default());
     actix_web::rt::spawn(pump(payload, writer, Rc::clone(&talk)));

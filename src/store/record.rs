@@ -5,9 +5,10 @@
 //!
 //! The operator part holds what the server must reach without the browser: who, since when, from where, and, where
 //! `session.revocable` says so, the refresh token, so that every ending can revoke it. The private part is the rest of the
-//! session, and holds the refresh token otherwise.
-//! Both begin with one byte of format version; JSON follows. A member that is added needs `#[serde(default)]`, and
-//! one that changes its meaning a new version.
+//! session, and holds the refresh token otherwise: nothing is kept twice.
+//! Both begin with one byte of format version; JSON follows, packed by [`packed`]. A member that is added needs
+//! `#[serde(default)]`, and one that changes its meaning a new version. In the version before this one JSON stood as it
+//! is, and the private part repeated what is in the operator part; it is still read.
 
 use crate::domain::claim::{ClaimValue, Claims};
 use crate::domain::identity::{Identity, Issuer, ProviderId, Subject};
@@ -25,7 +26,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
-const FORMAT: u8 = 1;
+mod packed;
+
+/// What is written.
+const FORMAT: u8 = 2;
+
+/// What was written before, and is read.
+const UNPACKED: u8 = 1;
 
 /// Deeper claims than this would not be read back: serde_json stops at 128 levels, and the mirror takes some.
 const MAX_DEPTH: usize = 120;
@@ -34,18 +41,6 @@ const NOT_OURS: StoreError = StoreError::Unreadable("its content is not a sessio
 
 #[derive(Serialize, Deserialize)]
 struct Private<'a> {
-    #[serde(rename = "s", borrow)]
-    sid: Cow<'a, str>,
-    #[serde(rename = "i", borrow)]
-    issuer: Cow<'a, str>,
-    #[serde(rename = "u", borrow)]
-    subject: Cow<'a, str>,
-    #[serde(rename = "id", borrow)]
-    user_id: Cow<'a, str>,
-    #[serde(rename = "n")]
-    name: Option<Cow<'a, str>>,
-    #[serde(rename = "e")]
-    email: Option<Cow<'a, str>>,
     #[serde(rename = "ev")]
     email_verified: bool,
     #[serde(rename = "r")]
@@ -54,18 +49,10 @@ struct Private<'a> {
     groups: Vec<Cow<'a, str>>,
     #[serde(rename = "c")]
     claims: BTreeMap<Cow<'a, str>, Value>,
-    #[serde(rename = "p", borrow)]
-    provider: Cow<'a, str>,
-    #[serde(rename = "b")]
-    started: u64,
-    #[serde(rename = "x")]
-    ends: u64,
     #[serde(rename = "at")]
     authenticated: Option<u64>,
     #[serde(rename = "ac")]
     acr: Option<Cow<'a, str>>,
-    #[serde(rename = "ps")]
-    provider_sid: Option<Cow<'a, str>>,
     #[serde(rename = "t", borrow)]
     access: Cow<'a, str>,
     #[serde(rename = "tx")]
@@ -74,10 +61,6 @@ struct Private<'a> {
     id_token: Cow<'a, str>,
     #[serde(rename = "tn", default, skip_serializing_if = "Option::is_none")]
     renewal: Option<Renewed>,
-    #[serde(rename = "a", borrow)]
-    address: Cow<'a, str>,
-    #[serde(rename = "ua", borrow)]
-    user_agent: Cow<'a, str>,
     /// Only where it is not in the operator part.
     #[serde(rename = "rt", default, skip_serializing_if = "Option::is_none")]
     refresh: Option<Cow<'a, str>>,
@@ -103,8 +86,9 @@ struct Operator<'a> {
     issuer: Cow<'a, str>,
     #[serde(rename = "u", borrow)]
     subject: Cow<'a, str>,
-    #[serde(rename = "id", borrow)]
-    user_id: Cow<'a, str>,
+    /// Absent where it is the subject.
+    #[serde(rename = "id", default, skip_serializing_if = "Option::is_none")]
+    user_id: Option<Cow<'a, str>>,
     #[serde(rename = "n")]
     name: Option<Cow<'a, str>>,
     #[serde(rename = "e")]
@@ -138,22 +122,12 @@ pub fn encode_private(session: &Session, revocable: bool) -> Result<Zeroizing<Ve
         claims.insert(Cow::from(name), claim_to_json(value, MAX_DEPTH)?);
     }
     to_bytes(&Private {
-        sid: session.sid.as_str().into(),
-        issuer: identity.issuer.as_str().into(),
-        subject: identity.subject.as_str().into(),
-        user_id: identity.user_id.as_str().into(),
-        name: identity.name.as_deref().map(Cow::from),
-        email: identity.email.as_deref().map(Cow::from),
         email_verified: identity.email_verified,
         roles: identity.roles.iter().map(Cow::from).collect(),
         groups: identity.groups.iter().map(Cow::from).collect(),
         claims,
-        provider: session.provider.as_str().into(),
-        started: session.started.unix_millis(),
-        ends: session.ends.unix_millis(),
         authenticated: session.authenticated.map(Timestamp::unix_millis),
         acr: session.acr.as_deref().map(Cow::from),
-        provider_sid: session.provider_sid.as_deref().map(Cow::from),
         access: tokens.access.expose().into(),
         access_expires: tokens.access_expires.map(Timestamp::unix_millis),
         id_token: tokens.id_token.expose().into(),
@@ -164,8 +138,6 @@ pub fn encode_private(session: &Session, revocable: bool) -> Result<Zeroizing<Ve
                 (URL_SAFE_NO_PAD.encode(attempt.by.0), attempt.since.unix_millis(), attempt.failed)
             }),
         }),
-        address: session.place.address.as_str().into(),
-        user_agent: session.place.user_agent.as_str().into(),
         refresh: if revocable { None } else { refresh(session) },
     })
 }
@@ -180,7 +152,7 @@ pub fn encode_operator(session: &Session, revocable: bool) -> Result<Zeroizing<V
         sid: session.sid.as_str().into(),
         issuer: identity.issuer.as_str().into(),
         subject: identity.subject.as_str().into(),
-        user_id: identity.user_id.as_str().into(),
+        user_id: (identity.user_id != identity.subject.as_str()).then(|| identity.user_id.as_str().into()),
         name: identity.name.as_deref().map(Cow::from),
         email: identity.email.as_deref().map(Cow::from),
         provider: session.provider.as_str().into(),
@@ -194,37 +166,39 @@ pub fn encode_operator(session: &Session, revocable: bool) -> Result<Zeroizing<V
     })
 }
 
-/// A session from both its parts; the refresh token comes from the one that has it, all else from the private one.
+/// A session from both its parts; the refresh token comes from the one that has it. What was written before this version
+/// says some things in both.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for another format version or anything that is not a session.
 pub fn decode(private: &[u8], operator: &[u8]) -> Result<Session, StoreError> {
-    let private: Private<'_> = from_bytes(private)?;
-    let operator: Operator<'_> = from_bytes(operator)?;
+    let (private, operator) = (unpacked(private)?, unpacked(operator)?);
+    let private: Private<'_> = from_json(&private)?;
+    let operator: Operator<'_> = from_json(&operator)?;
     let mut claims = Claims::new();
     for (name, value) in private.claims {
         claims.insert(name.into_owned(), claim_from_json(value)?);
     }
-    let started = Timestamp::from_unix_millis(private.started);
+    let started = Timestamp::from_unix_millis(operator.started);
     Ok(Session {
-        sid: Sid::new(private.sid),
+        sid: Sid::new(operator.sid),
         identity: Identity {
-            issuer: Issuer::new(private.issuer),
-            subject: Subject::parse(&private.subject).ok_or(NOT_OURS)?,
-            user_id: private.user_id.into_owned(),
-            name: private.name.map(Cow::into_owned),
-            email: private.email.map(Cow::into_owned),
+            issuer: Issuer::new(operator.issuer),
+            user_id: operator.user_id.unwrap_or_else(|| operator.subject.clone()).into_owned(),
+            subject: Subject::parse(&operator.subject).ok_or(NOT_OURS)?,
+            name: operator.name.map(Cow::into_owned),
+            email: operator.email.map(Cow::into_owned),
             email_verified: private.email_verified,
             roles: private.roles.into_iter().map(Cow::into_owned).collect(),
             groups: private.groups.into_iter().map(Cow::into_owned).collect(),
             claims,
         },
-        provider: ProviderId::parse(&private.provider).ok_or(NOT_OURS)?,
+        provider: ProviderId::parse(&operator.provider).ok_or(NOT_OURS)?,
         started,
-        ends: Timestamp::from_unix_millis(private.ends),
+        ends: Timestamp::from_unix_millis(operator.ends),
         authenticated: private.authenticated.map(Timestamp::from_unix_millis),
         acr: private.acr.map(Cow::into_owned),
-        provider_sid: private.provider_sid.map(Cow::into_owned),
+        provider_sid: operator.provider_sid.map(Cow::into_owned),
         tokens: TokenSet {
             access: AccessToken::new(private.access),
             access_expires: private.access_expires.map(Timestamp::from_unix_millis),
@@ -234,8 +208,8 @@ pub fn decode(private: &[u8], operator: &[u8]) -> Result<Session, StoreError> {
         },
         renewal: private.renewal.map_or(Ok(Renewal::begun(started)), renewal)?,
         place: SignInPlace {
-            address: private.address.into_owned(),
-            user_agent: private.user_agent.into_owned(),
+            address: operator.address.into_owned(),
+            user_agent: operator.user_agent.into_owned(),
         },
         supersedes: match operator.supersedes {
             Some(text) => Some(session_key(&text)?),
@@ -249,11 +223,12 @@ pub fn decode(private: &[u8], operator: &[u8]) -> Result<Session, StoreError> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_summary(operator: &[u8]) -> Result<Summary, StoreError> {
-    let operator: Operator<'_> = from_bytes(operator)?;
+    let operator = unpacked(operator)?;
+    let operator: Operator<'_> = from_json(&operator)?;
     Ok(Summary {
         issuer: Issuer::new(operator.issuer),
+        user_id: operator.user_id.unwrap_or_else(|| operator.subject.clone()).into_owned(),
         subject: Subject::parse(&operator.subject).ok_or(NOT_OURS)?,
-        user_id: operator.user_id.into_owned(),
         name: operator.name.map(Cow::into_owned),
         email: operator.email.map(Cow::into_owned),
         provider: ProviderId::parse(&operator.provider).ok_or(NOT_OURS)?,
@@ -272,7 +247,8 @@ pub fn decode_summary(operator: &[u8]) -> Result<Summary, StoreError> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_provider_sid(operator: &[u8]) -> Result<Option<String>, StoreError> {
-    let operator: Operator<'_> = from_bytes(operator)?;
+    let operator = unpacked(operator)?;
+    let operator: Operator<'_> = from_json(&operator)?;
     Ok(operator.provider_sid.map(Cow::into_owned))
 }
 
@@ -281,7 +257,8 @@ pub fn decode_provider_sid(operator: &[u8]) -> Result<Option<String>, StoreError
 /// # Errors
 /// As [`decode`].
 pub fn decode_owed(operator: &[u8]) -> Result<Option<Owed>, StoreError> {
-    let operator: Operator<'_> = from_bytes(operator)?;
+    let operator = unpacked(operator)?;
+    let operator: Operator<'_> = from_json(&operator)?;
     let Some(token) = operator.refresh.map(RefreshToken::new) else { return Ok(None) };
     let provider = ProviderId::parse(&operator.provider).ok_or(NOT_OURS)?;
     let stands_on = match operator.provider_sid {
@@ -300,7 +277,8 @@ pub fn decode_owed(operator: &[u8]) -> Result<Option<Owed>, StoreError> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_whose(operator: &[u8]) -> Result<Whose, StoreError> {
-    let operator: Operator<'_> = from_bytes(operator)?;
+    let operator = unpacked(operator)?;
+    let operator: Operator<'_> = from_json(&operator)?;
     Ok(Whose {
         issuer: Issuer::new(operator.issuer),
         subject: Subject::parse(&operator.subject).ok_or(NOT_OURS)?,
@@ -332,18 +310,27 @@ fn session_key(text: &str) -> Result<SessionKey, StoreError> {
 }
 
 fn to_bytes(mirror: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(8192));
+    let mut json = Zeroizing::new(Vec::with_capacity(8192));
+    serde_json::to_writer(&mut *json, mirror).map_err(|_| NOT_OURS)?;
+    let packed = packed::pack(&json);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(packed.len() + 1));
     bytes.push(FORMAT);
-    serde_json::to_writer(&mut *bytes, mirror).map_err(|_| NOT_OURS)?;
+    bytes.extend_from_slice(&packed);
     Ok(bytes)
 }
 
-fn from_bytes<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoreError> {
+/// The JSON of a part.
+fn unpacked(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     match bytes.split_first() {
-        // The parser's own message would quote the content.
-        Some((&FORMAT, json)) => serde_json::from_slice(json).map_err(|_| NOT_OURS),
+        Some((&FORMAT, packed)) => packed::unpack(packed),
+        Some((&UNPACKED, json)) => Ok(Zeroizing::new(json.to_vec())),
         _ => Err(StoreError::Unreadable("its format is of another version of this program")),
     }
+}
+
+fn from_json<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, StoreError> {
+    // The parser's own message would quote the content.
+    serde_json::from_slice(json).map_err(|_| NOT_OURS)
 }
 
 /// Claims keep their JSON form, but for numbers with a fraction: their bits travel as text, since a JSON parser may

@@ -162,3 +162,24 @@ fn claims_that_could_not_be_read_back_are_not_written() {
     assert_eq!(everything(&round(&deepest)), everything(&deepest));
     assert!(encode_private(&nested(MAX_DEPTH + 1), true).is_err());
 }
+
+/// Byte for byte what the version before wrote for the session of the tests.
+#[test]
+fn a_record_of_the_version_before_is_read() {
+    let session = session();
+    let unpack = |bytes: &[u8]| {
+        let json = unpacked(bytes).unwrap();
+        serde_json::from_slice::<serde_json::Map<String, Value>>(&json).unwrap()
+    };
+    let mut operator = unpack(&encode_operator(&session, true).unwrap());
+    operator.entry("id").or_insert_with(|| session.identity.user_id.clone().into());
+    let mut private = unpack(&encode_private(&session, true).unwrap());
+    // It had everything but the refresh token.
+    private.extend(operator.clone().into_iter().filter(|(name, _)| name != "rt" && name != "su"));
+    let bytes = |json: &serde_json::Map<String, Value>| {
+        [&[UNPACKED], serde_json::to_vec(json).unwrap().as_slice()].concat()
+    };
+    let read = decode(&bytes(&private), &bytes(&operator)).unwrap();
+    assert_eq!(everything(&read), everything(&session));
+    assert_eq!(decode_summary(&bytes(&operator)).unwrap().user_id, session.identity.user_id);
+}
