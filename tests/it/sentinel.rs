@@ -138,6 +138,7 @@ fn a_check_finds_the_master_and_says_what_replicas_confirm() {
     let (provider, upstream) = (Provider::start(&ManualClock::new()), Upstream::start());
     let app = format!("\"{}\"", upstream.url());
     let text = config(&provider, &watched.url(), &app);
+    let text = text.replace("store_timeout = ", "store_wait_timeout = \"5s\"\nstore_timeout = ");
     let (said, code) = keycard(&["check", "--connect"], Some(&text), &[]);
     assert_eq!(code, 0, "{said}");
     let place = format!("redis+sentinel://{}/mymaster under keycard:", watched.address);
