@@ -317,8 +317,11 @@ impl Backend for Redis {
             // The record first: from here on the session is over, whatever becomes of the rest.
             let mut commands = pipe();
             commands.del(self.record(key)).del(self.last_seen(key)).ignore();
-            let (removed,): (u64,) =
-                self.connection.ask_kept(Request::Pipeline(&commands), IfBroken::AskAgain).await?;
+            // Where the server was replaced meanwhile, either of the two may have been the one that had it.
+            let request = Request::Pipeline(&commands);
+            let ((removed,), again): ((u64,), Option<(u64,)>) =
+                self.connection.ask_kept_everywhere(request, IfBroken::AskAgain).await?;
+            let removed = removed + again.map_or(0, |(removed,)| removed);
             fault::point("end: record and last use gone").await;
             let indexes = indexes.unwrap_or_default();
             let leaving = self.leave(key, &indexes);

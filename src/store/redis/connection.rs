@@ -177,6 +177,27 @@ impl Connection {
         self.way.ask_anybody(question).await
     }
 
+    /// The same with both answers, where it was done at a server that was given up, and then at its successor.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(super) async fn ask_kept_everywhere<T: FromRedisValue>(
+        &self,
+        request: Request<'_>,
+        if_broken: IfBroken,
+    ) -> Result<(T, Option<T>), StoreError> {
+        let mut answer = self.keep_once(&request).await;
+        if is_worth_another(&answer, if_broken) {
+            answer = self.keep_once(&request).await;
+        }
+        let (first, standing) = answer.map_err(Failure::into_store_error)?;
+        if standing == Standing::Done || if_broken == IfBroken::GiveUp {
+            return Ok((first, None));
+        }
+        let (again, _) = self.keep_once(&request).await.map_err(Failure::into_store_error)?;
+        Ok((first, Some(again)))
+    }
+
     /// Where requests go now, and what connects there as well.
     ///
     /// # Errors

@@ -81,6 +81,21 @@ impl Servers {
         }
     }
 
+    /// The same with both answers, where it was done at a server that was given up, and then at its successor.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(super) async fn ask_kept_everywhere<T: FromRedisValue>(
+        &self,
+        request: Request<'_>,
+        if_broken: IfBroken,
+    ) -> Result<(T, Option<T>), StoreError> {
+        match self {
+            Self::One(connection) => connection.ask_kept_everywhere(request, if_broken).await,
+            Self::Cluster(_) => Ok((self.ask_kept(request, if_broken).await?, None)),
+        }
+    }
+
     /// What replicas have confirmed.
     pub(super) fn waits(&self) -> &Arc<Waits> {
         match self {

@@ -7,7 +7,7 @@ use crate::keyring::{new_ticket, session_key};
 use crate::ports::{Entry, Ledger, SessionStore, StoreError};
 use crate::store::contract::house::{NOW, keys};
 use crate::store::redis::server::Server;
-use crate::store::redis::server::sentinel::{Plan, Watched};
+use crate::store::redis::server::sentinel::{Plan, Watched, until};
 use crate::store::redis::tests::certificates;
 use crate::store::{Confirmation, Opened, Waits, open};
 use redis::cmd;
@@ -132,6 +132,9 @@ pub(in crate::store::redis) fn pair() -> (Server, Server) {
     let (master, replica) = (Server::start(None), Server::start(None));
     master.tell::<()>(cmd("CONFIG").arg("SET").arg("repl-diskless-sync-delay").arg(0));
     replica.tell::<()>(cmd("REPLICAOF").arg("127.0.0.1").arg(master.port()));
+    until("it has everything", || {
+        replica.tell::<String>(cmd("INFO").arg("replication")).contains("master_link_status:up")
+    });
     master.until_replicated(1);
     (master, replica)
 }

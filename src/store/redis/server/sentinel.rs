@@ -4,7 +4,7 @@
 //! for a length of time: each of them says when it is so far.
 
 use super::{Server, free_port};
-use crate::config::{RedisSettings, SentinelSettings};
+use crate::config::{RedisSettings, SentinelSettings, WaitSettings};
 use redis::{Cmd, FromRedisValue, Role, TlsCertificates, cmd};
 use secrecy::SecretString;
 use std::fs;
@@ -131,7 +131,9 @@ impl Watched {
             user: user.map(str::to_owned),
             password: password.map(SecretString::from),
         };
-        RedisSettings { sentinel: Some(sentinel), timeout: Duration::from_secs(2), ..settings }
+        // For a busy machine.
+        let wait = WaitSettings { replicas: None, at_most: Duration::from_secs(1) };
+        RedisSettings { sentinel: Some(sentinel), timeout: Duration::from_secs(2), wait, ..settings }
     }
 
     /// The server that this sentinel names.

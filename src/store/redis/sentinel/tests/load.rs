@@ -1,7 +1,6 @@
 //! The master is killed while many sign in, come back and sign out: what is lost, and for how long nobody is served.
 
 use super::*;
-use crate::store::redis::server::sentinel::until;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
@@ -110,7 +109,7 @@ async fn killed_under_load(replicas: Option<u8>) -> Findings {
     let (mut desks, mut workers) = (Vec::new(), Vec::new());
     for _ in 0..DESKS {
         let settings = watched.settings("keycard:");
-        let wait = WaitSettings { replicas, ..settings.wait };
+        let wait = WaitSettings { replicas, ..WaitSettings::default() };
         let settings = RedisSettings { wait, timeout: Duration::from_millis(500), ..settings };
         let desk = Arc::new(Desk::of(settings).await);
         let (worker, course) = (desk.clone(), course.clone());
