@@ -253,15 +253,13 @@ impl Gateway {
         let clearing = &self.endings.clearing;
         let (live, cleared) = match clearing.known() {
             // A moment that is written while the record is read ends this request if it lasts: it has its place by now.
-            Some(cleared) => (self.store.load(ticket, now).await?, cleared),
-            None => {
-                let (live, cleared) = tokio::join!(self.store.load(ticket, now), clearing.ask(now));
-                (live?, cleared?)
-            }
+            Some(cleared) => (self.store.load(ticket, now).await, Ok(cleared)),
+            None => tokio::join!(self.store.load(ticket, now), clearing.ask(now)),
         };
-        let Some(live) = live else {
+        let Some(live) = live? else {
             return Ok(Standing::Over(WhyOver::Unknown));
         };
+        let cleared = cleared?;
         let stands = if live.session.started <= cleared { Err(WhyOver::Cleared) } else { Ok(()) };
         if let Err(why) = stands.and_then(|()| live.judge(&self.limits, now)) {
             self.remove_expired(&live, why).await;

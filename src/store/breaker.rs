@@ -237,6 +237,16 @@ impl SessionStore for Breaker {
         self.pass(Kind::Read, move |store| store.reload(ticket, now))
     }
 
+    fn restore<'a>(
+        &'a self,
+        ticket: &'a Ticket,
+        later: &'a LiveSession,
+        found: u64,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+        self.pass(Kind::Write, move |store| store.restore(ticket, later, found, now))
+    }
+
     fn update<'a>(
         &'a self,
         ticket: &'a Ticket,
