@@ -17,6 +17,8 @@ pub mod notice;
 pub mod operating;
 pub mod refresh;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use crate::domain::identity::ProviderId;
 use crate::domain::path::CanonicalPath;

@@ -37,6 +37,8 @@ mod near;
 mod record;
 mod redis;
 mod sealed;
+#[cfg(test)]
+pub(crate) mod tests;
 
 /// A store that is open.
 pub struct Opened {

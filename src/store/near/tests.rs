@@ -114,6 +114,13 @@ impl Near {
         near
     }
 
+    /// With a feed that a test plays, by the handle that goes with it.
+    pub(in crate::store) fn by_hand(store: Arc<dyn SessionStore>, parts: NearParts) -> (Self, Arc<Held>) {
+        let near = Self::without_feed(store, parts);
+        let held = Arc::clone(&near.held);
+        (near, held)
+    }
+
     /// As the feed tells of a change.
     pub(in crate::store) fn told(&self, key: &SessionKey) {
         self.held.changed(key);

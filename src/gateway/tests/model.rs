@@ -1,0 +1,207 @@
+//! The session engine against a model: two replicas, one store, one provider, and everything that can befall them, in
+//! random order.
+//!
+//! I own: how steps are chosen, and what came of it: a failure that was found here once is a test with a name below. The
+//! rules are in `oracle`, the replicas in `world`, the provider in `provider`. I may call: everything.
+//!
+//! `PROPTEST_CASES=20000 cargo test --release --lib gateway::tests::model` looks longer. A failure prints the fewest
+//! steps that lead there.
+
+mod oracle;
+mod provider;
+mod world;
+
+use self::provider::Hold;
+use self::world::{Step, Whose, World};
+use crate::store::tests::{Command, Fault};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestError, TestRunner};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// How many cases are tried unless somebody asks for more.
+const CASES: u32 = 600;
+
+const fn millis(count: u64) -> Step {
+    Step::Pass(Duration::from_millis(count))
+}
+
+fn side() -> impl Strategy<Value = usize> {
+    0..2_usize
+}
+
+fn session() -> impl Strategy<Value = usize> {
+    0..3_usize
+}
+
+fn whose() -> impl Strategy<Value = Whose> {
+    prop_oneof![
+        2 => session().prop_map(Whose::All),
+        2 => side().prop_map(Whose::Person),
+        3 => session().prop_map(Whose::Sid),
+        1 => (side(), session()).prop_map(|(person, sid)| Whose::Both(person, sid)),
+    ]
+}
+
+fn span() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => Just(millis(50)),
+        4 => Just(millis(400)),
+        4 => Just(millis(1000)),
+        2 => Just(millis(6000)),
+        2 => Just(millis(11_000)),
+        2 => Just(millis(36_000)),
+        2 => Just(millis(280_000)),
+        2 => Just(millis(301_000)),
+        1 => Just(millis(1_000_000)),
+        1 => Just(millis(1_900_000)),
+    ]
+}
+
+fn fault() -> impl Strategy<Value = Step> {
+    let command = prop_oneof![
+        6 => Just(Command::Read),
+        1 => Just(Command::Create),
+        4 => Just(Command::Update),
+        3 => Just(Command::Remove),
+        1 => Just(Command::Touch),
+        2 => Just(Command::Other),
+    ];
+    let fault = prop_oneof![
+        1 => Just(Fault::RequestLost),
+        2 => Just(Fault::AnswerLost),
+        1 => Just(Fault::RequestLate),
+        3 => Just(Fault::AnswerLate),
+    ];
+    (side(), command, fault).prop_map(|(side, command, fault)| Step::Fault { side, command, fault })
+}
+
+fn hold() -> impl Strategy<Value = Hold> {
+    prop_oneof![3 => Just(Hold::Answers), 2 => Just(Hold::Connections), 1 => Just(Hold::Codes)]
+}
+
+/// Simpler ones first: that is what a failure shrinks to.
+fn step() -> impl Strategy<Value = Step> {
+    let login = (side(), side(), side(), proptest::option::weighted(0.2, session()))
+        .prop_map(|(side, person, sid, over)| Step::Login { side, person, sid, over });
+    prop_oneof![
+        16 => (side(), session()).prop_map(|(side, session)| Step::Use { side, session }),
+        14 => (side(), session()).prop_map(|(side, session)| Step::Relay { side, session }),
+        6 => login,
+        6 => (side(), session()).prop_map(|(side, session)| Step::SignOut { side, session }),
+        2 => (side(), whose()).prop_map(|(side, whose)| Step::Operator { side, whose }),
+        3 => (side(), whose()).prop_map(|(side, whose)| Step::Notice { side, whose }),
+        1 => session().prop_map(|session| Step::Forget { session }),
+        14 => span(),
+        14 => side().prop_map(|side| Step::Heartbeat { side }),
+        2 => side().prop_map(|side| Step::Beat { side }),
+        3 => (side(), 1..4_usize).prop_map(|(side, count)| Step::Hear { side, count }),
+        1 => side().prop_map(|side| Step::LoseFeed { side }),
+        2 => side().prop_map(|side| Step::BeginFeed { side }),
+        1 => side().prop_map(|side| Step::Deafen { side }),
+        1 => side().prop_map(|side| Step::Block { side, blocked: true }),
+        3 => side().prop_map(|side| Step::Block { side, blocked: false }),
+        8 => fault(),
+        6 => side().prop_map(|side| Step::LetGo { side }),
+        2 => hold().prop_map(|what| Step::HoldIdp { what, held: true }),
+        2 => hold().prop_map(|what| Step::HoldIdp { what, held: false }),
+        4 => (hold(), prop::bool::weighted(0.8)).prop_map(|(what, well)| Step::LetGoIdp { what, well }),
+        1 => side().prop_map(|side| Step::Crash { side }),
+        2 => side().prop_map(|side| Step::Stop { side }),
+        4 => side().prop_map(|side| Step::Continue { side }),
+        1 => (0..6_usize).prop_map(|steps| Step::FailOver { steps }),
+    ]
+}
+
+/// Alice signs in at the first replica and Bob at the second, some things happen, everything gets well again, and
+/// everybody is looked after once more. What was counted.
+fn run(steps: &[Step]) -> Result<BTreeMap<&'static str, u64>, String> {
+    let mut world = World::new();
+    for who in 0..2 {
+        world.step(Step::Login { side: who, person: who, sid: who, over: None })?;
+    }
+    for (at, step) in steps.iter().enumerate() {
+        world.step(*step).map_err(|why| format!("after step {at}, {step:?}: {why}"))?;
+    }
+    world.rest().map_err(|why| format!("when all is well again: {why}"))?;
+    Ok(world.events())
+}
+
+/// Steps after which something was once found.
+fn found(steps: &[Step]) {
+    run(steps).unwrap_or_else(|why| panic!("{why}"));
+}
+
+#[test]
+fn r45_whoever_hears_late_that_the_mark_is_written_does_not_present_the_token() {
+    found(&[
+        millis(301_000),
+        Step::Fault { side: 1, command: Command::Update, fault: Fault::AnswerLate },
+        Step::Relay { side: 1, session: 1 },
+        Step::Relay { side: 0, session: 1 },
+        millis(36_000),
+        Step::LetGo { side: 1 },
+    ]);
+}
+
+#[test]
+fn r45_whoever_is_stopped_on_the_way_to_the_provider_does_not_present_the_token_on_waking_up() {
+    found(&[
+        millis(301_000),
+        Step::HoldIdp { what: Hold::Connections, held: true },
+        Step::Relay { side: 0, session: 0 },
+        Step::Stop { side: 0 },
+        Step::HoldIdp { what: Hold::Connections, held: false },
+        Step::Relay { side: 1, session: 0 },
+        millis(36_000),
+        Step::Relay { side: 1, session: 0 },
+        Step::LetGoIdp { what: Hold::Connections, well: true },
+        Step::Continue { side: 0 },
+    ]);
+}
+
+/// What has to have happened for a silence to mean anything.
+const SEEN: [&str; 14] = [
+    "near: hit",
+    "near: doubtful",
+    "near: fell back",
+    "near: fill refused",
+    "renewed",
+    "lost",
+    "superseded",
+    "unanswered",
+    "ended-meanwhile",
+    "refresh-refused",
+    "by-user",
+    "by-operator",
+    "by-provider",
+    "person-changed",
+];
+
+#[test]
+fn r45_r88_a34_whatever_happens_to_two_replicas_nobody_stays_who_is_out_and_nobody_goes_who_is_in() {
+    let config = Config { failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { config.cases } else { CASES };
+    let events = Mutex::new(BTreeMap::new());
+    let strategy = prop::collection::vec(step(), 0..90);
+    let outcome = TestRunner::new(Config { cases, ..config }).run(&strategy, |more| {
+        let seen = run(&more).map_err(TestCaseError::fail)?;
+        let mut events = events.lock().unwrap();
+        for (name, count) in seen {
+            *events.entry(name).or_insert(0) += count;
+        }
+        Ok(())
+    });
+    match outcome {
+        Ok(()) => {}
+        Err(TestError::Fail(why, steps)) => {
+            let steps: Vec<String> = steps.iter().map(|step| format!("    {step:?},\n")).collect();
+            panic!("{why}\nafter two sign-ins and\n{}", steps.concat());
+        }
+        Err(TestError::Abort(why)) => panic!("{why}"),
+    }
+    let events = events.into_inner().unwrap();
+    let unseen: Vec<_> = SEEN.iter().filter(|name| !events.contains_key(**name)).collect();
+    assert!(unseen.is_empty() || cases < CASES, "it never happened: {unseen:?}; what did: {events:?}");
+}
