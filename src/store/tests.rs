@@ -2,11 +2,16 @@
 //! changes what and when the test wants.
 //!
 //! I own: [`Shelf`], which all share, and [`Replica`], a near cache over it; for tests of this room and of those below.
+//! `real` has the same over Redis.
 //! I may call: everything in this room. I never decide when something happens: whoever tests does.
 //!
 //! A feed is a queue: the news of a change stand in it behind everything that was told before, and so does a heartbeat.
 //! So a heartbeat that is heard proves what it proves over Redis. A feed that is deaf looks well and hears nothing, as
 //! one does that has stayed with a server which nobody writes to any more.
+
+mod real;
+
+pub(crate) use real::{Copy as RealCopy, RealShelf};
 
 use super::contract::house::ring;
 use super::memory::Memory;

@@ -139,7 +139,8 @@ impl Renewing<'_> {
         if marked.elapsed().max(clock.now().since(now)) > ASK_WITHIN {
             self.write(before, |session| session.renewal.attempt = before).await;
             self.note("too-late");
-            return Ok(Turn::Over(End::Failed("the store was too slow to begin".into())));
+            // Once more from the beginning, if there is time.
+            return Ok(Turn::Wait);
         }
         let answer = within(rules.patience, self.provider.renew(&session, now)).await.unwrap_or_else(|| {
             let text = "it took longer than anybody waits".into();
