@@ -5,16 +5,14 @@
 //! cannot be told from outside on a busy machine: here only what is answered is judged.
 
 use super::oracle::{Knew, Oracle, Outcome};
-use super::provider::{self, Door, Idp};
-use super::world::{Diary, LIMITS, Op, What, asks, facts, near_parts, routes, signs_in};
+use super::provider::{Door, Idp};
+use super::world::{Diary, Op, What, asks, facts, gateway, near_parts, signs_in};
 use crate::domain::origin::Origin;
-use crate::domain::path::CanonicalPath;
 use crate::domain::time::Timestamp;
+use crate::gateway::Gateway;
 use crate::gateway::ending::Hint;
 use crate::gateway::live::Live;
-use crate::gateway::refresh::Refreshes;
-use crate::gateway::{Gateway, Providers};
-use crate::ports::{Clock, FeedState, IdentityProvider, Ledger, Stopwatch};
+use crate::ports::{Clock, FeedState, Stopwatch};
 use crate::store::tests::{RealCopy, RealShelf};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
@@ -286,18 +284,7 @@ async fn open(
 ) -> (Arc<Gateway>, Arc<Diary>) {
     let (live, diary) = (Arc::new(Live::default()), Arc::new(Diary::default()));
     let store = shelf.open(near_parts(Arc::clone(times) as Arc<dyn Stopwatch>, &diary, &live)).await;
-    let door: Arc<dyn IdentityProvider> = Arc::new(Door { idp: Arc::clone(idp), side });
-    let gateway = Gateway {
-        clock: Arc::clone(times) as Arc<dyn Clock>,
-        store,
-        keys: shelf.keys(),
-        providers: Providers::new(vec![(provider::id(), door)]).unwrap(),
-        routes: routes(),
-        limits: LIMITS,
-        prefix: CanonicalPath::parse("/bff").unwrap(),
-        ledger: Arc::clone(&diary) as Arc<dyn Ledger>,
-        live,
-        refreshes: Arc::new(Refreshes::on(Handle::current())),
-    };
-    (Arc::new(gateway), diary)
+    let house = (store, shelf.keys(), Handle::current());
+    let door = Door { idp: Arc::clone(idp), side };
+    (gateway(Arc::clone(times) as Arc<dyn Clock>, house, door, &diary, live), diary)
 }

@@ -25,8 +25,8 @@ use crate::gateway::login::{Callback, Held, LoginEnd, LoginWish};
 use crate::gateway::operating::Selection;
 use crate::gateway::refresh::Refreshes;
 use crate::gateway::{Gateway, GatewayError, Outcome as Admitted, Providers};
-use crate::keyring::session_key;
-use crate::ports::{Clock, Entry, IdentityProvider, Ledger, Near, Stopwatch};
+use crate::keyring::{KeyRing, session_key};
+use crate::ports::{Clock, Entry, IdentityProvider, Ledger, Near, SessionStore, Stopwatch};
 use crate::store::tests::{Command, Fault, News, Replica, Shelf, Snapshot};
 use crate::store::{NearBounds, NearParts};
 use futures_util::FutureExt as _;
@@ -36,7 +36,7 @@ use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 pub(super) const LIMITS: Limits =
     Limits { idle: Duration::from_secs(1800), lifetime: Duration::from_secs(36_000) };
@@ -658,20 +658,34 @@ fn open(number: usize, times: &Arc<Times>, shelf: &Arc<Shelf>, idp: &Arc<Idp>) -
     let (live, diary) = (Arc::new(Live::default()), Arc::new(Diary::default()));
     let stopwatch = Arc::clone(times) as Arc<dyn Stopwatch>;
     let replica = Replica::of(shelf, near_parts(stopwatch, &diary, &live));
-    let door: Arc<dyn IdentityProvider> = Arc::new(Door { idp: Arc::clone(idp), side: number });
-    let gateway = Gateway {
-        clock: Arc::clone(times) as Arc<dyn Clock>,
-        store: replica.store(),
-        keys: shelf.keys(),
+    let house = (replica.store(), shelf.keys(), runtime.handle().clone());
+    let clock = Arc::clone(times) as Arc<dyn Clock>;
+    let gateway = gateway(clock, house, Door { idp: Arc::clone(idp), side: number }, &diary, live);
+    Side { runtime, gateway, replica, diary, stopped: None }
+}
+
+/// A gateway over a store with its keys, whose renewals run on this runtime.
+pub(super) fn gateway(
+    clock: Arc<dyn Clock>,
+    (store, keys, runtime): (Arc<dyn SessionStore>, Arc<KeyRing>, Handle),
+    door: Door,
+    diary: &Arc<Diary>,
+    live: Arc<Live>,
+) -> Arc<Gateway> {
+    let door: Arc<dyn IdentityProvider> = Arc::new(door);
+    let relaying = Route { relay: Relay::AccessToken, ..route("/api/", Access::SignedIn) };
+    Arc::new(Gateway {
+        clock,
+        store,
+        keys,
         providers: Providers::new(vec![(provider::id(), door)]).unwrap(),
-        routes: routes(),
+        routes: RouteTable::new(vec![route("/", Access::SignedIn), relaying]).unwrap(),
         limits: LIMITS,
         prefix: CanonicalPath::parse("/bff").unwrap(),
-        ledger: Arc::clone(&diary) as Arc<dyn Ledger>,
+        ledger: Arc::clone(diary) as Arc<dyn Ledger>,
         live,
-        refreshes: Arc::new(Refreshes::on(runtime.handle().clone())),
-    };
-    Side { runtime, gateway: Arc::new(gateway), replica, diary, stopped: None }
+        refreshes: Arc::new(Refreshes::on(runtime)),
+    })
 }
 
 /// What a near cache is made with.
@@ -683,12 +697,6 @@ pub(super) fn near_parts(stopwatch: Arc<dyn Stopwatch>, diary: &Arc<Diary>, live
         ledger: Arc::clone(diary) as Arc<dyn Ledger>,
         news: Arc::clone(live) as Arc<dyn crate::ports::News>,
     }
-}
-
-/// One route that hands on the access token, and one for all else.
-pub(super) fn routes() -> RouteTable {
-    let relaying = Route { relay: Relay::AccessToken, ..route("/api/", Access::SignedIn) };
-    RouteTable::new(vec![route("/", Access::SignedIn), relaying]).unwrap()
 }
 
 pub(super) fn facts(origin: &Arc<Origin>, path: &str) -> RequestFacts {
