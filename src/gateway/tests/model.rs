@@ -247,7 +247,12 @@ const SEEN: [&str; 10] = [
 
 #[test]
 fn r45_r88_a34_whatever_happens_to_two_replicas_nobody_stays_who_is_out_and_nobody_goes_who_is_in() {
-    let config = Config { failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let config = Config {
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        max_shrink_time: 20_000,
+        ..Config::default()
+    };
     let cases = asked_for(&config).unwrap_or(CASES);
     let events = Mutex::new(BTreeMap::new());
     let strategy = prop::collection::vec(scene(), 0..70);
