@@ -314,7 +314,8 @@ impl Oracle {
                 Err("it has been over for more than a second, and passed")
             }
             Outcome::Served(token) => {
-                signed.knew.used = signed.knew.used.max(op.began);
+                // A replica that was stopped meanwhile has dated it by the moment at which it went on.
+                signed.knew.used = signed.knew.used.max(wall);
                 if !had_errors && op.began >= signed.knew.noted_from {
                     signed.knew.noted = signed.knew.noted.max(op.began);
                 }
