@@ -22,6 +22,8 @@ pub mod own;
 pub mod refresh;
 pub mod revoking;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use crate::domain::identity::ProviderId;
 use crate::domain::path::CanonicalPath;

@@ -55,6 +55,8 @@ mod record;
 mod redis;
 mod sealed;
 mod shelf;
+#[cfg(test)]
+pub(crate) mod tests;
 mod transfer;
 
 /// A store that is open.

@@ -13,7 +13,10 @@ pub const RETRY: Duration = Duration::from_secs(5);
 /// How long the holder of a lease goes on trying to write down what it was given.
 pub const SAVE_FOR: Duration = Duration::from_secs(20);
 
-/// What the holder of a lease needs besides the call and the writing.
+/// How long after its mark somebody asks the provider at the latest.
+pub const ASK_WITHIN: Duration = Duration::from_secs(2);
+
+/// What the holder of a lease needs besides the call and the writing: [`ASK_WITHIN`], and by how much clocks may differ.
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// Who holds a lease: 128 random bits.
@@ -141,6 +144,6 @@ mod tests {
         renewal.attempt = Some(Attempt { failed: true, ..attempt });
         assert!(!renewal.is_under_way(&RULES, at(2001)));
         assert!(renewal.has_just_failed(at(2004)) && !renewal.has_just_failed(at(2005)));
-        assert!(RULES.lease() > RULES.patience + SAVE_FOR);
+        assert!(RULES.lease() > ASK_WITHIN + RULES.patience + SAVE_FOR);
     }
 }

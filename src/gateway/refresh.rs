@@ -15,7 +15,7 @@ use crate::domain::policy::{self, Decision, Refusal, WhySignIn};
 use crate::domain::renewal::RenewalRules;
 use crate::domain::request::RequestFacts;
 use crate::domain::route::Route;
-use crate::domain::session::{LiveSession, SessionKey, Ticket};
+use crate::domain::session::{LiveSession, SessionKey, Standing, Ticket};
 use crate::domain::time::Timestamp;
 use crate::keyring::new_lease_id;
 use crate::ports::{IdentityProvider, ProviderError};
@@ -106,7 +106,7 @@ enum Need {
 
 impl Gateway {
     /// The decision about a request, made again with new tokens where it failed for want of them, and what the standing
-    /// is by then. The policy is asked at most twice.
+    /// is by then. The policy is asked at most three times.
     ///
     /// # Errors
     /// [`GatewayError::Provider`] when the token is over and the provider gives no other at the moment: that is no
@@ -129,21 +129,54 @@ impl Gateway {
                 Ok(decision)
             }
             Need::First => {
-                let mut awaited = self.refresh(ticket, live, provider);
-                let ended = awaited.wait_for(Option::is_some);
-                match tokio::time::timeout(rules.wait(), ended).await {
-                    Ok(Ok(end)) => match &*end {
-                        Some(End::Failed(why)) => return Err(no_tokens(why)),
-                        Some(End::Settled) | None => {}
-                    },
-                    Ok(Err(_)) => return Err(GatewayError::TaskLost),
-                    Err(_) => return Err(no_tokens("they are still being fetched")),
+                self.fetched(ticket, live, provider, &rules).await?;
+                let (decision, found) = self.decide_anew(route, facts, ticket).await?;
+                // A process that was stopped may find tokens that came meanwhile, and are over.
+                match found.filter(|found| is_over_again(&decision, live, found)) {
+                    None => Ok(decision),
+                    Some(found) => {
+                        self.fetched(ticket, &found, provider, &rules).await?;
+                        Ok(self.decide_anew(route, facts, ticket).await?.0)
+                    }
                 }
-                let now = self.clock.now();
-                let standing = self.standing(Some(ticket), now).await?;
-                Ok(policy::decide(route, facts, standing, now))
             }
         }
+    }
+
+    /// Waits until a renewal has ended, for as long as anybody waits.
+    async fn fetched(
+        self: &Arc<Self>,
+        ticket: &Ticket,
+        live: &LiveSession,
+        provider: &Arc<dyn IdentityProvider>,
+        rules: &RenewalRules,
+    ) -> Result<(), GatewayError> {
+        let mut awaited = self.refresh(ticket, live, provider);
+        let ended = awaited.wait_for(Option::is_some);
+        match tokio::time::timeout(rules.wait(), ended).await {
+            Ok(Ok(end)) => match &*end {
+                Some(End::Failed(why)) => Err(no_tokens(why)),
+                Some(End::Settled) | None => Ok(()),
+            },
+            Ok(Err(_)) => Err(GatewayError::TaskLost),
+            Err(_) => Err(no_tokens("they are still being fetched")),
+        }
+    }
+
+    /// The decision by the standing of now, and whom it was about.
+    async fn decide_anew(
+        &self,
+        route: &Arc<Route>,
+        facts: &RequestFacts,
+        ticket: &Ticket,
+    ) -> Result<(Decision, Option<LiveSession>), GatewayError> {
+        let now = self.clock.now();
+        let standing = self.standing(Some(ticket), now).await?;
+        let found = match &standing {
+            Standing::Live(live) => Some(live.clone()),
+            Standing::Anonymous | Standing::Over(_) => None,
+        };
+        Ok((policy::decide(route, facts, standing, now), found))
     }
 
     /// Begins the renewal of a session's tokens, or joins the one that runs.
@@ -199,6 +232,15 @@ fn need(decision: &Decision, live: &LiveSession, rules: &RenewalRules, now: Time
         }
         Decision::Admit(_) | Decision::SignIn(_) | Decision::Preflight | Decision::Refuse(_) => Need::Nothing,
     }
+}
+
+/// Whether tokens were found in the place of those of before that were good when they came, and are over already.
+fn is_over_again(decision: &Decision, before: &LiveSession, found: &LiveSession) -> bool {
+    let (then, session) = (&before.session.renewal, &found.session);
+    matches!(decision, Decision::SignIn(WhySignIn::TokenExpired))
+        && session.renewal.generation != then.generation
+        && session.tokens.refresh.is_some()
+        && session.tokens.is_fresh(session.renewal.obtained)
 }
 
 fn no_tokens(why: &str) -> GatewayError {

@@ -39,3 +39,14 @@ impl Leases {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+impl Leases {
+    pub(super) fn copy(&self) -> Self {
+        Self(Mutex::new(self.leases().clone()))
+    }
+
+    pub(super) fn become_as(&self, other: &Self) {
+        *self.leases() = other.leases().clone();
+    }
+}

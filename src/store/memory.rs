@@ -30,6 +30,7 @@ pub struct Memory {
     debts: endings::Shelf,
 }
 
+#[cfg_attr(test, derive(Clone))]
 struct Shelves {
     rows: HashMap<SessionKey, Row>,
     seen: HashMap<SessionKey, Seen>,
@@ -315,6 +316,22 @@ impl Backend for Memory {
 
 #[cfg(test)]
 impl Memory {
+    /// All that is in it, in a store of its own.
+    pub(in crate::store) fn copy(&self) -> Self {
+        Self {
+            shelves: Mutex::new(self.shelves().clone()),
+            leases: self.leases.copy(),
+            debts: self.debts.copy(),
+        }
+    }
+
+    /// Forgets what it has, and has what the other one has.
+    pub(in crate::store) fn become_as(&self, other: &Self) {
+        *self.shelves() = other.shelves().clone();
+        self.leases.become_as(&other.leases);
+        self.debts.become_as(&other.debts);
+    }
+
     /// Every name and value that is kept, as bytes.
     pub(in crate::store) fn dump(&self) -> Vec<Vec<u8>> {
         let shelves = self.shelves();

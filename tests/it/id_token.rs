@@ -54,11 +54,11 @@ fn blamed_on_the_provider(page: &Page) -> Result<(), String> {
 }
 
 /// All algorithms that a provider may be registered with, at once.
-const WIDE: &str = "signing_algorithms = [\"RS256\", \"RS384\", \"RS512\", \"PS256\", \"PS384\", \"PS512\", \
+pub(super) const WIDE: &str = "signing_algorithms = [\"RS256\", \"RS384\", \"RS512\", \"PS256\", \"PS384\", \"PS512\", \
                     \"ES256\", \"ES384\", \"ES512\", \"EdDSA\"]";
 
 /// Adds keys to those that the provider publishes.
-fn publish(setting: &Setting, more: Vec<Value>) {
+pub(super) fn publish(setting: &Setting, more: Vec<Value>) {
     setting.provider.bend_jwks(move |set| set["keys"].as_array_mut().unwrap().extend(more.clone()));
 }
 

@@ -11,6 +11,9 @@ export const RULES = [
 
 const lib = (name) => ({ in: 'lib', name });
 const it = (name) => ({ in: 'it', name });
+const MODEL = lib(
+  'gateway::tests::model::r45_r88_a34_whatever_happens_to_two_replicas_nobody_stays_who_is_out_and_nobody_goes_who_is_in',
+);
 
 export const mutations = [
   // --- one's own sessions
@@ -419,8 +422,8 @@ export const mutations = [
     name: 'a-read-overtakes-the-news',
     rules: ['A34'],
     file: 'src/store/near/shard.rs',
-    find: 'if self.generation != mark.generation {',
-    replace: 'if self.generation < mark.generation {',
+    find: '(self.generation != mark.generation, ',
+    replace: '(self.generation < mark.generation, ',
     test: lib('store::near::shard::tests::a34_no_order_of_reads_writes_and_news_keeps_what_was_overwritten'),
   },
   {
@@ -467,8 +470,8 @@ export const mutations = [
     name: 'a-fill-overtakes-the-news-among-threads',
     rules: ['A34'],
     file: 'src/store/near/shard.rs',
-    find: 'if self.generation != mark.generation {',
-    replace: 'if self.generation < mark.generation {',
+    find: '(self.generation != mark.generation, bytes',
+    replace: '(self.generation < mark.generation, bytes',
     test: lib('store::near::orders::a34_in_no_order_is_anything_answered_that_is_known_to_be_old'),
   },
   // --- endings that are remembered
@@ -626,15 +629,15 @@ export const mutations = [
     name: 'a-late-holder-writes',
     rules: ['R45'],
     file: 'src/gateway/refresh/renewing.rs',
-    find: 'live.session.renewal.attempt.is_none_or(|attempt| attempt.by != self.holder)',
-    replace: 'live.session.tokens.refresh.is_none()',
+    find: 'if !is_ours && (renewal.generation != self.generation || renewal.attempt != before) {',
+    replace: 'if !is_ours && renewal.attempt == before && live.session.tokens.refresh.is_none() {',
     test: it('it::refresh::crash::r45_a_holder_that_was_stopped_past_its_lease_overwrites_nothing'),
   },
   {
     name: 'a-late-holder-ends-the-session',
     rules: ['R45'],
     file: 'src/gateway/refresh/renewing.rs',
-    find: '        match self.write(|_| {}).await {',
+    find: '        match self.write(before, |_| {}).await {',
     replace: '        match Written::Done {',
     test: it('it::refresh::crash::r45_a_holder_that_was_stopped_past_its_lease_ends_nothing'),
   },
@@ -642,24 +645,24 @@ export const mutations = [
     name: 'lost-tokens-end-the-session',
     rules: ['A35', 'R46'],
     file: 'src/gateway/refresh/renewing.rs',
-    find: 'Err(RenewalError::Refused) if before.is_some() => self.give_up().await,\n',
-    replace: 'Err(RenewalError::Refused) if before.is_some() => self.end(&session, Ending::RefreshRefused).await,\n',
+    find: 'Err(RenewalError::Refused) if before.is_some() => self.give_up(before).await,\n',
+    replace: '',
     test: it('it::refresh::a35_a_provider_that_hangs_is_given_up'),
   },
   {
     name: 'a-refusal-is-survived',
     rules: ['R46'],
     file: 'src/gateway/refresh/renewing.rs',
-    find: 'Err(RenewalError::Refused) => self.end(&session, Ending::RefreshRefused).await,',
-    replace: 'Err(RenewalError::Refused) => self.give_up().await,',
+    find: 'Err(RenewalError::Refused) => self.end(&session, before, Ending::RefreshRefused).await,',
+    replace: 'Err(RenewalError::Refused) => self.give_up(before).await,',
     test: it('it::refresh::r46_invalid_grant_ends_the_session'),
   },
   {
     name: 'a-provider-that-fails-means-the-sign-in',
     rules: ['R46', 'A35'],
     file: 'src/gateway/refresh.rs',
-    find: 'Some(End::Failed(why)) => return Err(no_tokens(why)),',
-    replace: 'Some(End::Failed(_)) => {}',
+    find: 'Some(End::Failed(why)) => Err(no_tokens(why)),',
+    replace: 'Some(End::Failed(_)) => Ok(()),',
     test: it('it::refresh::r46_a35_a_provider_that_fails_costs_the_token_and_not_the_session'),
   },
   {
@@ -749,6 +752,89 @@ export const mutations = [
     find: 'if text(claims, "azp")? != text(original.kept, "azp")? {',
     replace: 'if text(claims, "azp")?.is_some() && text(original.kept, "azp")?.is_some() {',
     test: it('it::refresh::id_token::r20_renewed_id_tokens_of_somebody_else_end_the_session'),
+  },
+  // --- the model of the session engine notices by itself
+  {
+    name: 'the-model-notices-that-a-change-of-ones-own-strikes-nothing',
+    rules: ['A34', 'R45'],
+    file: 'src/store/near.rs',
+    find: '            self.held.strike(&key);\n            // Also when whoever asked for the change does not wait for its end.\n            let _afterwards = Strike { held: &self.held, key };\n',
+    replace: '            let _ = key;\n',
+    test: MODEL,
+  },
+  {
+    name: 'the-model-notices-that-a-proof-is-believed-for-two-seconds',
+    rules: ['A34'],
+    file: 'src/store/near/trust.rs',
+    find: 'BELIEVED_FOR: Duration = Duration::from_secs(1);',
+    replace: 'BELIEVED_FOR: Duration = Duration::from_secs(2);',
+    test: MODEL,
+  },
+  {
+    name: 'the-model-notices-that-a-write-brings-sessions-back',
+    rules: ['R88'],
+    file: 'src/store/memory.rs',
+    find: 'else { return Updated::Gone };',
+    replace: 'else {\n            self.enter(key, row);\n            self.rows.insert(*key, row.clone());\n            return Updated::Done(row.version);\n        };',
+    test: MODEL,
+  },
+  {
+    name: 'the-model-notices-that-a-lease-is-shorter-than-a-call',
+    rules: ['R45'],
+    file: 'src/domain/renewal.rs',
+    find: 'self.patience + SAVE_FOR + MARGIN',
+    replace: 'self.patience / 2',
+    test: MODEL,
+  },
+  {
+    name: 'the-model-notices-that-a-login-looks-for-no-marks',
+    rules: ['R85'],
+    file: 'src/gateway/login.rs',
+    find: 'Ok(ended.is_some_and(|moment| began <= moment) ||',
+    replace: 'Ok(ended.is_some_and(|moment| began <= moment && began > now) ||',
+    test: MODEL,
+  },
+  {
+    name: 'tokens-that-came-and-went-are-a-reason-to-sign-in',
+    rules: ['R45'],
+    file: 'src/gateway/refresh.rs',
+    find: 'found.filter(|found| is_over_again(&decision, live, found))',
+    replace: 'found.filter(|found| is_over_again(&decision, found, found))',
+    test: lib('gateway::tests::model::r45_tokens_that_came_and_went_while_a_request_waited_are_fetched_once_more'),
+  },
+  {
+    name: 'asks-however-late',
+    rules: ['R45'],
+    file: 'src/gateway/refresh/renewing.rs',
+    find: '> ASK_WITHIN {',
+    replace: '> ASK_WITHIN * 1000 {',
+    test: lib('gateway::tests::model::r45_whoever_hears_late_that_the_mark_is_written_does_not_present_the_token'),
+  },
+  {
+    name: 'looks-at-the-time-after-the-work',
+    rules: ['R45'],
+    file: 'src/gateway/refresh/renewing.rs',
+    find: 'if Instant::now() >= end {',
+    replace: 'if Instant::now() >= end + span * 1000 {',
+    test: lib(
+      'gateway::tests::model::r45_whoever_is_stopped_on_the_way_to_the_provider_does_not_present_the_token_on_waking_up',
+    ),
+  },
+  {
+    name: 'a-lost-mark-is-taken-for-anothers',
+    rules: ['R45'],
+    file: 'src/gateway/refresh/renewing.rs',
+    find: 'if !is_ours && (renewal.generation',
+    replace: 'if !is_ours || is_ours && (renewal.generation',
+    test: lib('gateway::tests::model::r45_a_mark_that_a_failover_has_lost_does_not_cost_the_tokens'),
+  },
+  {
+    name: 'what-is-held-is-older-than-what-was-read',
+    rules: ['R45'],
+    file: 'src/store/near/shard.rs',
+    find: 'if held.is_some_and(|(_, version)| version < live.version) {',
+    replace: 'if held.is_some_and(|(_, version)| version > live.version) {',
+    test: lib('store::near::shard::tests::r45_what_is_held_is_never_older_than_what_was_read'),
   },
   // --- a login and its callback
   {

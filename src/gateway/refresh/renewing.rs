@@ -5,21 +5,25 @@
 //! bring back a session that has ended meanwhile: what came for it is revoked.
 //!
 //! The order is: lease, read, look again, mark, ask, write, give the lease back. The mark in the record decides; the lease
-//! only keeps others from trying. A process that dies between the answer and the writing leaves its mark behind, and with
+//! only keeps others from trying. Both live long enough for an attempt that asks soon; one that comes to asking too late,
+//! because its process was stopped or the store was slow, does not ask. A process that dies between the answer and the writing leaves its mark behind, and with
 //! it a refresh token that is perhaps used up: whoever finds it waits until the lease would be over, tries the token
 //! all the same, and takes a refusal then for lost tokens, not for the end of the session.
 
 use super::End;
 use crate::domain::ending::Ending;
-use crate::domain::renewal::{Attempt, LeaseId, RenewalRules, SAVE_FOR};
+use crate::domain::renewal::{ASK_WITHIN, Attempt, LeaseId, RenewalRules, SAVE_FOR};
 use crate::domain::session::{LiveSession, Session, SessionKey, Ticket, TokenSet};
 use crate::gateway::{Gateway, GatewayError};
 use crate::ports::{
     Entry, IdentityProvider, News as _, Owed, ProviderError, RenewalError, Renewed, StoreError, Updated,
 };
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// How often somebody looks who waits for another process.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -109,14 +113,15 @@ impl Renewing<'_> {
         })
     }
 
-    /// Marks the record, asks, and sees to what comes of it.
+    /// Marks the record, asks, and sees to what comes of it. Asks soon after the mark or not at all: whoever was stopped in
+    /// between, or waited for the store, may find on waking up that the mark is over and the token another's (R45).
     async fn attempt(&self, live: LiveSession, rules: &RenewalRules) -> Result<Turn, StoreError> {
         let (store, clock) = (&self.gateway.store, &self.gateway.clock);
         // What cannot even be asked leaves no mark.
         if let Err(error) = self.provider.response_rules().await {
             return Ok(Turn::Over(self.failed("unanswered", &error)));
         }
-        let now = clock.now();
+        let (now, marked) = (clock.now(), Instant::now());
         let before = live.session.renewal.attempt;
         let mut session = Session::clone(&live.session);
         session.renewal.attempt = Some(Attempt { by: self.holder, since: now, failed: false });
@@ -126,26 +131,32 @@ impl Renewing<'_> {
             Ok(Updated::Gone) => return Ok(Turn::Over(End::Settled)),
             // It may have been written all the same, and others would wait for somebody who never asks.
             Err(error) => {
-                self.write(|session| session.renewal.attempt = before).await;
+                self.write(before, |session| session.renewal.attempt = before).await;
                 return Err(error);
             }
         }
-        let answer = timeout(rules.patience, self.provider.renew(&session, now)).await;
-        let answer = answer.unwrap_or_else(|_| {
+        // The clock of the timers stands still while the machine sleeps, and that of the day may be put right.
+        if marked.elapsed().max(clock.now().since(now)) > ASK_WITHIN {
+            self.write(before, |session| session.renewal.attempt = before).await;
+            self.note("too-late");
+            // Once more from the beginning, if there is time.
+            return Ok(Turn::Wait);
+        }
+        let answer = within(rules.patience, self.provider.renew(&session, now)).await.unwrap_or_else(|| {
             let text = "it took longer than anybody waits".into();
             Err(RenewalError::Unanswered(ProviderError::Unavailable(text)))
         });
         Ok(Turn::Over(match answer {
-            Ok(renewed) => self.keep(&session, renewed).await,
-            Err(RenewalError::Refused) if before.is_some() => self.give_up().await,
-            Err(RenewalError::Refused) => self.end(&session, Ending::RefreshRefused).await,
+            Ok(renewed) => self.keep(&session, before, renewed).await,
+            Err(RenewalError::Refused) if before.is_some() => self.give_up(before).await,
+            Err(RenewalError::Refused) => self.end(&session, before, Ending::RefreshRefused).await,
             Err(RenewalError::Rejected(why)) => {
                 tracing::warn!(cause = why, "new tokens were rejected");
-                self.end(&session, Ending::RefreshRejected).await
+                self.end(&session, before, Ending::RefreshRejected).await
             }
             Err(RenewalError::Unanswered(error)) => {
                 let now = clock.now();
-                self.write(|session| {
+                self.write(before, |session| {
                     session.renewal.attempt = Some(Attempt { by: self.holder, since: now, failed: true });
                 })
                 .await;
@@ -155,10 +166,10 @@ impl Renewing<'_> {
     }
 
     /// Writes down new tokens. Until that is done nobody gets to see them (R45).
-    async fn keep(&self, session: &Session, renewed: Renewed) -> End {
+    async fn keep(&self, session: &Session, before: Option<Attempt>, renewed: Renewed) -> End {
         let Renewed { tokens, identity } = renewed;
         let obtained = self.gateway.clock.now();
-        let written = self.write(|session| {
+        let written = self.write(before, |session| {
             session.tokens = tokens.clone();
             session.renewal.generation = session.renewal.generation.saturating_add(1);
             session.renewal.obtained = obtained;
@@ -190,9 +201,9 @@ impl Renewing<'_> {
 
     /// The refresh token was refused after an attempt whose outcome nobody knows: that one used it up, and what came for
     /// it is lost. The person is still who they are; only the tokens are gone.
-    async fn give_up(&self) -> End {
+    async fn give_up(&self, before: Option<Attempt>) -> End {
         self.note("lost");
-        let written = self.write(|session| {
+        let written = self.write(before, |session| {
             session.tokens.refresh = None;
             session.renewal.generation = session.renewal.generation.saturating_add(1);
             session.renewal.attempt = None;
@@ -205,8 +216,8 @@ impl Renewing<'_> {
 
     /// Ends the session, unless somebody has taken over meanwhile: a refusal of a token that they have used up says
     /// nothing about the session.
-    async fn end(&self, session: &Session, ending: Ending) -> End {
-        match self.write(|_| {}).await {
+    async fn end(&self, session: &Session, before: Option<Attempt>, ending: Ending) -> End {
+        match self.write(before, |_| {}).await {
             Written::Done => self.note(ending.code()),
             Written::Gone => return End::Settled,
             Written::Superseded => {
@@ -232,11 +243,14 @@ impl Renewing<'_> {
     /// Writes to the record as long as the mark in it is ours, however often others write meanwhile, and for a while
     /// also while the store does not answer; the lease is kept up meanwhile. A write whose answer is lost is found to be
     /// done by the next look.
-    async fn write(&self, change: impl Fn(&mut Session)) -> Written {
+    ///
+    /// A record as it was `before` our mark is ours too: a failover has lost the mark, or it never arrived, and nobody has
+    /// marked it since.
+    async fn write(&self, before: Option<Attempt>, change: impl Fn(&mut Session)) -> Written {
         let rules = self.provider.renewal_rules();
         let deadline = Instant::now() + SAVE_FOR;
         loop {
-            match self.write_once(&change).await {
+            match self.write_once(before, &change).await {
                 Ok(Some(written)) => return written,
                 Ok(None) => {}
                 Err(StoreError::Unavailable(_)) if Instant::now() < deadline => {
@@ -254,10 +268,16 @@ impl Renewing<'_> {
     }
 
     /// `None` when somebody else was faster.
-    async fn write_once(&self, change: &impl Fn(&mut Session)) -> Result<Option<Written>, StoreError> {
+    async fn write_once(
+        &self,
+        before: Option<Attempt>,
+        change: &impl Fn(&mut Session),
+    ) -> Result<Option<Written>, StoreError> {
         let (store, now) = (&self.gateway.store, self.gateway.clock.now());
         let Some(live) = store.reload(&self.ticket, now).await? else { return Ok(Some(Written::Gone)) };
-        if live.session.renewal.attempt.is_none_or(|attempt| attempt.by != self.holder) {
+        let renewal = &live.session.renewal;
+        let is_ours = renewal.attempt.is_some_and(|attempt| attempt.by == self.holder);
+        if !is_ours && (renewal.generation != self.generation || renewal.attempt != before) {
             return Ok(Some(Written::Superseded));
         }
         let mut session = Session::clone(&live.session);
@@ -293,4 +313,16 @@ impl Renewing<'_> {
             self.gateway.ledger.enter(Entry::Renewal { provider: id.as_str(), result });
         }
     }
+}
+
+/// What comes of `work` if it takes no longer than `span`; `None` otherwise. The time is looked at before each step of the
+/// work, not after it as by a timer of the runtime: a process that was stopped on the way to the provider must not
+/// present the token first on waking up.
+async fn within<T>(span: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let end = Instant::now() + span;
+    let mut work = pin!(work);
+    let in_time = poll_fn(|context| {
+        if Instant::now() >= end { Poll::Ready(None) } else { work.as_mut().poll(context).map(Some) }
+    });
+    timeout_at(end, in_time).await.ok().flatten()
 }

@@ -26,6 +26,18 @@ impl Shelf {
     }
 }
 
+#[cfg(test)]
+impl Shelf {
+    pub(super) fn copy(&self) -> Self {
+        Self(Mutex::new(self.lock().clone()))
+    }
+
+    pub(super) fn become_as(&self, other: &Self) {
+        let debts = other.lock().clone();
+        *self.lock() = debts;
+    }
+}
+
 impl EndingShelf for Memory {
     fn owe<'a>(&'a self, debt: &'a [u8], due: Timestamp) -> BoxFuture<'a, Result<(), StoreError>> {
         self.debts.lock().insert(debt.to_vec(), due);

@@ -88,13 +88,20 @@ impl Shard {
         Some(slot.kept.clone())
     }
 
-    /// Keeps what was read since `mark`, `bytes` large.
+    /// Keeps what was read since `mark`, `bytes` large. What is held is never older afterwards than what was read, whether
+    /// that is kept or not: whoever reads again finds what they have seen, or something newer.
     pub(super) fn fill(&mut self, mut live: LiveSession, mark: Mark, bytes: usize) -> Filled {
-        if self.generation != mark.generation {
-            return Filled::Refused;
+        let held = self.slots.get(&live.key).map(|slot| (slot.kept.epoch, slot.kept.live.version));
+        let (is_refused, is_too_large) = (self.generation != mark.generation, bytes > self.bounds.bytes);
+        if is_refused || is_too_large {
+            if held.is_some_and(|(_, version)| version < live.version) {
+                self.take(&live.key);
+            }
+            return if is_refused { Filled::Refused } else { Filled::TooLarge };
         }
-        if bytes > self.bounds.bytes {
-            return Filled::TooLarge;
+        // Of two reads at once the one that was answered first came last. In a new epoch versions may have gone back.
+        if held.is_some_and(|(epoch, version)| epoch == mark.epoch && version > live.version) {
+            return Filled::Refused;
         }
         if let Some(before) = self.take(&live.key) {
             // Its use may have been noted here while the store was read.
@@ -258,6 +265,32 @@ mod tests {
         // 10! / (3! 3! 2! 2!) for each of the two.
         assert_eq!(orders, 2 * 25_200);
         assert!(refused > 1000);
+    }
+
+    #[test]
+    fn r45_what_is_held_is_never_older_than_what_was_read() {
+        let mut shard = Shard::new(WIDE);
+        // The news of the second version are under way, and those of another session refuse the fill.
+        fill(&mut shard, 1);
+        let mark = shard.mark(1, AT);
+        shard.strike(&key(2));
+        assert_eq!(shard.fill(of(1, 2), mark, 100), Filled::Refused);
+        assert_eq!(kept(&mut shard, 1), None);
+        // It has grown out of the shard.
+        fill(&mut shard, 1);
+        let mark = shard.mark(1, AT);
+        assert_eq!(shard.fill(of(1, 2), mark, WIDE.bytes + 1), Filled::TooLarge);
+        assert_eq!(kept(&mut shard, 1), None);
+        // A read that was answered before another one, and comes after it.
+        let slow = shard.mark(1, AT);
+        let mark = shard.mark(1, AT);
+        assert_eq!(shard.fill(of(1, 2), mark, 100), Filled::Kept(0));
+        assert_eq!(shard.fill(of(1, 1), slow, 100), Filled::Refused);
+        assert_eq!(kept(&mut shard, 1), Some(2));
+        // A failover has lost the second version.
+        let mark = shard.mark(2, AT);
+        assert_eq!(shard.fill(of(1, 1), mark, 100), Filled::Kept(0));
+        assert_eq!((kept(&mut shard, 1), shard.size()), (Some(1), (1, 100)));
     }
 
     #[test]

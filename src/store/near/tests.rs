@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::session::tests::session;
 use crate::keyring::new_ticket;
 use crate::ports::Entry;
+use crate::store::clearing::Slate;
 use crate::store::contract::house::{NOW, ring};
 use crate::store::memory::Memory;
 use crate::store::sealed::Sealed;
@@ -129,6 +130,18 @@ impl Near {
 
     fn without_feed(store: Arc<dyn SessionStore>, parts: NearParts) -> Self {
         Self::around(store, parts, Spread::ONE)
+    }
+
+    /// With a feed that a test plays, by what the feed speaks through.
+    pub(in crate::store) fn by_hand(store: Arc<dyn SessionStore>, parts: NearParts) -> (Self, Told) {
+        let near = Self::without_feed(store, parts);
+        let told = near.told_by_the_feed();
+        (near, told)
+    }
+
+    /// What the feed tells is told to this as well.
+    pub(in crate::store) fn tells(&self, slate: &Slate) {
+        slate.follow(&self.held);
     }
 
     /// As the one feed tells it.

@@ -166,6 +166,11 @@ impl Server {
         command.query_async(&mut self.connection().await).await.unwrap()
     }
 
+    /// Carries out several.
+    pub(in crate::store) async fn say_all<T: FromRedisValue>(&self, commands: &redis::Pipeline) -> T {
+        commands.query_async(&mut self.connection().await).await.unwrap()
+    }
+
     /// Everything under a prefix.
     pub(in crate::store) async fn entries(&self, prefix: &str) -> Vec<Entry> {
         entries_of(&mut self.connection().await, prefix).await

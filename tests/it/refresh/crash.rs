@@ -60,6 +60,8 @@ impl Drop for Process {
 }
 
 struct Scene {
+    /// The provider's `timeout`.
+    timeout: &'static str,
     clock: ManualClock,
     provider: Provider,
     redis: Redis,
@@ -69,6 +71,10 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::with_timeout("3s")
+    }
+
+    fn with_timeout(timeout: &'static str) -> Self {
         let clock = ManualClock::new();
         // The processes have the clock of this machine; sign-ins are judged by it.
         let now = SystemClock.now();
@@ -78,6 +84,7 @@ impl Scene {
         provider.bend_token(|answer| answer["expires_in"] = json!(0));
         provider.bend_refreshed(|answer| answer["expires_in"] = json!(300));
         Self {
+            timeout,
             clock,
             provider,
             redis: Redis::start(),
@@ -89,7 +96,7 @@ impl Scene {
     fn process(&self) -> Process {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut plan = usual_plan(&self.upstream);
-        plan.provider("corp", &self.provider, "timeout = \"3s\"");
+        plan.provider("corp", &self.provider, &format!("timeout = {:?}", self.timeout));
         plan.store_redis(&self.redis.url());
         Process::start(&plan.text_for(address), address, &self.folder)
     }
@@ -109,6 +116,51 @@ impl Scene {
         let mut browser = Browser::new(ORIGIN, process.address);
         until("somebody is signed in", || browser.navigate("/").answer.status == 200);
         browser
+    }
+}
+
+/// Two processes, and no clock but that of this machine: nobody ends a lease here but time.
+#[test]
+fn r45_two_processes_a_holder_stopped_past_its_lease_costs_nobody_anything() {
+    let scene = Scene::with_timeout("1s");
+    let (sleeper, heir) = (scene.process(), scene.process());
+    let browser = Scene::signed_in(&sleeper);
+    // Refresh tokens that are not rotated: the sleeper will come back with tokens as good as those of its heir.
+    scene.provider.script(|script| script.keeps_refresh_tokens = true);
+    let gate = scene.provider.hold(Place::Refresh);
+    let mut connection = ask(&browser, &sleeper);
+    gate.wait_for(1);
+    sleeper.signal("STOP");
+    scene.provider.script(|script| script.gates.clear());
+    let mut there = Browser::new(ORIGIN, heir.address);
+    there.jar = browser.jar.clone();
+    assert_eq!(there.fetch("GET", "/x", &[], b"").status, 200);
+    assert_eq!(api(&mut there).status, 503, "the lease is waited out");
+    assert_eq!(scene.provider.count(Place::Refresh), 1);
+    // 2 times 1 s for the call, 20 s for the writing, 5 s besides.
+    until_slowly("the heir has taken over", || api(&mut there).status == 200);
+    assert_eq!(scene.provider.count(Place::Refresh), 2);
+    let token = || scene.upstream.last().head.header("authorization").unwrap_or_default().to_owned();
+    let kept = token();
+    gate.open();
+    sleeper.signal("CONT");
+    drop(connection.rest());
+    for process in [&sleeper, &heir] {
+        let mut browser = Browser::new(ORIGIN, process.address);
+        browser.jar = there.jar.clone();
+        assert_eq!(browser.fetch("GET", "/x", &[], b"").status, 200, "the person is still there");
+        assert_eq!(api(&mut browser).status, 200);
+        assert_eq!(token(), kept, "what the heir wrote stays");
+    }
+    assert_eq!(scene.provider.count(Place::Refresh), 2);
+    assert_eq!(scene.provider.complaints(), Vec::<String>::new());
+}
+
+/// As [`until`], for what takes as long as a lease.
+fn until_slowly(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + seconds(90);
+    while !holds() {
+        assert!(std::time::Instant::now() < end, "it never happened: {what}");
     }
 }
 

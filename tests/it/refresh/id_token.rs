@@ -4,21 +4,25 @@
 //! app got nothing, and what came was given back.
 
 use super::{api, expired, seconds, until};
-use crate::it::house::provider::keys::rs256;
+use crate::it::house::provider::keys::{keys, rs256, rsa_jwk};
 use crate::it::house::provider::script::Place;
+use crate::it::house::provider::weak;
 use crate::it::house::setting::Setting;
-use crate::it::id_token::{Row, forged, malformed};
+use crate::it::id_token::{Row, WIDE, forged, malformed, publish};
 use serde_json::{Value, json};
 
 /// What is wrong at a sign-in only: a renewal needs no nonce, and no ID token.
 const OF_A_SIGN_IN: &[&str] = &["r5 invalid-missing-nonce", "a14 nothing"];
 
 fn run(rows: &[Row], accept: bool) {
+    run_in(&Setting::new(), rows, accept);
+}
+
+fn run_in(setting: &Setting, rows: &[Row], accept: bool) {
     let mut wrong = Vec::new();
-    let setting = Setting::new();
     for (name, make) in rows {
         setting.provider.script(|script| script.id_token = None);
-        let mut browser = expired(&setting);
+        let mut browser = expired(setting);
         setting.provider.make_id_token(*make);
         let (refreshed, revoked) =
             (setting.provider.count(Place::Refresh), setting.provider.count(Place::Revoke));
@@ -104,6 +108,26 @@ fn r13_a10_the_table_of_the_sign_in_holds_for_renewals() {
         let rows: Vec<Row> = rows.iter().filter(|(name, _)| !OF_A_SIGN_IN.contains(name)).copied().collect();
         run(&rows, false);
     }
+}
+
+#[test]
+fn r13_a10_no_algorithm_makes_a_forged_renewal_good() {
+    run_in(&Setting::with(|plan| plan.provider_extra(WIDE)), forged::SIGNATURES, false);
+}
+
+#[test]
+fn r14_a11_keys_in_the_header_of_a_renewed_id_token_are_never_used_nor_fetched() {
+    let setting = Setting::with(|plan| plan.provider_extra(WIDE));
+    publish(&setting, vec![rsa_jwk(&keys().rsa, &"k".repeat(300), "RS256")]);
+    run_in(&setting, forged::HEADER_KEYS, false);
+    assert_eq!(setting.provider.count(Place::Canary), 0);
+}
+
+#[test]
+fn a12_degenerate_signatures_of_renewed_id_tokens_are_rejected() {
+    let setting = Setting::with(|plan| plan.provider_extra(WIDE));
+    publish(&setting, weak::published(keys()));
+    run_in(&setting, forged::DEGENERATE, false);
 }
 
 #[test]

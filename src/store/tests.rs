@@ -1,0 +1,254 @@
+//! A store that several replicas share within one test, each over a road of its own that can fail, and each told of
+//! changes what and when the test wants.
+//!
+//! I own: [`Shelf`], which all share, and [`Replica`], a near cache over it; for tests of this room and of those below.
+//! `road` is the way there, `real` has the same over Redis.
+//! I may call: everything in this room. I never decide when something happens: whoever tests does.
+//!
+//! A feed is a queue: the news of a change stand in it behind everything that was told before, and so does a heartbeat.
+//! So a heartbeat that is heard proves what it proves over Redis. A feed that is deaf looks well and hears nothing, as
+//! one does that has stayed with a server which nobody writes to any more.
+
+mod real;
+mod road;
+
+pub(crate) use real::{Copy as RealCopy, RealShelf};
+pub(crate) use road::{Command, Fault};
+
+use self::road::Road;
+
+use super::Backend;
+use super::clearing::{Board, Slate};
+use super::contract::house::ring;
+use super::memory::Memory;
+use super::near::held::Told;
+use super::near::{Near, NearParts};
+use super::outbox::Debts;
+use super::sealed::Sealed;
+use super::transfer::Carrier;
+use crate::domain::session::SessionKey;
+use crate::keyring::KeyRing;
+use crate::ports::{Clearing, Outbox, SessionStore, Transfer};
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// What a store has besides the port itself.
+#[derive(Clone)]
+pub(crate) struct Beside {
+    pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) clearing: Arc<dyn Clearing>,
+    pub(crate) transfer: Arc<dyn Transfer>,
+}
+
+/// What the replicas share.
+pub(crate) struct Shelf {
+    memory: Memory,
+    keys: Arc<KeyRing>,
+    ears: Mutex<Vec<Arc<Ear>>>,
+}
+
+impl Shelf {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { memory: Memory::new(), keys: ring(&[1]), ears: Mutex::default() })
+    }
+
+    pub(crate) fn keys(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.keys)
+    }
+
+    /// What is in the store now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot(Arc::new(self.memory.copy()))
+    }
+
+    /// Another server takes over that has not heard of the last writes; no feed leads to it yet.
+    pub(crate) fn fail_over_to(&self, copy: &Snapshot) {
+        self.memory.become_as(&copy.0);
+        for ear in lock(&self.ears).iter() {
+            ear.deafen();
+            // What was removed may be there again: that something happened to it is all that is left to tell.
+            for news in &mut lock(&ear.line).1 {
+                if let News::Removed(key) = *news {
+                    *news = News::Written(key);
+                }
+            }
+        }
+    }
+
+    fn tell(&self, news: &News) {
+        for ear in lock(&self.ears).iter() {
+            ear.queue(news.clone());
+        }
+    }
+}
+
+/// What was in the store at some moment.
+#[derive(Clone)]
+pub(crate) struct Snapshot(Arc<Memory>);
+
+/// What a feed says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    Written(SessionKey),
+    Removed(SessionKey),
+    /// Everybody was sent home.
+    Cleared,
+    /// A heartbeat that was sent at this moment of the stopwatch.
+    Beat(Duration),
+}
+
+/// How a feed does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Up,
+    /// It looks well, and hears nothing.
+    Deaf,
+    Down,
+}
+
+struct Ear {
+    line: Mutex<(Line, VecDeque<News>)>,
+}
+
+impl Ear {
+    fn queue(&self, news: News) {
+        let mut line = lock(&self.line);
+        if line.0 == Line::Up {
+            line.1.push_back(news);
+        }
+    }
+
+    fn deafen(&self) {
+        let mut line = lock(&self.line);
+        if line.0 == Line::Up {
+            line.0 = Line::Deaf;
+        }
+    }
+
+    fn set(&self, to: Line) {
+        *lock(&self.line) = (to, VecDeque::new());
+    }
+}
+
+/// A near cache over the shelf, and the threads that a test pulls.
+pub(crate) struct Replica {
+    near: Arc<Near>,
+    told: Told,
+    slate: Arc<Slate>,
+    beside: Beside,
+    road: Arc<Road>,
+    ear: Arc<Ear>,
+}
+
+impl Replica {
+    /// With a feed that has just begun, and proves nothing yet.
+    pub(crate) fn of(shelf: &Arc<Shelf>, parts: NearParts) -> Self {
+        let road = Road::to(shelf);
+        let keys = shelf.keys();
+        let backend = Arc::clone(&road) as Arc<dyn Backend>;
+        let sealed: Arc<dyn SessionStore> = Arc::new(Sealed::new(Arc::clone(&backend), shelf.keys(), true));
+        let outbox = Arc::new(Debts { backend, shelf: road.clone(), keys: Arc::clone(&keys) });
+        let transfer = Arc::new(Carrier::new(road.clone(), Arc::clone(&sealed), keys));
+        let (near, told) = Near::by_hand(sealed, parts);
+        let slate = Arc::new(Slate::shared(0));
+        near.tells(&slate);
+        let clearing = Arc::new(Board { shelf: road.clone(), slate: Arc::clone(&slate) });
+        let ear = Arc::new(Ear { line: Mutex::new((Line::Up, VecDeque::new())) });
+        lock(&shelf.ears).push(Arc::clone(&ear));
+        told.begun();
+        let beside = Beside { outbox, clearing, transfer };
+        Self { near: Arc::new(near), told, slate, beside, road, ear }
+    }
+
+    /// What the store has besides the port itself.
+    pub(crate) fn beside(&self) -> Beside {
+        self.beside.clone()
+    }
+
+    pub(crate) fn store(&self) -> Arc<dyn SessionStore> {
+        Arc::clone(&self.near) as Arc<dyn SessionStore>
+    }
+
+    /// Every command fails from now on, or no longer.
+    pub(crate) fn block(&self, blocked: bool) {
+        self.road.blocked.store(blocked, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.road.blocked.load(Ordering::SeqCst)
+    }
+
+    /// Befalls the next such command.
+    pub(crate) fn fault(&self, command: Command, fault: Fault) {
+        lock(&self.road.faults).push((command, fault));
+    }
+
+    /// No fault waits for its command any more.
+    pub(crate) fn forget_faults(&self) {
+        lock(&self.road.faults).clear();
+    }
+
+    /// How many commands have failed so far.
+    pub(crate) fn errors(&self) -> usize {
+        self.road.errors.load(Ordering::SeqCst)
+    }
+
+    /// The command that has been late for longest goes on; whether there was one.
+    pub(crate) fn let_go(&self) -> bool {
+        let late = lock(&self.road.late).pop_front();
+        late.is_some_and(|sender| sender.send(()).is_ok())
+    }
+
+    /// Sends a heartbeat: written on the road, told by the feed.
+    pub(crate) fn beat(&self) {
+        if !self.is_blocked() {
+            self.ear.queue(News::Beat(self.told.elapsed()));
+        }
+    }
+
+    /// Hears what was told next.
+    pub(crate) fn hear(&self) -> Option<News> {
+        let news = lock(&self.ear.line).1.pop_front()?;
+        match &news {
+            News::Written(key) | News::Removed(key) => self.told.changed(key),
+            News::Cleared => {
+                self.slate.struck();
+                self.told.suspected();
+            }
+            News::Beat(sent) => self.told.proved(*sent),
+        }
+        Some(news)
+    }
+
+    /// The feed goes on to look well, and hears nothing more.
+    pub(crate) fn deafen(&self) {
+        self.ear.deafen();
+    }
+
+    /// The feed is lost, and so is what it has not told yet.
+    pub(crate) fn lose_feed(&self) {
+        self.ear.set(Line::Down);
+        self.told.lost();
+    }
+
+    /// A new feed; whether there was none.
+    pub(crate) fn begin_feed(&self) -> bool {
+        let was_down = lock(&self.ear.line).0 == Line::Down;
+        if was_down {
+            self.ear.set(Line::Up);
+            self.told.begun();
+        }
+        was_down
+    }
+
+    /// Nothing reaches this replica any more: it is gone.
+    pub(crate) fn leave(&self, shelf: &Shelf) {
+        lock(&shelf.ears).retain(|ear| !Arc::ptr_eq(ear, &self.ear));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
