@@ -129,8 +129,8 @@ pub async fn open(settings: &StoreSettings, keys: KeySource, revocable: bool) ->
     let locksmith = Locksmith::new(Arc::clone(&keys), embedded);
     let store = Arc::new(Sealed::new(Arc::clone(&backend), Arc::clone(&keys), revocable));
     let outbox = Arc::new(Debts { backend, shelf: Arc::clone(&shelf), keys: Arc::clone(&keys) });
+    let transfer = Arc::new(Carrier::new(haul, Arc::clone(&shelf), store.clone(), Arc::clone(&keys)));
     let clearing = Arc::new(Board { shelf, slate });
-    let transfer = Arc::new(Carrier::new(haul, store.clone(), Arc::clone(&keys)));
     Ok(Opened { store, feed, outbox, clearing, transfer, waits, keys, locksmith, census, keeper })
 }
 

@@ -25,7 +25,7 @@ fn terms(now: Timestamp) -> Terms {
 }
 
 fn carrier(house: &House, keys: &[u8]) -> Carrier {
-    Carrier::new(Arc::clone(&house.haul), house.store(keys), ring(keys))
+    Carrier::new(Arc::clone(&house.haul), house.endings(), house.store(keys), ring(keys))
 }
 
 async fn export(house: &House, keys: &[u8]) -> Vec<u8> {
@@ -131,6 +131,25 @@ pub(super) async fn r85_nobody_comes_back_who_is_over(house: House) {
     let file = export(&empty, &[1]).await;
     assert_eq!(import(&house, &[1], &file, terms(later(9))).await.unwrap(), imported(1));
     assert!(new.load(&last, later(9)).await.unwrap().is_some());
+}
+
+pub(super) async fn r85_whoever_was_sent_home_with_everybody_comes_back_in_no_store(house: House) {
+    let (keep, other) = (Duration::from_secs(36_000), House::memory());
+    let (ticket, _) = signed_in(&house.store(&[1]), &session()).await;
+    let before = export(&house, &[1]).await;
+    // Written, but the records are not all gone yet; and one has come in since.
+    house.endings().clear(session().started, keep).await.unwrap();
+    let since = Session { started: session().started.plus(Duration::from_millis(1)), ..session() };
+    let (young, _) = signed_in(&house.store(&[1]), &since).await;
+    let after = export(&house, &[1]).await;
+    assert_eq!(import(&other, &[1], &after, terms(NOW)).await.unwrap(), imported(1));
+    assert!(other.store(&[1]).load(&ticket, NOW).await.unwrap().is_none());
+    assert!(other.store(&[1]).load(&young, NOW).await.unwrap().is_some());
+    // A file of before is judged where it arrives.
+    assert!(house.store(&[1]).remove(&crate::keyring::session_key(&ticket)).await.unwrap());
+    let ended = Imported { ended: 1, ..Imported::default() };
+    assert_eq!(import(&house, &[1], &before, terms(NOW)).await.unwrap(), ended);
+    assert!(house.store(&[1]).load(&ticket, NOW).await.unwrap().is_none());
 }
 
 pub(super) async fn r44_a_file_needs_the_keys_that_it_was_made_with(house: House) {
