@@ -13,6 +13,7 @@ use crate::domain::session::{SessionKey, Summary};
 use crate::domain::time::Timestamp;
 use crate::keyring::{KeyId, KeyRing, Purpose};
 use crate::ports::{Cursor, Imported, Piece, SessionStore, StoreError, Terms, Transfer, TransferError};
+use crate::store::near::Aside;
 use crate::store::shelf::EndingShelf;
 use crate::store::{Glance, Row, record, sealed};
 use futures_util::future::BoxFuture;
@@ -80,6 +81,7 @@ pub(super) struct Carrier {
     /// For marks.
     store: Arc<dyn SessionStore>,
     keys: Arc<KeyRing>,
+    aside: Arc<Aside>,
 }
 
 /// What a parcel turns out to be.
@@ -97,7 +99,18 @@ impl Carrier {
         store: Arc<dyn SessionStore>,
         keys: Arc<KeyRing>,
     ) -> Self {
-        Self { haul, shelf, store, keys }
+        Self { haul, shelf, store, keys, aside: Arc::default() }
+    }
+
+    /// The same; whoever has sessions in memory hears of what is put into the store.
+    pub(super) fn telling(self, aside: Arc<Aside>) -> Self {
+        Self { aside, ..self }
+    }
+
+    async fn place(&self, parcel: &Parcel, now: Timestamp) -> Result<Placed, StoreError> {
+        // Until its end: what is read before it may be the older version.
+        let _afterwards = self.aside.changing(&parcel.key);
+        self.haul.place(parcel, now).await
     }
 
     async fn take_in(
@@ -166,7 +179,7 @@ impl Carrier {
         let cleared = self.shelf.cleared(terms.now).await?;
         let all = parcels.into_iter().map(|parcel| async move {
             Ok::<_, StoreError>(match self.judge(parcel, terms, cleared).await? {
-                Verdict::Good(parcel) => (Some(self.haul.place(&parcel, terms.now).await?), None),
+                Verdict::Good(parcel) => (Some(self.place(&parcel, terms.now).await?), None),
                 other => (None, Some(other)),
             })
         });

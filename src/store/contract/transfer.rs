@@ -8,9 +8,11 @@ use crate::domain::logout::Mark;
 use crate::domain::session::tests::session;
 use crate::domain::session::{Limits, Session};
 use crate::domain::time::Timestamp;
-use crate::ports::{Imported, Terms, Transfer as _, TransferError, Updated};
+use crate::ports::{Imported, SessionStore as _, Terms, Transfer as _, TransferError, Updated};
+use crate::store::near::tests::Stage;
 use crate::store::record::tests::everything;
 use crate::store::transfer::Carrier;
+use crate::store::{Aside, Near};
 use futures_util::{StreamExt as _, stream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -189,4 +191,25 @@ pub(super) async fn a_file_that_is_cut_off_is_noticed_and_can_follow_whole(house
     assert_eq!(import(&house, &[1], &file, terms(NOW)).await.unwrap(), there);
     assert!(matches!(import(&house, &[1], b"nonsense\n", terms(NOW)).await, Err(TransferError::NotOurs(_))));
     assert!(matches!(import(&house, &[1], b"", terms(NOW)).await, Err(TransferError::NotOurs(_))));
+}
+
+#[tokio::test]
+async fn what_memory_holds_of_a_session_goes_when_a_later_version_is_moved_in() {
+    let (from, house) = (House::memory(), House::memory());
+    let old = from.store(&[1]);
+    let (ticket, _) = signed_in(&old, &session()).await;
+    let first = export(&from, &[1]).await;
+    assert_eq!(old.update(&ticket, &renewed("two"), 1, NOW).await.unwrap(), Updated::Done(2));
+    let second = export(&from, &[1]).await;
+    let aside = Arc::new(Aside::default());
+    let parts = Arc::new(Stage::default()).parts(Duration::from_secs(30));
+    let near = Near::alone(house.store(&[1]), parts, &aside);
+    let carrier = carrier(&house, &[1]).telling(aside);
+    for (version, file) in [(1, first), (2, second)] {
+        let pieces = stream::iter([Ok(file)]).boxed();
+        assert_eq!(carrier.import(pieces, terms(NOW)).await.unwrap(), imported(1));
+        for _ in 0..2 {
+            assert_eq!(near.load(&ticket, NOW).await.unwrap().unwrap().version, version);
+        }
+    }
 }
