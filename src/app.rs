@@ -142,7 +142,7 @@ impl App {
         let ledger: Arc<dyn Ledger> = Arc::new(Metrics::new());
         let revocable = session.endings.revocable;
         let opened = store::open(&session.store, session.keys, revocable).await?;
-        let Opened { store, feed, outbox, clearing, transfer, waits, keys, locksmith, census, keeper } =
+        let Opened { store, feed, aside, outbox, clearing, transfer, waits, keys, locksmith, census, keeper } =
             opened;
         if let Some(waits) = waits {
             waits.report_to(Arc::clone(&ledger));
@@ -187,7 +187,7 @@ impl App {
                 };
                 Arc::new(match feed {
                     Some(feed) => Near::new(store, feed, parts),
-                    None => Near::alone(store, parts),
+                    None => Near::alone(store, parts, &aside),
                 })
             }
         };

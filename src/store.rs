@@ -14,7 +14,7 @@ pub use self::breaker::{Breaker, BreakerParts, Spared};
 pub use self::endings::{Endings, MOST_ENDINGS, Memory as EndingsMemory};
 pub use self::locksmith::Locksmith;
 pub use self::measured::Measured;
-pub use self::near::{Near, NearBounds, NearParts};
+pub use self::near::{Aside, Near, NearBounds, NearParts};
 pub use self::redis::feed::Feed;
 pub use self::redis::waits::{Outcome as Confirmation, Waits};
 
@@ -65,6 +65,8 @@ pub struct Opened {
     pub store: Arc<dyn SessionStore>,
     /// What tells of changes that others make; `None` where there are no others.
     pub feed: Option<Feed>,
+    /// What tells of sessions that are moved into it, where there is no feed.
+    pub aside: Arc<Aside>,
     /// What is owed to providers.
     pub outbox: Arc<dyn Outbox>,
     /// The moment at which everybody was sent home.
@@ -131,9 +133,11 @@ pub async fn open(settings: &StoreSettings, keys: KeySource, revocable: bool) ->
     let locksmith = Locksmith::new(Arc::clone(&keys), embedded);
     let store = Arc::new(Sealed::new(Arc::clone(&backend), Arc::clone(&keys), revocable));
     let outbox = Arc::new(Debts { backend, shelf: Arc::clone(&shelf), keys: Arc::clone(&keys) });
+    let aside = Arc::new(Aside::default());
+    let transfer = Carrier::new(haul, Arc::clone(&shelf), store.clone(), Arc::clone(&keys));
+    let transfer = Arc::new(transfer.telling(Arc::clone(&aside)));
     let clearing = Arc::new(Board { shelf, slate });
-    let transfer = Arc::new(Carrier::new(haul, store.clone(), Arc::clone(&keys)));
-    Ok(Opened { store, feed, outbox, clearing, transfer, waits, keys, locksmith, census, keeper })
+    Ok(Opened { store, feed, aside, outbox, clearing, transfer, waits, keys, locksmith, census, keeper })
 }
 
 /// The keys where there is no place beside the store.

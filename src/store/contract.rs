@@ -468,6 +468,7 @@ on_every_store! {
     r44_sessions_move_in_and_open_with_the_same_cookie,
     r88_what_is_there_and_no_older_stays_as_it_is,
     r85_nobody_comes_back_who_is_over,
+    r85_whoever_was_sent_home_with_everybody_comes_back_in_no_store,
     r44_a_file_needs_the_keys_that_it_was_made_with,
     a_file_that_is_cut_off_is_noticed_and_can_follow_whole,
 }

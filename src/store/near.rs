@@ -8,7 +8,7 @@
 //! - **Sure**: the session was read in this epoch of the feed, nothing was told of it since, and the last heartbeat
 //!   that came back was sent less than one second ago. It is answered from memory. So an ending anywhere is in force
 //!   here when its news arrives, and after one second at the latest if no news can arrive.
-//!   Over a store of one's own, there is no heartbeat: each change goes through here.
+//!   Over a store of one's own, there is no heartbeat: each change goes through here, or is told ([`Aside`]).
 //! - **Doubtful**: the feed is down, late, refused, or began anew. The store is asked. Only if it does not answer,
 //!   memory does, until `outage_grace` after the last moment at which the session was known to be good.
 //! - **Struck**: a change was told, or is being made by this process. Nothing is kept, so that nothing of it can come
@@ -39,7 +39,7 @@ use crate::ports::{self, Cursor, FeedState, Listed, Listing, SessionStore, Store
 use crate::ports::{Ledger, News, Stopwatch};
 use crate::store::redis::feed::{Feed, Following};
 use futures_util::future::BoxFuture;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::task::AbortHandle;
 
@@ -109,10 +109,12 @@ impl Near {
     }
 
     /// Around a store that nobody but this process writes to, and only by this: its own changes are all there are, so
-    /// memory always answers. Must be called on a tokio runtime.
-    pub fn alone(store: Arc<dyn SessionStore>, parts: NearParts) -> Self {
+    /// memory always answers; what is written past it comes with `aside`. Must be called on a tokio runtime.
+    pub fn alone(store: Arc<dyn SessionStore>, parts: NearParts, aside: &Aside) -> Self {
         let mut near = Self::around(store, parts, Spread::ONE);
         near.held.trust_oneself();
+        // A store has one near cache; a second one would change nothing.
+        let _ = aside.0.set(Arc::clone(&near.held));
         let held = Arc::clone(&near.held);
         let telling = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(TELL_EVERY);
@@ -210,8 +212,21 @@ impl Near {
     }
 }
 
+/// What is written past the near cache of a store of one's own, where no feed tells of it: records that are moved here.
+#[derive(Default)]
+pub struct Aside(OnceLock<Arc<Held>>);
+
+impl Aside {
+    /// A record is being changed: as `Near::changing`, for as long as the answer is held.
+    pub(in crate::store) fn changing(&self, key: &SessionKey) -> Option<Strike<'_>> {
+        let held = self.0.get()?;
+        held.strike(key);
+        Some(Strike { held, key: *key })
+    }
+}
+
 /// Strikes a session when it is dropped.
-struct Strike<'h> {
+pub(in crate::store) struct Strike<'h> {
     held: &'h Held,
     key: SessionKey,
 }

@@ -13,6 +13,8 @@ use crate::domain::session::{SessionKey, Summary};
 use crate::domain::time::Timestamp;
 use crate::keyring::{KeyId, KeyRing, Purpose};
 use crate::ports::{Cursor, Imported, Piece, SessionStore, StoreError, Terms, Transfer, TransferError};
+use crate::store::near::Aside;
+use crate::store::shelf::EndingShelf;
 use crate::store::{Glance, Row, record, sealed};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
@@ -74,9 +76,12 @@ pub(in crate::store) trait Haul: Send + Sync {
 /// Moves sessions out of a store and into it.
 pub(super) struct Carrier {
     haul: Arc<dyn Haul>,
+    /// For the moment at which everybody was sent home: there may be records yet of who was in before it.
+    shelf: Arc<dyn EndingShelf>,
     /// For marks.
     store: Arc<dyn SessionStore>,
     keys: Arc<KeyRing>,
+    aside: Arc<Aside>,
 }
 
 /// What a parcel turns out to be.
@@ -88,8 +93,24 @@ enum Verdict {
 }
 
 impl Carrier {
-    pub(super) fn new(haul: Arc<dyn Haul>, store: Arc<dyn SessionStore>, keys: Arc<KeyRing>) -> Self {
-        Self { haul, store, keys }
+    pub(super) fn new(
+        haul: Arc<dyn Haul>,
+        shelf: Arc<dyn EndingShelf>,
+        store: Arc<dyn SessionStore>,
+        keys: Arc<KeyRing>,
+    ) -> Self {
+        Self { haul, shelf, store, keys, aside: Arc::default() }
+    }
+
+    /// The same; whoever has sessions in memory hears of what is put into the store.
+    pub(super) fn telling(self, aside: Arc<Aside>) -> Self {
+        Self { aside, ..self }
+    }
+
+    async fn place(&self, parcel: &Parcel, now: Timestamp) -> Result<Placed, StoreError> {
+        // Until its end: what is read before it may be the older version.
+        let _afterwards = self.aside.changing(&parcel.key);
+        self.haul.place(parcel, now).await
     }
 
     async fn take_in(
@@ -151,9 +172,14 @@ impl Carrier {
         terms: Terms,
         imported: &mut Imported,
     ) -> Result<(), TransferError> {
+        if parcels.is_empty() {
+            return Ok(());
+        }
+        // Once for all of them: whoever is put there and was sent home meanwhile is refused by that moment itself.
+        let cleared = self.shelf.cleared(terms.now).await?;
         let all = parcels.into_iter().map(|parcel| async move {
-            Ok::<_, StoreError>(match self.judge(parcel, terms).await? {
-                Verdict::Good(parcel) => (Some(self.haul.place(&parcel, terms.now).await?), None),
+            Ok::<_, StoreError>(match self.judge(parcel, terms, cleared).await? {
+                Verdict::Good(parcel) => (Some(self.place(&parcel, terms.now).await?), None),
                 other => (None, Some(other)),
             })
         });
@@ -177,7 +203,12 @@ impl Carrier {
         Ok(())
     }
 
-    async fn judge(&self, mut parcel: Parcel, terms: Terms) -> Result<Verdict, StoreError> {
+    async fn judge(
+        &self,
+        mut parcel: Parcel,
+        terms: Terms,
+        cleared: Timestamp,
+    ) -> Result<Verdict, StoreError> {
         // The private part does not open here, but it says which key it would need.
         let unknown = |sealed: &[u8]| {
             let id = sealed.get(..size_of::<KeyId>()).and_then(KeyId::from_bytes);
@@ -204,6 +235,9 @@ impl Carrier {
             return Ok(Verdict::Expired);
         }
         let started = summary.started;
+        if started <= cleared {
+            return Ok(Verdict::Ended);
+        }
         parcel.row.expires = summary.ends;
         let identity = person(summary);
         let marks = Mark::not_before(&identity, sid.as_deref());
@@ -252,15 +286,44 @@ fn batch(reader: &mut Reader, keys: &KeyRing) -> Result<(Vec<Parcel>, Batch), Tr
     Ok((parcels, Batch::More))
 }
 
-/// One page. A long file is not lost for a store that is slow for a moment.
-async fn patient(haul: &dyn Haul, cursor: Option<&Cursor>, now: Timestamp) -> Result<Load, StoreError> {
-    for _ in 0..TRIES {
-        match haul.load(cursor, PAGE, now).await {
-            Err(StoreError::Unavailable(_)) => tokio::time::sleep(BETWEEN).await,
-            answer => return answer,
+/// What an export reads from.
+#[derive(Clone)]
+struct Source {
+    haul: Arc<dyn Haul>,
+    shelf: Arc<dyn EndingShelf>,
+    keys: Arc<KeyRing>,
+}
+
+impl Source {
+    /// One page, without those who are out. A long file is not lost for a store that is slow for a moment.
+    async fn patient(&self, cursor: Option<&Cursor>, now: Timestamp) -> Result<Load, StoreError> {
+        for _ in 0..TRIES {
+            match self.page(cursor, now).await {
+                Err(StoreError::Unavailable(_)) => tokio::time::sleep(BETWEEN).await,
+                answer => return answer,
+            }
         }
+        self.page(cursor, now).await
     }
-    haul.load(cursor, PAGE, now).await
+
+    async fn page(&self, cursor: Option<&Cursor>, now: Timestamp) -> Result<Load, StoreError> {
+        let (mut parcels, next) = self.haul.load(cursor, PAGE, now).await?;
+        // After the page, and for each: everybody may be sent home while the file is written.
+        let cleared = self.shelf.cleared(now).await?;
+        if Timestamp::NEVER < cleared {
+            parcels.retain(|parcel| !self.is_out(parcel, cleared));
+        }
+        Ok((parcels, next))
+    }
+
+    /// Whether only the moment for everybody still keeps this one out: no other store knows of it. What does not open
+    /// travels as it is, and is refused where it arrives.
+    fn is_out(&self, parcel: &Parcel, cleared: Timestamp) -> bool {
+        let Parcel { key, row, .. } = parcel;
+        let plain = sealed::open_operator(&self.keys, key, row.version, &row.operator);
+        let summary = plain.and_then(|plain| record::decode_summary(&plain).ok());
+        summary.is_some_and(|summary| summary.started <= cleared)
+    }
 }
 
 /// Where an export is.
@@ -273,20 +336,22 @@ enum Stage {
 
 impl Transfer for Carrier {
     fn export(&self, now: Timestamp) -> BoxStream<'static, Result<Piece, StoreError>> {
-        let (haul, keys) = (Arc::clone(&self.haul), Arc::clone(&self.keys));
+        let (haul, shelf, keys) = (Arc::clone(&self.haul), Arc::clone(&self.shelf), Arc::clone(&self.keys));
+        let source = Source { haul, shelf, keys };
         let step = move |stage: Stage| {
-            let (haul, keys) = (Arc::clone(&haul), Arc::clone(&keys));
+            let source = source.clone();
             async move {
+                let keys = &source.keys;
                 Ok::<_, StoreError>(match stage {
                     Stage::Begin => {
-                        let (writer, bytes) = Writer::begin(&keys)?;
+                        let (writer, bytes) = Writer::begin(keys)?;
                         Some((Piece { bytes, sessions: 0 }, Stage::At(writer, None)))
                     }
                     Stage::At(mut writer, cursor) => {
-                        let (parcels, next) = patient(haul.as_ref(), cursor.as_ref(), now).await?;
+                        let (parcels, next) = source.patient(cursor.as_ref(), now).await?;
                         let (mut bytes, mut sessions) = (Vec::new(), 0);
                         for parcel in &parcels {
-                            writer.session(&keys, parcel, &mut bytes)?;
+                            writer.session(keys, parcel, &mut bytes)?;
                             sessions += 1;
                         }
                         let stage = match next {
@@ -296,7 +361,7 @@ impl Transfer for Carrier {
                         Some((Piece { bytes, sessions }, stage))
                     }
                     Stage::End(writer) => {
-                        let bytes = writer.end(&keys)?;
+                        let bytes = writer.end(keys)?;
                         Some((Piece { bytes, sessions: 0 }, Stage::Over))
                     }
                     Stage::Over => None,

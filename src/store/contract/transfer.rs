@@ -8,9 +8,11 @@ use crate::domain::logout::Mark;
 use crate::domain::session::tests::session;
 use crate::domain::session::{Limits, Session};
 use crate::domain::time::Timestamp;
-use crate::ports::{Imported, Terms, Transfer as _, TransferError, Updated};
+use crate::ports::{Imported, SessionStore as _, Terms, Transfer as _, TransferError, Updated};
+use crate::store::near::tests::Stage;
 use crate::store::record::tests::everything;
 use crate::store::transfer::Carrier;
+use crate::store::{Aside, Near};
 use futures_util::{StreamExt as _, stream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +27,7 @@ fn terms(now: Timestamp) -> Terms {
 }
 
 fn carrier(house: &House, keys: &[u8]) -> Carrier {
-    Carrier::new(Arc::clone(&house.haul), house.store(keys), ring(keys))
+    Carrier::new(Arc::clone(&house.haul), house.endings(), house.store(keys), ring(keys))
 }
 
 async fn export(house: &House, keys: &[u8]) -> Vec<u8> {
@@ -133,6 +135,25 @@ pub(super) async fn r85_nobody_comes_back_who_is_over(house: House) {
     assert!(new.load(&last, later(9)).await.unwrap().is_some());
 }
 
+pub(super) async fn r85_whoever_was_sent_home_with_everybody_comes_back_in_no_store(house: House) {
+    let (keep, other) = (Duration::from_secs(36_000), House::memory());
+    let (ticket, _) = signed_in(&house.store(&[1]), &session()).await;
+    let before = export(&house, &[1]).await;
+    // Written, but the records are not all gone yet; and one has come in since.
+    house.endings().clear(session().started, keep).await.unwrap();
+    let since = Session { started: session().started.plus(Duration::from_millis(1)), ..session() };
+    let (young, _) = signed_in(&house.store(&[1]), &since).await;
+    let after = export(&house, &[1]).await;
+    assert_eq!(import(&other, &[1], &after, terms(NOW)).await.unwrap(), imported(1));
+    assert!(other.store(&[1]).load(&ticket, NOW).await.unwrap().is_none());
+    assert!(other.store(&[1]).load(&young, NOW).await.unwrap().is_some());
+    // A file of before is judged where it arrives.
+    assert!(house.store(&[1]).remove(&crate::keyring::session_key(&ticket)).await.unwrap());
+    let ended = Imported { ended: 1, ..Imported::default() };
+    assert_eq!(import(&house, &[1], &before, terms(NOW)).await.unwrap(), ended);
+    assert!(house.store(&[1]).load(&ticket, NOW).await.unwrap().is_none());
+}
+
 pub(super) async fn r44_a_file_needs_the_keys_that_it_was_made_with(house: House) {
     let from = House::memory();
     let (ticket, _) = signed_in(&from.store(&[1]), &session()).await;
@@ -170,4 +191,25 @@ pub(super) async fn a_file_that_is_cut_off_is_noticed_and_can_follow_whole(house
     assert_eq!(import(&house, &[1], &file, terms(NOW)).await.unwrap(), there);
     assert!(matches!(import(&house, &[1], b"nonsense\n", terms(NOW)).await, Err(TransferError::NotOurs(_))));
     assert!(matches!(import(&house, &[1], b"", terms(NOW)).await, Err(TransferError::NotOurs(_))));
+}
+
+#[tokio::test]
+async fn what_memory_holds_of_a_session_goes_when_a_later_version_is_moved_in() {
+    let (from, house) = (House::memory(), House::memory());
+    let old = from.store(&[1]);
+    let (ticket, _) = signed_in(&old, &session()).await;
+    let first = export(&from, &[1]).await;
+    assert_eq!(old.update(&ticket, &renewed("two"), 1, NOW).await.unwrap(), Updated::Done(2));
+    let second = export(&from, &[1]).await;
+    let aside = Arc::new(Aside::default());
+    let parts = Arc::new(Stage::default()).parts(Duration::from_secs(30));
+    let near = Near::alone(house.store(&[1]), parts, &aside);
+    let carrier = carrier(&house, &[1]).telling(aside);
+    for (version, file) in [(1, first), (2, second)] {
+        let pieces = stream::iter([Ok(file)]).boxed();
+        assert_eq!(carrier.import(pieces, terms(NOW)).await.unwrap(), imported(1));
+        for _ in 0..2 {
+            assert_eq!(near.load(&ticket, NOW).await.unwrap().unwrap().version, version);
+        }
+    }
 }

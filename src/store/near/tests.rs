@@ -396,7 +396,7 @@ async fn a34_what_was_written_since_is_not_overwritten_by_what_is_held() {
 async fn over_a_store_of_its_own_memory_answers_without_a_heartbeat_and_never_late() {
     let stage = Arc::new(Stage::default());
     let below = Arc::new(Sealed::new(Arc::new(Memory::new()), ring(&[1]), true));
-    let near = Near::alone(below.clone(), stage.parts(GRACE));
+    let near = Near::alone(below.clone(), stage.parts(GRACE), &Aside::default());
     let ticket = new_ticket().unwrap();
     near.create(&ticket, &session(), NOW).await.unwrap();
     assert_eq!(acr(&near, &ticket).await, (1, None));

@@ -94,7 +94,7 @@ impl Haul for Redis {
                         .arg(row.operator.as_slice())
                         .arg(row.indexes.concat())
                         .arg(millis_until(row.expires, now));
-                    match self.connection.ask::<bool>(Request::Script(&call), IfBroken::GiveUp).await? {
+                    match self.connection.ask_kept::<bool>(Request::Script(&call), IfBroken::GiveUp).await? {
                         true => return Ok(Placed::New),
                         false => return Ok(Placed::There),
                     }
