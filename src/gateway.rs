@@ -256,7 +256,7 @@ impl Gateway {
         let (live, cleared) = match clearing.known() {
             // A moment that is written while the record is read ends this request if it lasts: it has its place by now.
             Some(cleared) => (self.store.load(ticket, now).await, Ok(cleared)),
-            None => tokio::join!(self.store.load(ticket, now), clearing.ask(now)),
+            None => tokio::join!(self.store.load(ticket, now), clearing.ask(now, self.remembered())),
         };
         let Some(live) = live? else {
             return Ok(Standing::Over(WhyOver::Unknown));
@@ -277,7 +277,7 @@ impl Gateway {
     async fn cleared(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
         match self.endings.clearing.known() {
             Some(at) => Ok(at),
-            None => self.endings.clearing.ask(now).await,
+            None => self.endings.clearing.ask(now, self.remembered()).await,
         }
     }
 

@@ -279,7 +279,7 @@ impl Gateway {
         let marks = Mark::not_before(&session.identity, session.provider_sid.as_deref());
         let ended = self.store.marked(&marks, now).await?;
         // Asked of the store, whatever memory knows: the news may still be under way.
-        let cleared = self.endings.clearing.ask(now).await?;
+        let cleared = self.endings.clearing.ask(now, self.remembered()).await?;
         Ok(ended.is_some_and(|moment| began <= moment) || began <= cleared)
     }
 

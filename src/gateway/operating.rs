@@ -119,6 +119,11 @@ impl Gateway {
         Ok(views)
     }
 
+    /// For how long the moment at which everybody was sent home matters to anybody.
+    pub(super) fn remembered(&self) -> Duration {
+        self.limits.lifetime + REMEMBERED
+    }
+
     /// Ends the sessions of a selection; how many there were. Those that do not open are ended with all, or by handle.
     /// All of them is one write, which is in force here at once and elsewhere as soon as its news are there, and from which
     /// no login escapes that has begun; their records go afterwards, and the tokens with them. Where only some are meant, a
@@ -135,7 +140,7 @@ impl Gateway {
             return self.end_person(issuer, subject, now).await;
         }
         if selection == Selection::All {
-            self.endings.clearing.clear(now, self.limits.lifetime + REMEMBERED).await?;
+            self.endings.clearing.clear(now, self.remembered()).await?;
             self.live.anything_changed();
         }
         let (mut ended, mut cursor) = (0, None);

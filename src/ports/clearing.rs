@@ -22,9 +22,10 @@ pub trait Clearing: Send + Sync {
     /// What may stand in for a store that does not answer, for as long as a session in memory may. Asks nobody.
     fn kept(&self) -> Option<Timestamp>;
 
-    /// That moment from the store; where that does not answer, [`Self::kept`].
+    /// That moment from the store; where that does not answer, [`Self::kept`]. One that the store has forgotten within
+    /// `keep`, and memory has not, is written again.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn ask(&self, now: Timestamp) -> BoxFuture<'_, Result<Timestamp, StoreError>>;
+    fn ask(&self, now: Timestamp, keep: Duration) -> BoxFuture<'_, Result<Timestamp, StoreError>>;
 }

@@ -14,7 +14,7 @@
 //! - `s:beat:<connection>:<number>`: a heartbeat of the `feed`, for five seconds; no session key has a colon in it.
 //! - `s:end:<session key>`: says that this session was ended, to all who hear the `feed`; deleted at once;
 //! - `r:<session key>`: who holds the lease on the renewal of its tokens;
-//! - `d:<shelf>` and `s:all`: see `endings`.
+//! - `d:<shelf>` and `s:all`, in a cluster `s:all:{<number>}`: see `endings`.
 //!
 //! In a cluster, what follows the kind stands in braces for a session's own keys (`s`, `u`, `r`): they lie together. No command
 //! has two keys, and a pipeline may be split.
@@ -81,6 +81,8 @@ const NO_CURSOR: StoreError = StoreError::Unreadable("the cursor of a listing is
 /// A backend in Redis.
 pub struct Redis {
     prefix: String,
+    /// Where the moment for everybody is kept.
+    all: Vec<String>,
     connection: Servers,
     scripts: Scripts,
     endings: EndingScripts,
@@ -95,10 +97,12 @@ impl Redis {
     /// [`StoreError::Unavailable`] for settings that can never work.
     pub fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
         let connection = Servers::prepare(settings)?;
-        let all = endings::name_of_all(&settings.prefix);
+        let all = connection.copies(endings::name_of_all(&settings.prefix));
+        let places = all.iter().map(|name| connection.place(name.as_bytes())).collect();
         Ok(Self {
             prefix: settings.prefix.clone(),
-            slate: Arc::new(Slate::shared(connection.place(all.as_bytes()))),
+            slate: Arc::new(Slate::shared(places)),
+            all,
             connection,
             scripts: Scripts::new(),
             endings: EndingScripts::new(),
@@ -154,7 +158,8 @@ impl Redis {
                 .arg(row.expires.unix_millis())
                 .arg(now.unix_millis())
                 .arg(millis_until(row.expires, now));
-            self.connection.ask::<()>(Request::Script(&call), IfBroken::AskAgain).await
+            // A failover that forgets an entry would let its session escape an ending by subject or provider session.
+            self.connection.ask_before_kept::<()>(Request::Script(&call), IfBroken::AskAgain).await
         });
         try_join_all(entries).await.map(drop)
     }

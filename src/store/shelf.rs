@@ -74,6 +74,42 @@ pub(in crate::store) trait EndingShelf: Send + Sync {
     /// Notes `now` for everybody, for as long as `keep`; the later moment and the longer life win.
     fn clear(&self, now: Timestamp, keep: Duration) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// That moment; [`Timestamp::NEVER`] where there was none.
-    fn cleared(&self, now: Timestamp) -> BoxFuture<'_, Result<Timestamp, StoreError>>;
+    /// What is noted of that moment.
+    ///
+    /// # Errors
+    /// [`StoreError`], when not one note could be read.
+    fn cleared(&self, now: Timestamp) -> BoxFuture<'_, Result<Notes, StoreError>>;
+
+    /// As [`Self::clear`], where a note says less than `at` by these notes.
+    fn mend<'a>(
+        &'a self,
+        at: Timestamp,
+        keep: Duration,
+        _notes: &'a Notes,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.clear(at, keep)
+    }
+}
+
+/// What each note of the moment for everybody says; [`Timestamp::NEVER`] where there is none, `None` for one that could
+/// not be read. Each ending of all is written to all of them, so any one will do; several are kept where they lie with
+/// several servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::store) struct Notes(pub(in crate::store) Vec<Option<Timestamp>>);
+
+impl Notes {
+    /// The only note there is.
+    pub(in crate::store) fn one(at: Timestamp) -> Self {
+        Self(vec![Some(at)])
+    }
+
+    /// The latest of them.
+    pub(in crate::store) fn latest(&self) -> Timestamp {
+        self.0.iter().flatten().copied().max().unwrap_or(Timestamp::NEVER)
+    }
+
+    /// Whether one that was read says less.
+    pub(in crate::store) fn are_behind(&self, at: Timestamp) -> bool {
+        self.0.iter().flatten().any(|note| *note < at)
+    }
 }

@@ -36,9 +36,9 @@ impl Clearing for Spared {
         self.clearing.kept()
     }
 
-    fn ask(&self, now: Timestamp) -> BoxFuture<'_, Result<Timestamp, StoreError>> {
+    fn ask(&self, now: Timestamp, keep: Duration) -> BoxFuture<'_, Result<Timestamp, StoreError>> {
         if !self.breaker.is_open() {
-            return self.clearing.ask(now);
+            return self.clearing.ask(now, keep);
         }
         let kept = self.clearing.kept();
         Box::pin(ready(kept.ok_or_else(|| StoreError::Unavailable("not asked for now".to_owned()))))

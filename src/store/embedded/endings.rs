@@ -8,7 +8,7 @@ use super::{Embedded, tables};
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::ports::{StoreError, Updated};
-use crate::store::shelf::{EndingShelf, RemovedAt};
+use crate::store::shelf::{EndingShelf, Notes, RemovedAt};
 use crate::store::{Backend as _, IndexName};
 use futures_util::future::{BoxFuture, FutureExt};
 use std::time::Duration;
@@ -72,7 +72,7 @@ impl EndingShelf for Embedded {
         self.mark(&ALL, now, keep)
     }
 
-    fn cleared(&self, now: Timestamp) -> BoxFuture<'_, Result<Timestamp, StoreError>> {
-        async move { Ok(self.marked(&[ALL], now).await?.unwrap_or(Timestamp::NEVER)) }.boxed()
+    fn cleared(&self, now: Timestamp) -> BoxFuture<'_, Result<Notes, StoreError>> {
+        async move { Ok(Notes::one(self.marked(&[ALL], now).await?.unwrap_or(Timestamp::NEVER))) }.boxed()
     }
 }

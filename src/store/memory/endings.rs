@@ -6,7 +6,7 @@ use super::Memory;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::ports::StoreError;
-use crate::store::shelf::{EndingShelf, RemovedAt};
+use crate::store::shelf::{EndingShelf, Notes, RemovedAt};
 use crate::store::{Backend as _, IndexName};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use std::collections::BTreeMap;
@@ -96,7 +96,7 @@ impl EndingShelf for Memory {
         self.mark(&ALL, now, keep)
     }
 
-    fn cleared(&self, now: Timestamp) -> BoxFuture<'_, Result<Timestamp, StoreError>> {
-        async move { Ok(self.marked(&[ALL], now).await?.unwrap_or(Timestamp::NEVER)) }.boxed()
+    fn cleared(&self, now: Timestamp) -> BoxFuture<'_, Result<Notes, StoreError>> {
+        async move { Ok(Notes::one(self.marked(&[ALL], now).await?.unwrap_or(Timestamp::NEVER))) }.boxed()
     }
 }

@@ -1,24 +1,33 @@
 //! Debts and the moment for everybody, in Redis.
 //!
-//! I own: the keys `d:<shelf>` and `s:all` under the prefix, and their scripts. I may call: `domain`, `ports`, the room's
+//! I own: the keys `d:<shelf>`, `s:all` and `s:all:{…}` under the prefix, and their scripts. I may call: `domain`, `ports`, the room's
 //! own types. I never touch two keys in one step, and leave no key without an expiry.
 //!
 //! - `d:<shelf>`, a hexadecimal digit: sorted set of debts, by the moment from which they are due; the shelf is the first
 //!   digit of the session's key;
 //! - `s:all`: the moment in milliseconds of Unix time. It lies beside the records because that is what the feed tells of.
+//!   In a cluster every request of every session would hang on the one master that has it: there it is kept several times,
+//!   as `s:all:{0}` and so on. An ending of all is written to each copy, and is in force with the first; any copy answers.
 
 use super::connection::{IfBroken, Request};
 use super::{Redis, fault, millis_until, number};
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::ports::StoreError;
-use crate::store::shelf::{EndingShelf, RemovedAt, SHELF_KEPT, SHELVES};
-use futures_util::future::{BoxFuture, join, try_join_all};
+use crate::store::shelf::{EndingShelf, Notes, RemovedAt, SHELF_KEPT, SHELVES};
+use futures_util::StreamExt as _;
+use futures_util::future::{BoxFuture, join, join_all, try_join_all};
+use futures_util::stream::FuturesUnordered;
 use redis::{Script, cmd, pipe};
 use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
-/// What the name of the moment ends with, after the prefix of records.
-pub(in crate::store) const ALL: &str = "all";
+/// What the name of the moment begins with, after the prefix of records.
+const ALL: &str = "all";
+
+/// Once most copies of the moment were read, how long the others are waited for: a frozen server is not worth a time-out
+/// to everybody. What was written has been written to all of them.
+const STRAGGLERS: Duration = Duration::from_millis(200);
 
 /// The scripts of this file.
 pub(super) struct EndingScripts {
@@ -84,14 +93,40 @@ impl Redis {
         self.shelf(debt.first().map_or(0, |byte| byte % SHELVES))
     }
 
-    fn all(&self) -> String {
-        name_of_all(&self.prefix)
+    /// Notes the moment under these names, all at once; how many failed, and the last reason.
+    async fn note_all(
+        &self,
+        names: &[&String],
+        at: Timestamp,
+        keep: Duration,
+    ) -> Option<(usize, StoreError)> {
+        let notes = names.iter().map(|name| async move {
+            let mut call = self.scripts.mark.key(name.as_str());
+            call.arg(at.unix_millis()).arg(millis_until(at.plus(keep), at));
+            self.connection.ask_kept::<()>(Request::Script(&call), IfBroken::AskAgain).await
+        });
+        let failed: Vec<_> = join_all(notes).await.into_iter().filter_map(Result::err).collect();
+        let count = failed.len();
+        failed.into_iter().last().map(|error| (count, error))
+    }
+
+    async fn read_all(&self, name: &str) -> Result<Timestamp, StoreError> {
+        let mut command = cmd("GET");
+        command.arg(name);
+        let at: Option<Vec<u8>> = self.connection.ask(Request::Command(&command), IfBroken::AskAgain).await?;
+        at.map_or(Ok(Timestamp::NEVER), |text| number(&text).map(Timestamp::from_unix_millis))
     }
 }
 
 /// What the moment for everybody is called under a prefix.
 pub(super) fn name_of_all(prefix: &str) -> String {
     format!("{prefix}s:{ALL}")
+}
+
+/// Whether this, after the prefix of records, is where the moment for everybody is kept, or a copy of it.
+pub(super) fn is_all(name: &[u8]) -> bool {
+    let rest = name.strip_prefix(ALL.as_bytes());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b":{"))
 }
 
 impl EndingShelf for Redis {
@@ -120,7 +155,23 @@ impl EndingShelf for Redis {
                     self.connection.ask(Request::Script(&call), IfBroken::AskAgain).await?;
                 Ok::<_, StoreError>(claimed)
             });
-            let claimed = try_join_all(shelves).await?.into_iter().flatten().collect::<Vec<_>>();
+            // What was given out is leased: one server that is away does not make it wait for nothing.
+            let mut claimed = Vec::new();
+            let (mut answered, mut failed) = (false, None);
+            for shelf in join_all(shelves).await {
+                match shelf {
+                    Ok(debts) => {
+                        answered = true;
+                        claimed.extend(debts);
+                    }
+                    Err(error) => failed = Some(error),
+                }
+            }
+            match failed {
+                Some(error) if !answered => return Err(error),
+                Some(error) => tracing::warn!(%error, "some debts could not be looked for"),
+                None => {}
+            }
             if !claimed.is_empty() {
                 fault::point("claim: taken").await;
             }
@@ -187,24 +238,64 @@ impl EndingShelf for Redis {
 
     fn clear(&self, now: Timestamp, keep: Duration) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let mut call = self.scripts.mark.key(self.all());
-            call.arg(now.unix_millis()).arg(millis_until(now.plus(keep), now));
-            self.connection.ask_kept::<()>(Request::Script(&call), IfBroken::AskAgain).await?;
+            let names: Vec<_> = self.all.iter().collect();
+            match self.note_all(&names, now, keep).await {
+                None => {}
+                // What was written is in force; but whoever has only a copy that is behind would not know of it.
+                Some((failed, StoreError::Unavailable(why))) if failed < names.len() => {
+                    let of = names.len();
+                    let why = format!("an ending of all is missing in {failed} of {of} places: {why}");
+                    return Err(StoreError::Unavailable(why));
+                }
+                Some((_, error)) => return Err(error),
+            }
             fault::point("clear: noted").await;
             Ok(())
         })
     }
 
-    fn cleared(&self, _now: Timestamp) -> BoxFuture<'_, Result<Timestamp, StoreError>> {
+    fn cleared(&self, _now: Timestamp) -> BoxFuture<'_, Result<Notes, StoreError>> {
         Box::pin(async move {
-            let mut command = cmd("GET");
-            command.arg(self.all());
-            let at: Option<Vec<u8>> =
-                self.connection.ask(Request::Command(&command), IfBroken::AskAgain).await?;
-            match at {
-                None => Ok(Timestamp::NEVER),
-                Some(text) => number(&text).map(Timestamp::from_unix_millis),
+            let asked = self.all.iter().enumerate();
+            let mut asked: FuturesUnordered<_> =
+                asked.map(|(at, name)| async move { (at, self.read_all(name).await) }).collect();
+            let mut notes = vec![None; self.all.len()];
+            let (mut read, mut failed, mut until) = (0, None, None);
+            loop {
+                let next = match until {
+                    None => asked.next().await,
+                    Some(until) => timeout_at(until, asked.next()).await.unwrap_or_default(),
+                };
+                match next {
+                    None => break,
+                    Some((at, Ok(moment))) => {
+                        (notes[at], read) = (Some(moment), read + 1);
+                        if 2 * read > notes.len() && until.is_none() {
+                            until = Some(Instant::now() + STRAGGLERS);
+                        }
+                    }
+                    Some((_, Err(error))) => failed = Some(error),
+                }
             }
+            match failed {
+                Some(error) if read == 0 => Err(error),
+                _ => Ok(Notes(notes)),
+            }
+        })
+    }
+
+    fn mend<'a>(
+        &'a self,
+        at: Timestamp,
+        keep: Duration,
+        notes: &'a Notes,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            // Only those: each writing makes everybody read again.
+            let notes = self.all.iter().zip(&notes.0);
+            let behind: Vec<_> =
+                notes.filter(|(_, note)| note.is_some_and(|note| note < at)).map(|(name, _)| name).collect();
+            self.note_all(&behind, at, keep).await.map_or(Ok(()), |(_, error)| Err(error))
         })
     }
 }

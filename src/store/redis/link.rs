@@ -3,7 +3,7 @@
 //! I own: [`Link`]: the reading of pushes and the heartbeats that are under way. I may call: the near cache, by [`Told`].
 //! I never believe a heartbeat of another connection, and take what I do not understand for the worst.
 
-use super::endings::ALL;
+use super::endings::is_all;
 use super::key_in;
 use super::message::ended_by;
 use crate::store::clearing::Slate;
@@ -121,7 +121,7 @@ impl Link {
                 self.held.ended(&key);
             } else if let Some(key) = key_in(name) {
                 self.held.changed(&key);
-            } else if name == ALL.as_bytes() {
+            } else if is_all(name) {
                 // Everybody may be out: first nothing of before holds, then whoever waits looks again.
                 self.slate.struck();
                 self.held.suspected();

@@ -13,6 +13,10 @@ use crate::ports::StoreError;
 use redis::{FromRedisValue, cmd};
 use std::sync::Arc;
 
+/// How many copies there are of what must be found whoever is away: their slots are spread over all masters, however
+/// many those are, well enough that no one has them all.
+const COPIES: u8 = 16;
+
 /// One server or many.
 #[derive(Clone)]
 pub(super) enum Servers {
@@ -51,6 +55,14 @@ impl Servers {
         }
     }
 
+    /// The names under which something is kept that must be found whoever of the servers is away.
+    pub(super) fn copies(&self, name: String) -> Vec<String> {
+        match self {
+            Self::One(_) => vec![name],
+            Self::Cluster(_) => (0..COPIES).map(|number| format!("{name}:{{{number}}}")).collect(),
+        }
+    }
+
     /// Asks whoever has the keys: each command has one at most, but for a script's text, which goes where it is missing.
     ///
     /// # Errors
@@ -78,6 +90,22 @@ impl Servers {
         match self {
             Self::One(connection) => connection.ask_kept(request, if_broken).await,
             Self::Cluster(cluster) => ask_cluster(cluster, &request, if_broken, Keep::Confirmed).await,
+        }
+    }
+
+    /// The same for what is written before something that is kept: with one server, replicas that confirm the later have
+    /// the earlier as well; in a cluster the two may lie with different ones.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(super) async fn ask_before_kept<T: FromRedisValue>(
+        &self,
+        request: Request<'_>,
+        if_broken: IfBroken,
+    ) -> Result<T, StoreError> {
+        match self {
+            Self::One(_) => self.ask(request, if_broken).await,
+            Self::Cluster(_) => self.ask_kept(request, if_broken).await,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::config::{KeySource, StoreSettings};
 use crate::domain::session::Ticket;
 use crate::domain::session::tests::session;
 use crate::keyring::{new_ticket, session_key};
-use crate::ports::{FeedState, SessionStore};
+use crate::ports::{Clearing, FeedState, SessionStore};
 use crate::store::contract::house::{NOW, fresh_prefix, keys};
 use crate::store::near::tests::Stage;
 use crate::store::near::{Near, NearParts};
@@ -22,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 mod cluster;
+mod everybody;
 mod moves;
 
 const GRACE: Duration = Duration::from_secs(30);
@@ -33,6 +34,7 @@ const LONG: Duration = Duration::from_secs(20);
 struct Replica {
     stage: Arc<Stage>,
     near: Near,
+    clearing: Arc<dyn Clearing>,
 }
 
 impl Replica {
@@ -42,12 +44,13 @@ impl Replica {
 
     async fn with(settings: RedisSettings, change: impl FnOnce(NearParts) -> NearParts) -> Self {
         let given = KeySource::Given(keys(&[1]));
-        let Opened { store, feed, .. } = open(&StoreSettings::Redis(settings), given, true).await.unwrap();
+        let Opened { store, feed, clearing, .. } =
+            open(&StoreSettings::Redis(settings), given, true).await.unwrap();
         let stage = Arc::new(Stage::default());
         let mut feed = feed.unwrap();
         feed.refused_for = Duration::from_millis(50);
         stage.pass(Duration::from_secs(100));
-        Self { near: Near::new(store, feed, change(stage.parts(GRACE))), stage }
+        Self { near: Near::new(store, feed, change(stage.parts(GRACE))), stage, clearing }
     }
 
     /// Waits until the feed is as it should be.

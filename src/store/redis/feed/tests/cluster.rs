@@ -21,7 +21,7 @@ impl Stopwatch for Running {
 }
 
 /// A replica whose stopwatch runs, and that lets nobody in without the store.
-async fn replica(settings: RedisSettings) -> Replica {
+pub(super) async fn replica(settings: RedisSettings) -> Replica {
     let settings = RedisSettings { timeout: Duration::from_millis(800), ..settings };
     Replica::with(settings, |parts| NearParts {
         stopwatch: Arc::new(Running(Instant::now())),
@@ -31,7 +31,7 @@ async fn replica(settings: RedisSettings) -> Replica {
     .await
 }
 
-fn in_cluster(prefix: &str, kind: &str, ticket: &Ticket) -> String {
+pub(super) fn in_cluster(prefix: &str, kind: &str, ticket: &Ticket) -> String {
     format!("{prefix}{kind}:{{{}}}", URL_SAFE_NO_PAD.encode(session_key(ticket).as_bytes()))
 }
 
