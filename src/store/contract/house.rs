@@ -2,14 +2,17 @@
 //!
 //! I own: [`House`], the moment of the tests, and their keys. I may call: everything in this room.
 
+use crate::app::SystemClock;
 use crate::config::{EmbeddedSettings, KeySource};
 use crate::domain::session::SessionKey;
 use crate::domain::session::tests::session;
 use crate::domain::time::Timestamp;
 use crate::keyring::{KeyRing, MasterKey, new_text};
 use crate::ports::{Outbox, SessionStore};
+use crate::store::breaker::{Breaker, BreakerParts};
 use crate::store::embedded::Embedded;
 use crate::store::endings::{Endings, Memory as Memories};
+use crate::store::measured::Measured;
 use crate::store::memory::Memory;
 use crate::store::near::Near;
 use crate::store::near::tests::Stage;
@@ -27,6 +30,7 @@ use base64::engine::general_purpose::STANDARD;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 
 /// The moment at which the tests take place.
 pub(in crate::store) const NOW: Timestamp = Timestamp::from_unix_seconds(1000);
@@ -87,7 +91,8 @@ impl House {
         Self { backend, haul, shelf: Shelf::Embedded(embedded, directory), near: None }
     }
 
-    /// A store in memory, with near caches that answer whatever they can, and memories of what has ended around them.
+    /// A store in memory with all that a gateway puts around one, in the same order: what one of these does not pass on is
+    /// missed here. The near caches answer whatever they can.
     pub(in crate::store) fn near() -> Self {
         Self { near: Some(Mutex::default()), ..Self::memory() }
     }
@@ -116,9 +121,16 @@ impl House {
     pub(in crate::store) fn store(&self, keys: &[u8]) -> Arc<dyn SessionStore> {
         let sealed = Arc::new(Sealed::new(self.backend.clone(), ring(keys), true));
         let Some(all) = &self.near else { return sealed };
-        let near = Arc::new(Near::proved(sealed));
-        all.lock().unwrap().push(near.clone());
         let stage = Arc::new(Stage::default());
+        let parts = BreakerParts {
+            ledger: stage.clone(),
+            clock: Arc::new(SystemClock),
+            stopwatch: stage.clone(),
+            runtime: Handle::current(),
+        };
+        let measured = Arc::new(Measured::new(sealed, stage.clone()));
+        let near = Arc::new(Near::proved(Arc::new(Breaker::new(measured, parts))));
+        all.lock().unwrap().push(near.clone());
         let memory = Memories::new(100, Duration::from_secs(36_000), stage.clone(), stage.clone(), stage);
         Arc::new(Endings::around(near, Arc::new(memory)))
     }
