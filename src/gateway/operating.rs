@@ -151,14 +151,18 @@ impl Gateway {
             }
             match page.next {
                 // There is one session of a handle.
-                Some(_) if ended > 0 && matches!(selection, Selection::Handle(_)) => return Ok(ended),
+                Some(_) if ended > 0 && matches!(selection, Selection::Handle(_)) => break,
                 Some(next) => cursor = Some(next),
                 None => break,
             }
         }
-        // What is in force in this process alone is not done: the operator would not come back.
+        self.settled(ended)
+    }
+
+    /// `done`, unless something is in force in this process alone: that is not done, and whoever asked would not come back.
+    pub(super) fn settled<T>(&self, done: T) -> Result<T, GatewayError> {
         match self.store.owed() {
-            0 => Ok(ended),
+            0 => Ok(done),
             owed => {
                 let text = format!("{owed} endings are in force in this gateway, and not in the store yet");
                 Err(StoreError::Unavailable(text).into())
@@ -175,6 +179,7 @@ impl Gateway {
     ) -> Result<SessionViews, GatewayError> {
         let mut views = SessionViews { sessions: Vec::new(), unreadable: 0, next: None };
         let Some(subject) = Subject::parse(subject) else { return Ok(views) };
+        let cleared = self.cleared(now).await?;
         for key in self.store.of_subject(&Issuer::new(issuer), &subject, now).await? {
             let Some(listed) = self.store.glance(&key, now).await? else { continue };
             let Some(summary) = listed.summary else {
@@ -182,7 +187,7 @@ impl Gateway {
                 continue;
             };
             let last_seen = listed.last_seen.unwrap_or(summary.started);
-            if self.judge(&summary, last_seen, now).is_ok() {
+            if summary.started > cleared && self.judge(&summary, last_seen, now).is_ok() {
                 views.sessions.push(SessionView { handle: self.keys.handle(&key), last_seen, summary });
             }
         }
@@ -201,7 +206,7 @@ impl Gateway {
                 ended += usize::from(self.end_listed(&listed, Ending::ByOperator, now).await?);
             }
         }
-        Ok(ended)
+        self.settled(ended)
     }
 
     pub(super) fn judge(

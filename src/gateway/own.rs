@@ -4,6 +4,7 @@
 //! `gateway::ending` for every end. I never look for a session anywhere but in the index of the one who asks: a handle
 //! of somebody else's is looked for, and not found, exactly as one of nobody's (A44).
 
+use super::ending::{About, Tokens};
 use super::{Gateway, GatewayError};
 use crate::domain::ending::Ending;
 use crate::domain::session::{LiveSession, SessionKey, Summary};
@@ -56,12 +57,14 @@ impl Gateway {
     /// # Errors
     /// [`GatewayError::Store`].
     pub async fn own_sessions(&self, own: &LiveSession, now: Timestamp) -> Result<OwnSessions, GatewayError> {
+        let cleared = self.cleared(now).await?;
         let keys = self.own_keys(own, now).await?;
         let more = keys.len() > MOST;
         let looks = keys.into_iter().take(MOST).map(|key| async move { self.store.glance(&key, now).await });
         let found: Vec<Option<Listed>> = stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await?;
-        let mut sessions: Vec<OwnSession> =
-            found.into_iter().flatten().filter_map(|listed| self.own_view(own, listed, now)).collect();
+        let in_force = found.into_iter().flatten().filter_map(|listed| self.own_view(own, listed, now));
+        // Those from before the moment at which all ended may still have their records.
+        let mut sessions: Vec<OwnSession> = in_force.filter(|one| one.summary.started > cleared).collect();
         // One that was replaced a moment ago ends by itself, and along with its successor.
         let replaced: Vec<String> = sessions
             .iter()
@@ -74,10 +77,12 @@ impl Gateway {
         Ok(OwnSessions { sessions, more })
     }
 
-    /// Ends one of the sessions of the person of this one.
+    /// Ends one of the sessions of the person of this one. The one that asks ends as by a sign-out, which is done when it is
+    /// in force here: its browser has no cookie any more. Another one is in a browser that may ask another gateway, so that
+    /// one has ended when the store knows.
     ///
     /// # Errors
-    /// [`GatewayError::Store`]: then it has not ended.
+    /// [`GatewayError::Store`]: then it has not ended, or in this gateway only.
     pub async fn end_own(
         &self,
         own: &LiveSession,
@@ -86,15 +91,21 @@ impl Gateway {
     ) -> Result<EndedOwn, GatewayError> {
         let keys = self.own_keys(own, now).await?;
         let Some(key) = keys.into_iter().find(|key| self.keys.is_handle_of(handle, key)) else {
-            return Ok(EndedOwn::NotThere);
+            // Nor is one there that has ended in this gateway only, whatever somebody else wants to know.
+            return self.settled(EndedOwn::NotThere);
         };
-        let Some(listed) = self.store.glance(&key, now).await? else { return Ok(EndedOwn::NotThere) };
-        let ended = self.end_listed(&listed, Ending::ByUser, now).await?;
-        Ok(match (key == own.key, ended) {
-            (true, _) => EndedOwn::Current,
-            (false, true) => EndedOwn::Other,
-            (false, false) => EndedOwn::NotThere,
-        })
+        if key == own.key {
+            // Its ticket is at hand, and with it a token that the server alone may not know.
+            let session = &own.session;
+            let (about, tokens) = (About::from(session.as_ref()), Tokens::Revoke(Some(session)));
+            self.end_record(&key, Some(about), Ending::ByUser.code(), tokens).await?;
+            return Ok(EndedOwn::Current);
+        }
+        let ended = match self.store.glance(&key, now).await? {
+            Some(listed) => self.end_listed(&listed, Ending::ByUser, now).await?,
+            None => false,
+        };
+        self.settled(if ended { EndedOwn::Other } else { EndedOwn::NotThere })
     }
 
     /// The keys of a person's sessions, the one that asks first: it is there, whatever the index says.

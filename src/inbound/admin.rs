@@ -95,7 +95,7 @@ async fn dispatch(request: HttpRequest, counter: web::Data<Counter>, body: web::
                 act.selection = asked.selection().map_or("none", Selection::code);
                 match *method {
                     Method::GET => list(act, &asked, &desk.gateway).await,
-                    Method::DELETE => end(act, &asked, &desk.gateway).await,
+                    Method::DELETE => end(act, asked, &desk.gateway).await,
                     _ => act.refuse(error::method("GET, DELETE")),
                 }
             }
@@ -245,21 +245,27 @@ struct Ended {
     ended: usize,
 }
 
-async fn end(act: Act, asked: &Asked, gateway: &Gateway) -> HttpResponse {
-    let Some(selection) = asked.selection().filter(|_| asked.limit.is_none() && asked.cursor.is_none())
-    else {
-        return act.refuse(error::bad_admin_request());
-    };
-    match gateway.end_sessions(selection, gateway.clock.now()).await {
-        Ok(ended) => {
-            act.note("sessions-ended", ended);
-            json(StatusCode::OK, "application/json", &Ended { ended })
+async fn end(act: Act, asked: Asked, gateway: &Arc<Gateway>) -> HttpResponse {
+    let (gateway, lost) = (Arc::clone(gateway), act.clone());
+    let ending = async move {
+        let Some(selection) = asked.selection().filter(|_| asked.limit.is_none() && asked.cursor.is_none())
+        else {
+            return act.refuse(error::bad_admin_request());
+        };
+        match gateway.end_sessions(selection, gateway.clock.now()).await {
+            Ok(ended) => {
+                act.note("sessions-ended", ended);
+                json(StatusCode::OK, "application/json", &Ended { ended })
+            }
+            Err(error) => act.fail(&error),
         }
-        Err(error) => act.fail(&error),
-    }
+    };
+    // Once begun it is finished, with its line in the log, even if the operator hangs up.
+    actix_web::rt::spawn(ending).await.unwrap_or_else(|_| lost.fail(&GatewayError::TaskLost))
 }
 
 /// One request of an operator, and what its audit line says.
+#[derive(Clone)]
 struct Act {
     id: String,
     caller: String,

@@ -9,7 +9,9 @@
 
 use crate::domain::session::{Session, SessionKey};
 use crate::gateway::Gateway;
-use crate::ports::{Owed, StoreError};
+use crate::ports::{Owed, SessionStore, StoreError};
+use std::sync::Arc;
+use tokio::runtime::Handle;
 
 /// How often a record that is being changed is read again, before it is removed whatever it holds.
 const TRIES: usize = 8;
@@ -32,6 +34,35 @@ impl Tokens<'_> {
     }
 }
 
+/// A record that is being removed past whatever this process has of it in memory. Where nobody waits for the answer, the
+/// removal is done over by the way that reaches memory as well: the store may have taken it, and over a store of one's own
+/// no news would ever say so.
+struct Removing<'g> {
+    store: &'g Arc<dyn SessionStore>,
+    key: Option<SessionKey>,
+}
+
+impl Removing<'_> {
+    /// Whoever asked is there to go on.
+    fn answered(mut self) {
+        self.key = None;
+    }
+}
+
+impl Drop for Removing<'_> {
+    fn drop(&mut self) {
+        // Without a runtime the process is at its end, and its memory with it.
+        if let (Some(key), Ok(runtime)) = (self.key, Handle::try_current()) {
+            let store = Arc::clone(self.store);
+            runtime.spawn(async move {
+                if let Err(error) = store.remove(&key).await {
+                    tracing::warn!(%error, "an ending that nobody waited for could not be finished");
+                }
+            });
+        }
+    }
+}
+
 impl Gateway {
     /// Notes what a session owes, then removes its record; whether there was one.
     pub(in crate::gateway) async fn remove_and_owe(
@@ -43,12 +74,19 @@ impl Gateway {
             return self.store.remove(key).await;
         }
         let (outbox, revoker) = (&self.endings.outbox, &self.endings.revoker);
-        let mut unnoted = None;
+        let (mut unnoted, mut looked_in_vain) = (None, false);
         for _ in 0..TRIES {
             let now = self.clock.now();
             let standing = match outbox.look(key, now).await {
                 Ok(Some(standing)) => standing,
                 Ok(None) => break,
+                // Nobody here has the token but the record, and that is about to go: one slow read shall not cost it.
+                Err(StoreError::Unavailable(_))
+                    if matches!(tokens, Tokens::Revoke(None)) && !looked_in_vain =>
+                {
+                    looked_in_vain = true;
+                    continue;
+                }
                 // It is tried all the same, so that at least nothing of it is left in memory here.
                 Err(error) => {
                     tracing::warn!(%error, "what an ended session owes could not be read");
@@ -57,26 +95,26 @@ impl Gateway {
                 }
             };
             let Some(owed) = standing.owed.or_else(|| tokens.own()) else { break };
-            let noted = match outbox.note(key, &owed, now, now).await {
-                Ok(noted) => noted,
+            match outbox.note(key, &owed, now, now).await {
+                Ok(_) => {}
                 // A store that takes nothing more may still forget: the ending goes on.
                 Err(error) => {
                     tracing::warn!(%error, "that a token is to be revoked could not be written down");
                     unnoted = Some(owed);
                     break;
                 }
-            };
-            match outbox.remove_at(key, standing.version, now).await {
+            }
+            let removing = Removing { store: &self.store, key: Some(*key) };
+            let removed = outbox.remove_at(key, standing.version, now).await;
+            removing.answered();
+            match removed {
                 Ok(None) => {}
                 // Whether or not it is gone: the debt is there, and waits until it is.
                 Err(_) => break,
                 Ok(Some(was_there)) => {
                     // It is over; what this process has of it in memory goes now, and not when the news come in.
                     let _ = self.store.remove(key).await;
-                    if !was_there {
-                        // Somebody else was faster, and has noted the same: once is enough.
-                        let _ = outbox.settle(&noted).await;
-                    }
+                    // The note stays where somebody else was faster, who may have noted nothing: twice is as good as once.
                     revoker.wake();
                     return Ok(was_there);
                 }
