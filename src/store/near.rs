@@ -46,6 +46,8 @@ use tokio::task::AbortHandle;
 pub(in crate::store) mod held;
 #[cfg(test)]
 mod orders;
+#[cfg(test)]
+mod owing;
 mod shard;
 #[cfg(test)]
 pub(in crate::store) mod tests;

@@ -176,7 +176,7 @@ impl Carrier {
             return Ok(());
         }
         // Once for all of them: whoever is put there and was sent home meanwhile is refused by that moment itself.
-        let cleared = self.shelf.cleared(terms.now).await?;
+        let cleared = self.shelf.cleared(terms.now).await?.latest();
         let all = parcels.into_iter().map(|parcel| async move {
             Ok::<_, StoreError>(match self.judge(parcel, terms, cleared).await? {
                 Verdict::Good(parcel) => (Some(self.place(&parcel, terms.now).await?), None),
@@ -309,7 +309,7 @@ impl Source {
     async fn page(&self, cursor: Option<&Cursor>, now: Timestamp) -> Result<Load, StoreError> {
         let (mut parcels, next) = self.haul.load(cursor, PAGE, now).await?;
         // After the page, and for each: everybody may be sent home while the file is written.
-        let cleared = self.shelf.cleared(now).await?;
+        let cleared = self.shelf.cleared(now).await?.latest();
         if Timestamp::NEVER < cleared {
             parcels.retain(|parcel| !self.is_out(parcel, cleared));
         }

@@ -5,7 +5,9 @@
 //! real time, and what they bring is waited for.
 
 use super::house::browser::Browser;
-use super::house::setting::Setting;
+use super::house::gateway::{ADMIN_TOKEN, TestGateway};
+use super::house::raw::{Answer, send};
+use super::house::setting::{Setting, usual_plan};
 use super::near::{HITS, Pair, feed, holds, number, status, until};
 use super::stores::Redis;
 use tempfile::TempDir;
@@ -112,6 +114,87 @@ fn a34_a_server_that_comes_back_empty_has_signed_everybody_out() {
     redis.restart();
     until("the empty store is believed", || status(&mut here) == 401);
     assert_eq!(redis.records(), ":0", "what is missing may have been ended: nobody makes it again");
+}
+
+fn operate(gateway: &TestGateway, method: &str, target: &str) -> Answer {
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\nConnection: close\r\n\r\n"
+    );
+    send(gateway.admin.unwrap(), request.as_bytes()).unwrap()
+}
+
+/// Those of alice, by the index.
+fn of_alice(setting: &Setting) -> String {
+    format!("/admin/sessions?user=alice-0001&issuer={}", setting.provider.issuer())
+}
+
+/// Where the session of this browser can be ended, and where another one.
+fn own_and_other(browser: &mut Browser) -> [String; 2] {
+    let list = browser.fetch("GET", "/bff/sessions", &[], b"").json();
+    [0, 1].map(|which| format!("/bff/sessions/{}", list["sessions"][which]["handle"].as_str().unwrap()))
+}
+
+#[test]
+fn r56_r82_what_a_store_that_takes_no_writes_was_not_told_has_not_ended() {
+    let redis = Redis::start();
+    let pair = Pair::over(&redis, "");
+    let gateway = &pair.setting.gateway;
+    let (mut asks, _) = pair.signed_in();
+    let (mut lost, mut lost_there) = pair.signed_in();
+    let [mine, other] = own_and_other(&mut asks);
+    redis.say(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+    // In force here, and the other gateway cannot know.
+    assert_eq!(asks.fetch("DELETE", &other, &[], b"").status, 503);
+    assert_eq!([status(&mut lost), status(&mut lost_there)], [401, 200]);
+    assert_eq!(
+        asks.fetch("DELETE", &other, &[], b"").status,
+        503,
+        "nor is it gone when it is asked for again"
+    );
+    // The session that asks is a sign-out.
+    let mut copy = asks.clone();
+    assert_eq!(asks.fetch("DELETE", &mine, &[], b"").status, 200);
+    assert!(!pair.setting.has_session(&asks));
+    assert_eq!(status(&mut copy), 401);
+    assert_eq!(operate(gateway, "DELETE", &of_alice(&pair.setting)).status, 503);
+    redis.say(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+    until("the operator hears that it is done", || {
+        operate(gateway, "DELETE", &of_alice(&pair.setting)).status == 200
+    });
+    until("the other gateway refuses", || status(&mut lost_there) == 401);
+}
+
+#[test]
+fn r56_records_from_before_all_ended_are_shown_to_nobody() {
+    let redis = Redis::start();
+    let url = redis.url();
+    let setting = Setting::with(|plan| {
+        plan.operating = true;
+        plan.store_redis(&url);
+    });
+    drop(setting.signed_in());
+    // What is put back afterwards stands for what is not removed yet.
+    let each = |doing: &str| format!("for _, key in ipairs(redis.call('KEYS', '*')) do {doing} end");
+    redis.say(&["EVAL", &each("redis.call('COPY', key, 'copy of ' .. key)"), "0"]);
+    assert_eq!(operate(&setting.gateway, "DELETE", "/admin/sessions?all=true").status, 200);
+    let back = "if key:sub(1, 8) == 'copy of ' then redis.call('RENAME', key, key:sub(9)) end";
+    redis.say(&["EVAL", &each(back), "0"]);
+    // One that does not remember whom it has ended.
+    setting.clock.advance(std::time::Duration::from_secs(1));
+    let mut plan = usual_plan(&setting.upstream);
+    plan.operating = true;
+    plan.provider("corp", &setting.provider, "userinfo = true");
+    plan.store_redis(&url);
+    let fresh = plan.start(&setting.clock);
+    assert_eq!(redis.records(), ":1");
+    let shown =
+        |gateway| operate(gateway, "GET", &of_alice(&setting)).json()["sessions"].as_array().unwrap().len();
+    assert_eq!(shown(&fresh), 0);
+    let mut browser = fresh.browser();
+    assert_eq!(browser.navigate("/").answer.status, 200);
+    assert_eq!(shown(&fresh), 1);
+    let own = browser.fetch("GET", "/bff/sessions", &[], b"").json();
+    assert_eq!(own["sessions"].as_array().unwrap().len(), 1, "{own}");
 }
 
 #[test]

@@ -211,6 +211,12 @@ fn r44_without_revocable_only_the_browser_can_revoke() {
     assert_eq!(browser.fetch("GET", "/api/x", &[], b"").status, 200);
     sign_out(&mut browser);
     revoked(&setting, 1);
+    // By its line in the list it ends with the cookie at hand, too.
+    let mut browser = setting.signed_in();
+    let list = browser.fetch("GET", "/bff/sessions", &[], b"").json();
+    let mine = format!("/bff/sessions/{}", list["sessions"][0]["handle"].as_str().unwrap());
+    assert_eq!(browser.fetch("DELETE", &mine, &[], b"").json()["current"], true);
+    revoked(&setting, 2);
 }
 
 #[test]

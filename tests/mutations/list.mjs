@@ -306,8 +306,8 @@ export const mutations = [
     name: 'the-record-goes-before-the-debt',
     rules: ['R56', 'A35'],
     file: 'src/gateway/ending/owing.rs',
-    find: '            let noted = match outbox.note(key, &owed, now, now).await {',
-    replace: '            let _ = self.store.remove(key).await;\n            let noted = match outbox.note(key, &owed, now, now).await {',
+    find: '            match outbox.note(key, &owed, now, now).await {',
+    replace: '            let _ = self.store.remove(key).await;\n            match outbox.note(key, &owed, now, now).await {',
     test: lib('store::redis::tests::crash::r56_r88_a35_a_kill_between_any_two_commands_loses_no_session_no_ending_and_no_debt'),
   },
   {

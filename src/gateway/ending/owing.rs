@@ -81,7 +81,9 @@ impl Gateway {
                 Ok(Some(standing)) => standing,
                 Ok(None) => break,
                 // Nobody here has the token but the record, and that is about to go: one slow read shall not cost it.
-                Err(StoreError::Unavailable(_)) if matches!(tokens, Tokens::Revoke(None)) && !looked_in_vain => {
+                Err(StoreError::Unavailable(_))
+                    if matches!(tokens, Tokens::Revoke(None)) && !looked_in_vain =>
+                {
                     looked_in_vain = true;
                     continue;
                 }

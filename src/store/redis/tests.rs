@@ -20,7 +20,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-pub(in crate::store::redis) mod crash;
+pub(in crate::store) mod crash;
 
 fn given() -> KeySource {
     KeySource::Given(keys(&[1]))

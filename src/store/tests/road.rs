@@ -10,7 +10,7 @@ use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::ports::{Cursor, StoreError, Updated};
 use crate::store::census::Entries;
-use crate::store::shelf::{EndingShelf, RemovedAt};
+use crate::store::shelf::{EndingShelf, Notes, RemovedAt};
 use crate::store::transfer::{Haul, Load, Parcel, Placed};
 use crate::store::{Backend, Found, IndexName, Page, Row};
 use futures_util::future::BoxFuture;
@@ -295,7 +295,7 @@ impl EndingShelf for Road {
         Box::pin(self.go(Command::Other, act))
     }
 
-    fn cleared(&self, now: Timestamp) -> BoxFuture<'_, Result<Timestamp, StoreError>> {
+    fn cleared(&self, now: Timestamp) -> BoxFuture<'_, Result<Notes, StoreError>> {
         Box::pin(self.go(Command::Other, move || self.shelf.memory.cleared(now)))
     }
 }

@@ -167,7 +167,8 @@ async fn opened(server: u16, prefix: &str) -> Opened {
     open(&StoreSettings::Redis(settings), KeySource::Given(keys(&[1])), true).await.unwrap()
 }
 
-fn gateway(opened: Opened) -> Arc<Gateway> {
+/// A gateway over this store, whose provider nobody can reach.
+pub(in crate::store) fn gateway(opened: Opened) -> Arc<Gateway> {
     let Opened { store, outbox, clearing, transfer, keys, .. } = opened;
     let (clock, ledger) = (Arc::new(Then) as Arc<dyn Clock>, Arc::new(Then) as Arc<dyn Ledger>);
     let revoker = Arc::new(Revoker::new(Arc::clone(&outbox), Arc::clone(&clock), Arc::clone(&ledger)));
