@@ -14,7 +14,7 @@ pub use breaker::*;
 pub use census::*;
 pub use clearing::Clearing;
 pub use ledger::*;
-pub use outbox::{Debt, Outbox, Owed, Standing, StandsOn, Taken};
+pub use outbox::{Debt, GIVEN_UP_AFTER, Outbox, Owed, Standing, StandsOn, Taken};
 pub use transfer::*;
 
 use crate::domain::identity::{Identity, Issuer, Subject};

@@ -4,8 +4,9 @@
 
 use crate::config::Bound;
 use crate::gateway::ending::SUPERSEDED_FOR;
-use crate::gateway::revoking::{GIVEN_UP_AFTER, LOOK_EVERY};
+use crate::gateway::revoking::LOOK_EVERY;
 use crate::oidc;
+use crate::ports::GIVEN_UP_AFTER;
 use crate::upstream;
 use std::time::Duration;
 

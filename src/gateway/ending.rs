@@ -130,6 +130,7 @@ impl Gateway {
         let tokens = match ending {
             // The provider takes them no longer; what came in their place was given back.
             Ending::RefreshRefused | Ending::RefreshRejected => Tokens::Spent,
+            Ending::Replaced => Tokens::Replaced(Some(session)),
             _ => Tokens::Revoke(Some(session)),
         };
         self.end_record(&session_key(ticket), Some(About::from(session)), ending.code(), tokens).await?;
@@ -219,7 +220,7 @@ impl Gateway {
         let mut last_moments = Session::clone(&live.session);
         last_moments.ends = last_moments.ends.min(now.plus(SUPERSEDED_FOR));
         // Due when its last moments are over, and its record with them.
-        if let Some(owed) = Owed::of(&live.session) {
+        if let Some(owed) = Owed::of(&live.session).map(Owed::of_replaced) {
             self.endings.outbox.note(&live.key, &owed, last_moments.ends, now).await?;
         }
         match self.store.update(old, &last_moments, live.version, now).await? {

@@ -326,7 +326,7 @@ impl Gateway {
         }
         match login.started_from {
             Some(key) if presented.map(session_key) != Some(key) => {
-                self.end_record(&key, None, Ending::Replaced.code(), Tokens::Revoke(None)).await?;
+                self.end_record(&key, None, Ending::Replaced.code(), Tokens::Replaced(None)).await?;
             }
             _ => {}
         }

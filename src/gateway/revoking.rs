@@ -11,15 +11,13 @@
 use crate::domain::identity::ProviderId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
-use crate::ports::{Clock, Debt, Entry, IdentityProvider, Ledger, Outbox, Owed, ProviderError, StoreError};
+use crate::ports::{Clock, Debt, Entry, GIVEN_UP_AFTER, IdentityProvider, Ledger};
+use crate::ports::{Outbox, Owed, ProviderError, StoreError};
 use futures_util::future::join_all;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
-
-/// After so long nobody tries any more.
-pub const GIVEN_UP_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How often somebody looks for what others have left behind.
 pub const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -123,7 +121,8 @@ impl Revoker {
                 );
             }
             let settled = join_all(taken.debts.iter().map(|debt| self.carry_out(debt, find))).await;
-            if !settled.into_iter().any(|settled| settled) && taken.unreadable == 0 {
+            // Behind those that wait for their key there may be others.
+            if !settled.into_iter().any(|settled| settled) && taken.unreadable + taken.waiting == 0 {
                 break;
             }
         }

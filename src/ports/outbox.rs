@@ -17,14 +17,19 @@ use crate::domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 use std::time::Duration;
 
+/// After so long nobody tries any more.
+pub const GIVEN_UP_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What a session owes when it ends.
 pub struct Owed {
     /// Who issued the token.
     pub provider: ProviderId,
     /// The token.
     pub token: RefreshToken,
-    /// The session of the provider that it stands on, where that is known.
-    pub stands_on: Option<StandsOn>,
+    /// What it stands on.
+    pub stands_on: StandsOn,
+    /// Whether the same person has signed in again in the place of its session.
+    pub replaced: bool,
 }
 
 /// A person's session at a provider. There are providers where to revoke one of its refresh tokens is to revoke all: so no
@@ -35,20 +40,29 @@ pub struct StandsOn {
     pub issuer: Issuer,
     /// The person.
     pub subject: Subject,
-    /// The provider's own name for its session (`sid`).
-    pub provider_sid: String,
+    /// The provider's own name for its session (`sid`), where it gives one. Without it nobody can tell which sessions
+    /// of the person share one there. Then any may, for a session that was replaced: what ends it nobody has asked to
+    /// take anything away, and at a provider that revokes a whole grant the next one would end with it. Whoever ends
+    /// one on purpose is told that its token is worth nothing now, and that does not wait for another browser.
+    pub provider_sid: Option<String>,
 }
 
 impl Owed {
     /// What this session owes; `None` where it has no refresh token.
     pub fn of(session: &Session) -> Option<Self> {
         let identity = &session.identity;
-        let stands_on = session.provider_sid.as_ref().map(|sid| StandsOn {
+        let stands_on = StandsOn {
             issuer: identity.issuer.clone(),
             subject: identity.subject.clone(),
-            provider_sid: sid.clone(),
-        });
-        Some(Self { provider: session.provider.clone(), token: session.tokens.refresh.clone()?, stands_on })
+            provider_sid: session.provider_sid.clone(),
+        };
+        let token = session.tokens.refresh.clone()?;
+        Some(Self { provider: session.provider.clone(), token, stands_on, replaced: false })
+    }
+
+    /// The same, of a session that another sign-in of the same person has taken the place of.
+    pub fn of_replaced(self) -> Self {
+        Self { replaced: true, ..self }
     }
 }
 
@@ -77,8 +91,12 @@ pub struct Debt {
 pub struct Taken {
     /// The debts.
     pub debts: Vec<Debt>,
-    /// How many did not open, and were thrown away: damaged, or sealed with a key that is gone.
+    /// How many did not open, and were thrown away: damaged, or older than anybody tries and sealed with a key that is
+    /// not here.
     pub unreadable: usize,
+    /// How many wait for their key, which others may have, or this process later; they come back when their lease is
+    /// over.
+    pub waiting: usize,
 }
 
 /// Debts, kept beside the sessions and as safely as they are.
@@ -124,7 +142,7 @@ pub trait Outbox: Send + Sync {
     fn take(&self, now: Timestamp, lease: Duration, most: usize) -> BoxFuture<'_, Result<Taken, StoreError>>;
 
     /// Whether nobody needs the token any more: the record is gone, and no other session of the person stands on the
-    /// same session of the provider.
+    /// same session of the provider, or may ([`StandsOn::provider_sid`]).
     ///
     /// # Errors
     /// See [`StoreError`].

@@ -462,6 +462,8 @@ on_every_store! {
     r56_a_debt_is_given_to_one_and_comes_back_when_its_lease_is_over,
     r56_a_debt_names_what_its_record_held_and_its_record_goes_in_that_version_only,
     r56_a_token_is_needed_as_long_as_anybody_stands_on_it,
+    r56_without_a_sid_what_was_replaced_is_spared_for_any_session_of_the_person,
+    r56_a_debt_waits_for_its_key_for_a_day,
     r44_a_debt_is_noise_without_the_keys,
     a_moment_for_everybody_is_kept_and_only_moves_on,
     r44_sessions_move_out_and_open_where_they_arrive,

@@ -1,7 +1,8 @@
 //! The port for debts: seals what goes onto a shelf and opens what comes off it.
 //!
-//! I own: [`Debts`]. I may call: `domain`, `ports`, `keyring`, the room's own types. I never keep a debt that nobody can
-//! open, and never let one be read that was moved to another session or moment.
+//! I own: [`Debts`]. I may call: `domain`, `ports`, `keyring`, the room's own types. I never keep a debt that is none,
+//! never throw one away for the want of a key that may be on its way, and never let one be read that was moved to another
+//! session or moment.
 //!
 //! A debt is sealed under the server's keys alone: it has to be carried out by a process that has no ticket. It holds
 //! nothing that the operator part of its record did not hold, for as long as the revocation takes.
@@ -12,8 +13,8 @@ use crate::domain::identity::{Issuer, ProviderId, Subject};
 use crate::domain::secret::RefreshToken;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
-use crate::keyring::{KeyRing, NoRandomness, Purpose};
-use crate::ports::{Debt, Outbox, Owed, Standing, StandsOn, StoreError, Taken};
+use crate::keyring::{CannotOpen, KeyRing, NoRandomness, Purpose};
+use crate::ports::{Debt, GIVEN_UP_AFTER, Outbox, Owed, Standing, StandsOn, StoreError, Taken};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -32,11 +33,21 @@ pub(super) struct Debts {
 }
 
 impl Debts {
-    fn open(&self, name: Vec<u8>) -> Option<Debt> {
-        let (session, noted, sealed) = parts_of(&name)?;
+    fn open(&self, name: Vec<u8>, now: Timestamp) -> Opened {
+        let Some((session, noted, sealed)) = parts_of(&name) else { return Opened::Never };
         let context = context(&session, noted);
-        let opened = self.keys.open(Purpose::Debt, session.as_bytes(), &context, sealed).ok()?.1;
-        Some(Debt { session, owed: read(&opened)?, noted, name })
+        match self.keys.open(Purpose::Debt, session.as_bytes(), &context, sealed) {
+            Ok((_, plain)) => match read(&plain) {
+                Some(owed) => Opened::Now(Debt { session, owed, noted, name }),
+                None => Opened::Never,
+            },
+            // While keys are changed, gateway after gateway, one has a key that another one is about to get. A moment
+            // that lies so far ahead was not noted by any of them.
+            Err(CannotOpen::UnknownKey) if now.since(noted).max(noted.since(now)) < GIVEN_UP_AFTER => {
+                Opened::Later
+            }
+            Err(CannotOpen::UnknownKey | CannotOpen::NotAuthentic) => Opened::Never,
+        }
     }
 
     fn open_operator(&self, key: &SessionKey, found: &Found) -> Option<Zeroizing<Vec<u8>>> {
@@ -55,25 +66,42 @@ impl Debts {
 
     /// Whether another session of the person stands there.
     async fn is_shared(&self, debt: &Debt, now: Timestamp) -> Result<bool, StoreError> {
-        let Some(StandsOn { issuer, subject, provider_sid }) = &debt.owed.stands_on else { return Ok(false) };
-        let names = sealed::provider_sid_names(&self.keys, issuer, provider_sid);
+        let StandsOn { issuer, subject, provider_sid } = &debt.owed.stands_on;
+        let names = match provider_sid {
+            Some(sid) => sealed::provider_sid_names(&self.keys, issuer, sid),
+            None if debt.owed.replaced => sealed::subject_names(&self.keys, issuer, subject),
+            None => return Ok(false),
+        };
         for key in self.backend.members(&names, now).await? {
             if key == debt.session {
                 continue;
             }
             let found = match self.backend.fetch(&key, now).await {
                 Ok(Some(found)) => found,
-                Ok(None) | Err(StoreError::Unreadable(_)) => continue,
+                Ok(None) => continue,
+                // The index says that it stands there, and nobody can tell otherwise.
+                Err(StoreError::Unreadable(_)) => return Ok(true),
                 Err(error) => return Err(error),
             };
             let summary =
                 self.open_operator(&key, &found).and_then(|plain| record::decode_summary(&plain).ok());
-            if summary.is_some_and(|summary| summary.subject == *subject) {
+            let Some(summary) = summary else { return Ok(true) };
+            // Grants are a client's: what another provider entry has there is not touched.
+            let is_there = provider_sid.is_some() || summary.provider == debt.owed.provider;
+            if is_there && summary.subject == *subject {
                 return Ok(true);
             }
         }
         Ok(false)
     }
+}
+
+/// What came of opening a debt.
+enum Opened {
+    Now(Debt),
+    /// Its key is not here, or not yet.
+    Later,
+    Never,
 }
 
 fn context(session: &SessionKey, noted: Timestamp) -> Vec<u8> {
@@ -89,16 +117,19 @@ struct Mirror<'a> {
     token: Cow<'a, str>,
     /// Issuer, subject and `sid`.
     #[serde(rename = "on", borrow)]
-    stands_on: Option<(Cow<'a, str>, Cow<'a, str>, Cow<'a, str>)>,
+    stands_on: (Cow<'a, str>, Cow<'a, str>, Option<Cow<'a, str>>),
+    #[serde(rename = "re")]
+    replaced: bool,
 }
 
 fn write(owed: &Owed) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-    let stands_on = owed
-        .stands_on
-        .as_ref()
-        .map(|on| (on.issuer.as_str().into(), on.subject.as_str().into(), on.provider_sid.as_str().into()));
-    let provider = owed.provider.as_str().into();
-    let mirror = Mirror { provider, token: owed.token.expose().into(), stands_on };
+    let StandsOn { issuer, subject, provider_sid } = &owed.stands_on;
+    let mirror = Mirror {
+        provider: owed.provider.as_str().into(),
+        token: owed.token.expose().into(),
+        stands_on: (issuer.as_str().into(), subject.as_str().into(), provider_sid.as_deref().map(Cow::from)),
+        replaced: owed.replaced,
+    };
     let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
     serde_json::to_writer(&mut *bytes, &mirror)
         .map_err(|_| StoreError::Unreadable("what is owed cannot be written"))?;
@@ -107,16 +138,14 @@ fn write(owed: &Owed) -> Result<Zeroizing<Vec<u8>>, StoreError> {
 
 fn read(plain: &[u8]) -> Option<Owed> {
     let mirror: Mirror<'_> = serde_json::from_slice(plain).ok()?;
-    let stands_on = match mirror.stands_on {
-        None => None,
-        Some((issuer, subject, sid)) => Some(StandsOn {
-            issuer: Issuer::new(issuer),
-            subject: Subject::parse(&subject)?,
-            provider_sid: sid.into_owned(),
-        }),
+    let (issuer, subject, sid) = mirror.stands_on;
+    let stands_on = StandsOn {
+        issuer: Issuer::new(issuer),
+        subject: Subject::parse(&subject)?,
+        provider_sid: sid.map(Cow::into_owned),
     };
     let provider = ProviderId::parse(&mirror.provider)?;
-    Some(Owed { provider, token: RefreshToken::new(mirror.token), stands_on })
+    Some(Owed { provider, token: RefreshToken::new(mirror.token), stands_on, replaced: mirror.replaced })
 }
 
 impl Outbox for Debts {
@@ -176,9 +205,10 @@ impl Outbox for Debts {
         Box::pin(async move {
             let mut taken = Taken::default();
             for name in self.shelf.claim(now, now.plus(lease), most).await? {
-                match self.open(name.clone()) {
-                    Some(debt) => taken.debts.push(debt),
-                    None => {
+                match self.open(name.clone(), now) {
+                    Opened::Now(debt) => taken.debts.push(debt),
+                    Opened::Later => taken.waiting += 1,
+                    Opened::Never => {
                         taken.unreadable += 1;
                         self.shelf.settle(&name).await?;
                     }

@@ -261,15 +261,12 @@ pub fn decode_owed(operator: &[u8]) -> Result<Option<Owed>, StoreError> {
     let operator: Operator<'_> = from_json(&operator)?;
     let Some(token) = operator.refresh.map(RefreshToken::new) else { return Ok(None) };
     let provider = ProviderId::parse(&operator.provider).ok_or(NOT_OURS)?;
-    let stands_on = match operator.provider_sid {
-        None => None,
-        Some(sid) => Some(StandsOn {
-            issuer: Issuer::new(operator.issuer),
-            subject: Subject::parse(&operator.subject).ok_or(NOT_OURS)?,
-            provider_sid: sid.into_owned(),
-        }),
+    let stands_on = StandsOn {
+        issuer: Issuer::new(operator.issuer),
+        subject: Subject::parse(&operator.subject).ok_or(NOT_OURS)?,
+        provider_sid: operator.provider_sid.map(Cow::into_owned),
     };
-    Ok(Some(Owed { provider, token, stands_on }))
+    Ok(Some(Owed { provider, token, stands_on, replaced: false }))
 }
 
 /// What index entries are made of, from the operator part alone.

@@ -103,6 +103,11 @@ pub(super) fn provider_sid_names(keys: &KeyRing, issuer: &Issuer, provider_sid: 
     keys.names(Purpose::Index, &provider_sid_parts(issuer, provider_sid))
 }
 
+/// The names of the index entries of one person, under every key of the ring.
+pub(super) fn subject_names(keys: &KeyRing, issuer: &Issuer, subject: &Subject) -> Vec<IndexName> {
+    keys.names(Purpose::Index, &subject_parts(issuer, subject))
+}
+
 /// Opens an operator part; `None` when it does not open.
 pub(super) fn open_operator(
     keys: &KeyRing,

@@ -148,6 +148,32 @@ fn r56_a_sign_in_in_its_place_spares_the_provider_session_that_both_stand_on() {
 }
 
 #[test]
+fn r56_without_a_sid_a_sign_in_in_its_place_spares_all_that_the_person_has_at_the_provider() {
+    let setting = operating();
+    setting.provider.make_id_token(|forge| {
+        forge.claims.as_object_mut().unwrap().remove("sid");
+        forge.sign()
+    });
+    let mut browser = setting.signed_in();
+    setting.clock.advance(seconds(1));
+    browser.navigate("/bff/login?return_to=/");
+    for _ in 0..6 {
+        setting.clock.advance(seconds(10));
+        assert_eq!(browser.fetch("GET", "/", &[], b"").status, 200);
+    }
+    assert_eq!(setting.provider.count(Place::Revoke), 0);
+    // A sign-out waits for no other browser; and then nobody needs the token of before.
+    let mut other = setting.signed_in();
+    sign_out(&mut browser);
+    until("the token is revoked", || setting.provider.count(Place::Revoke) == 1);
+    sign_out(&mut other);
+    until("nothing is left", || {
+        setting.clock.advance(seconds(60));
+        setting.provider.count(Place::Revoke) == 3
+    });
+}
+
+#[test]
 fn r56_a_provider_that_is_down_is_asked_again_and_holds_up_no_ending() {
     let setting = operating();
     let mut browser = setting.signed_in();

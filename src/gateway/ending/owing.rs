@@ -23,14 +23,23 @@ pub(in crate::gateway) enum Tokens<'s> {
     Spent,
     /// It is revoked. With the session, where its ticket is at hand and the server alone may not know the token.
     Revoke(Option<&'s Session>),
+    /// The same, where another sign-in of the same person has taken the place of this session: what the next one may
+    /// stand on is spared.
+    Replaced(Option<&'s Session>),
 }
 
 impl Tokens<'_> {
     fn own(&self) -> Option<Owed> {
         match self {
-            Self::Revoke(session) => session.and_then(Owed::of),
+            Self::Revoke(session) | Self::Replaced(session) => session.and_then(Owed::of),
             Self::Spent => None,
         }
+    }
+
+    /// What is owed: as its record says, or else as whoever ends it does.
+    fn owed(&self, recorded: Option<Owed>) -> Option<Owed> {
+        let owed = recorded.or_else(|| self.own())?;
+        Some(if matches!(self, Self::Replaced(_)) { owed.of_replaced() } else { owed })
     }
 }
 
@@ -90,11 +99,11 @@ impl Gateway {
                 // It is tried all the same, so that at least nothing of it is left in memory here.
                 Err(error) => {
                     tracing::warn!(%error, "what an ended session owes could not be read");
-                    unnoted = tokens.own();
+                    unnoted = tokens.owed(None);
                     break;
                 }
             };
-            let Some(owed) = standing.owed.or_else(|| tokens.own()) else { break };
+            let Some(owed) = tokens.owed(standing.owed) else { break };
             match outbox.note(key, &owed, now, now).await {
                 Ok(_) => {}
                 // A store that takes nothing more may still forget: the ending goes on.

@@ -5,11 +5,12 @@
 
 use super::house::{House, NOW};
 use super::{renewed, signed_in};
-use crate::domain::identity::Subject;
+use crate::domain::identity::{ProviderId, Subject};
 use crate::domain::session::Session;
 use crate::domain::session::tests::session;
 use crate::domain::time::Timestamp;
-use crate::ports::{Debt, Outbox, Owed, Updated};
+use crate::ports::{Debt, GIVEN_UP_AFTER, Outbox, Owed, Taken, Updated};
+use crate::store::Row;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,9 +58,12 @@ pub(super) async fn r56_a_debt_names_what_its_record_held_and_its_record_goes_in
     let standing = outbox.look(&key, NOW).await.unwrap().unwrap();
     let owed = standing.owed.unwrap();
     assert_eq!((standing.version, owed.provider.as_str(), owed.token.expose()), (1, "corp", "refresh"));
-    let stands_on = owed.stands_on.unwrap();
+    let stands_on = owed.stands_on;
     assert_eq!(stands_on.issuer.as_str(), "https://idp.example.com");
-    assert_eq!((stands_on.subject.as_str(), stands_on.provider_sid.as_str()), ("alice", "idp-session"));
+    assert_eq!(
+        (stands_on.subject.as_str(), stands_on.provider_sid.as_deref()),
+        ("alice", Some("idp-session"))
+    );
     // Other tokens have come meanwhile.
     assert_eq!(store.update(&ticket, &renewed("two"), 1, NOW).await.unwrap(), Updated::Done(2));
     assert_eq!(outbox.remove_at(&key, 1, NOW).await.unwrap(), None);
@@ -91,9 +95,64 @@ pub(super) async fn r56_a_token_is_needed_as_long_as_anybody_stands_on_it(house:
     assert!(!outbox.is_needless(&debts[0], NOW).await.unwrap(), "the other one stands on the same");
     assert!(store.remove(&other).await.unwrap());
     assert!(outbox.is_needless(&debts[0], NOW).await.unwrap());
+    // One that is found there and cannot be read may stand on it.
+    let (_, unknown) = signed_in(&store, &session()).await;
+    let operator = b"damaged".to_vec();
+    let row = Row { version: 2, private: Vec::new(), operator, indexes: Vec::new(), expires: session().ends };
+    assert_eq!(house.backend.replace(&unknown, &row, 1, NOW).await.unwrap(), Updated::Done(2));
+    assert!(!outbox.is_needless(&debts[0], NOW).await.unwrap(), "whatever it is");
+    assert!(store.remove(&unknown).await.unwrap());
+    assert!(outbox.is_needless(&debts[0], NOW).await.unwrap());
     // One whose record cannot be read may be anybody's.
     house.forge(&key, 1, Vec::new(), b"damaged".to_vec()).await;
     assert!(!outbox.is_needless(&debts[0], NOW).await.unwrap());
+}
+
+pub(super) async fn r56_without_a_sid_what_was_replaced_is_spared_for_any_session_of_the_person(
+    house: House,
+) {
+    let (store, outbox) = (house.store(&[1]), house.outbox(&[1]));
+    let nameless = || Session { provider_sid: None, ..session() };
+    let (_, key) = signed_in(&store, &nameless()).await;
+    assert!(store.remove(&key).await.unwrap());
+    let mut foreign = nameless();
+    foreign.identity.subject = Subject::parse("bob").unwrap();
+    signed_in(&store, &foreign).await;
+    signed_in(&store, &Session { provider: ProviderId::parse("other").unwrap(), ..nameless() }).await;
+    let owed = || Owed::of(&nameless()).unwrap();
+    outbox.note(&key, &owed().of_replaced(), NOW, NOW).await.unwrap();
+    outbox.note(&key, &owed(), NOW, NOW).await.unwrap();
+    let debts = taken(&outbox, NOW).await;
+    assert_eq!(debts.len(), 2);
+    for debt in &debts {
+        assert!(outbox.is_needless(debt, NOW).await.unwrap(), "others have nothing to do with it");
+    }
+    let (_, next) = signed_in(&store, &nameless()).await;
+    for debt in &debts {
+        assert_eq!(
+            outbox.is_needless(debt, NOW).await.unwrap(),
+            !debt.owed.replaced,
+            "an ending on purpose does not wait"
+        );
+    }
+    assert!(store.remove(&next).await.unwrap());
+    for debt in &debts {
+        assert!(outbox.is_needless(debt, NOW).await.unwrap());
+    }
+}
+
+pub(super) async fn r56_a_debt_waits_for_its_key_for_a_day(house: House) {
+    let (one, other) = (house.outbox(&[1]), house.outbox(&[2]));
+    let (_, key) = signed_in(&house.store(&[1]), &session()).await;
+    one.note(&key, &Owed::of(&session()).unwrap(), NOW, NOW).await.unwrap();
+    let look = |taken: Taken| (taken.debts.len(), taken.waiting, taken.unreadable);
+    assert_eq!(look(other.take(NOW, LEASE, 100).await.unwrap()), (0, 1, 0));
+    assert_eq!(look(other.take(NOW, LEASE, 100).await.unwrap()), (0, 0, 0));
+    // Whoever has the key, or gets it, carries it out.
+    assert_eq!(taken(&one, later(60)).await.len(), 1);
+    let end = NOW.plus(GIVEN_UP_AFTER);
+    assert_eq!(look(other.take(end, LEASE, 100).await.unwrap()), (0, 0, 1));
+    assert_eq!(one.count().await.unwrap(), 0);
 }
 
 pub(super) async fn r44_a_debt_is_noise_without_the_keys(house: House) {

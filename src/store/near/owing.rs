@@ -97,7 +97,7 @@ impl Outbox for Faulty {
 /// A store of one's own with its near cache, and an outbox with this fault.
 async fn opened(fault: Fault) -> Opened {
     let opened = open(&StoreSettings::Memory, KeySource::Given(keys(&[1])), true).await.unwrap();
-    let store = Near::alone(opened.store, Arc::new(Stage::default()).parts(Duration::ZERO));
+    let store = Near::alone(opened.store, Arc::new(Stage::default()).parts(Duration::ZERO), &opened.aside);
     let outbox = Faulty { outbox: opened.outbox, fault, happened: AtomicBool::new(false) };
     Opened { store: Arc::new(store), outbox: Arc::new(outbox), ..opened }
 }
