@@ -150,7 +150,7 @@ impl Replica {
         let backend = Arc::clone(&road) as Arc<dyn Backend>;
         let sealed: Arc<dyn SessionStore> = Arc::new(Sealed::new(Arc::clone(&backend), shelf.keys(), true));
         let outbox = Arc::new(Debts { backend, shelf: road.clone(), keys: Arc::clone(&keys) });
-        let transfer = Arc::new(Carrier::new(road.clone(), Arc::clone(&sealed), keys));
+        let transfer = Arc::new(Carrier::new(road.clone(), road.clone(), Arc::clone(&sealed), keys));
         let (near, told) = Near::by_hand(sealed, parts);
         let slate = Arc::new(Slate::shared(0));
         near.tells(&slate);
