@@ -152,7 +152,7 @@ impl Replica {
         let outbox = Arc::new(Debts { backend, shelf: road.clone(), keys: Arc::clone(&keys) });
         let transfer = Arc::new(Carrier::new(road.clone(), road.clone(), Arc::clone(&sealed), keys));
         let (near, told) = Near::by_hand(sealed, parts);
-        let slate = Arc::new(Slate::shared(0));
+        let slate = Arc::new(Slate::shared([0].into()));
         near.tells(&slate);
         let clearing = Arc::new(Board { shelf: road.clone(), slate: Arc::clone(&slate) });
         let ear = Arc::new(Ear { line: Mutex::new((Line::Up, VecDeque::new())) });
