@@ -351,9 +351,20 @@ pub fn websocket_accept(key: &str) -> String {
     STANDARD.encode(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()).as_ref())
 }
 
-/// Whether `tag` is the HMAC-SHA256 of `message` under `key`; its time does not depend on where they differ.
-pub fn is_signed(key: &[u8], message: &[u8], tag: &[u8]) -> bool {
-    hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, key), message, tag).is_ok()
+/// A key whose signatures are checked on every request: what only depends on the key is worked out once.
+#[derive(Clone)]
+pub struct SignatureKey(hmac::Key);
+
+impl SignatureKey {
+    /// For HMAC-SHA256.
+    pub fn new(key: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    /// Whether `tag` is the HMAC-SHA256 of `message` under this key; its time does not depend on where they differ.
+    pub fn has_signed(&self, message: &[u8], tag: &[u8]) -> bool {
+        hmac::verify(&self.0, message, tag).is_ok()
+    }
 }
 
 /// SHA-256 of some bytes.

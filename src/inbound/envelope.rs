@@ -14,7 +14,7 @@
 use super::cookie::{CookieNames, MAX_VALUE};
 use crate::domain::cookie_reach::CookieReach;
 use crate::domain::session::Ticket;
-use crate::keyring::{KeyRing, is_signed};
+use crate::keyring::{KeyRing, SignatureKey};
 use actix_session::config::{BrowserSession, CookieContentSecurity};
 use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
 use actix_session::{Session, SessionMiddleware};
@@ -76,10 +76,19 @@ fn key_of(state: &State) -> Result<SessionKey, anyhow::Error> {
 /// The keys of the envelope: the first signs, the others are still believed.
 #[derive(Clone)]
 pub struct EnvelopeKeys {
-    first: Key,
-    others: Vec<Key>,
+    first: EnvelopeKey,
+    others: Vec<EnvelopeKey>,
     /// The middleware's. It is believed only as long as it is one of the others, or the first.
-    inner: Key,
+    inner: EnvelopeKey,
+    /// Whether browsers and the middleware see the same value.
+    settled: bool,
+}
+
+/// A key as the middleware takes it, and as every request needs it.
+#[derive(Clone)]
+struct EnvelopeKey {
+    signing: Key,
+    checking: SignatureKey,
 }
 
 /// What the value of our cookie is.
@@ -96,18 +105,19 @@ impl EnvelopeKeys {
     /// Derives them from the key ring.
     pub fn new(ring: &KeyRing) -> Option<Self> {
         let (first, others) = derive(ring)?;
-        Some(Self { inner: first.clone(), first, others })
+        Some(Self { inner: first.clone(), first, others, settled: true })
     }
 
     /// Those of another ring, for the middleware that is there already.
     pub fn renewed(&self, ring: &KeyRing) -> Option<Self> {
         let (first, others) = derive(ring)?;
-        Some(Self { inner: self.inner.clone(), first, others })
+        let settled = first.signing == self.inner.signing;
+        Some(Self { inner: self.inner.clone(), first, others, settled })
     }
 
     /// The middleware that opens and closes envelopes. It sees one pair at most: ours, or none.
     pub fn middleware(&self, names: &CookieNames) -> SessionMiddleware<TicketStore> {
-        SessionMiddleware::builder(TicketStore, self.inner.clone())
+        SessionMiddleware::builder(TicketStore, self.inner.signing.clone())
             .cookie_name(names.session.clone())
             .cookie_content_security(CookieContentSecurity::Signed)
             .cookie_secure(names.secure)
@@ -127,7 +137,7 @@ impl EnvelopeKeys {
         let mut room = [0; MAX_VALUE];
         let Some(value) = decoded(raw_value, &mut room) else { return Shown::Nothing };
         let by_first = opened(&self.first, value);
-        if by_first.is_some() && self.is_settled() {
+        if by_first.is_some() && self.settled {
             // Decoded, so that nobody has to do that again.
             return Shown::Admissible([names.session.as_str(), "=", value].concat());
         }
@@ -145,7 +155,7 @@ impl EnvelopeKeys {
 
     /// Lets the session cookie of a response go out under the key in force.
     pub fn sign_anew(&self, headers: &mut HeaderMap, names: &CookieNames) {
-        if self.is_settled() || !headers.contains_key(header::SET_COOKIE) {
+        if self.settled || !headers.contains_key(header::SET_COOKIE) {
             return;
         }
         let lines: Vec<HeaderValue> = headers.remove(header::SET_COOKIE).collect();
@@ -163,21 +173,19 @@ impl EnvelopeKeys {
         let pair = signed(&self.first, names, plain)?;
         HeaderValue::from_str(&format!("{pair};{attributes}")).ok()
     }
-
-    /// Whether browsers and the middleware see the same value.
-    fn is_settled(&self) -> bool {
-        self.first == self.inner
-    }
 }
 
-fn derive(ring: &KeyRing) -> Option<(Key, Vec<Key>)> {
-    let mut keys = ring.cookie_keys().into_iter().map(|bytes| Key::from(bytes.as_slice()));
+fn derive(ring: &KeyRing) -> Option<(EnvelopeKey, Vec<EnvelopeKey>)> {
+    let mut keys = ring.cookie_keys().into_iter().map(|bytes| {
+        let signing = Key::from(bytes.as_slice());
+        EnvelopeKey { checking: SignatureKey::new(signing.signing()), signing }
+    });
     Some((keys.next()?, keys.collect()))
 }
 
-fn signed(key: &Key, names: &CookieNames, plain: &str) -> Option<String> {
+fn signed(key: &EnvelopeKey, names: &CookieNames, plain: &str) -> Option<String> {
     let mut jar = CookieJar::new();
-    jar.signed_mut(key).add(Cookie::new(names.session.clone(), plain.to_owned()));
+    jar.signed_mut(&key.signing).add(Cookie::new(names.session.clone(), plain.to_owned()));
     jar.delta().next().map(|signed| signed.encoded().to_string())
 }
 
@@ -212,11 +220,11 @@ fn decoded<'r>(raw_value: &str, room: &'r mut [u8; MAX_VALUE]) -> Option<&'r str
 
 /// What this key has signed: the value behind its signature, as the cookie crate writes it (HMAC-SHA256 in base64). Here on
 /// every request, where the crate's own jar costs several times as much.
-fn opened<'v>(key: &Key, value: &'v str) -> Option<&'v str> {
+fn opened<'v>(key: &EnvelopeKey, value: &'v str) -> Option<&'v str> {
     let (signature, plain) = value.split_at_checked(SIGNATURE_LENGTH)?;
     let mut tag = [0; 33];
     let length = STANDARD.decode_slice(signature, &mut tag).ok()?;
-    is_signed(key.signing(), plain.as_bytes(), &tag[..length]).then_some(plain)
+    key.checking.has_signed(plain.as_bytes(), &tag[..length]).then_some(plain)
 }
 
 /// Adds `Partitioned` to the session cookie's lines, where frames may hold it: actix-session does not know the word.

@@ -46,8 +46,6 @@ use tokio::task::AbortHandle;
 pub(in crate::store) mod held;
 #[cfg(test)]
 mod orders;
-#[cfg(test)]
-mod owing;
 mod shard;
 #[cfg(test)]
 pub(in crate::store) mod tests;

@@ -1,5 +1,7 @@
 //! What is answered from memory, and what never is: over a store in memory, with the feed played by the test.
 
+mod owing;
+
 use super::held::Told;
 use super::*;
 use crate::domain::session::tests::session;

@@ -66,21 +66,24 @@ async fn many_at_once_share_their_waits() {
 async fn replicas_that_do_not_keep_up_cost_one_wait_in_a_second_and_no_request() {
     let (master, replica) = pair();
     let desk = Desk::of(waiting(master.settings("keycard:"), None, 500)).await;
-    desk.create().await.unwrap();
-    assert_eq!(desk.counts(), (1, 0));
+    // On a busy machine a replica may be late at first.
+    while desk.waits.last() != Confirmation::Confirmed {
+        desk.create().await.unwrap();
+    }
+    let (confirmed, short) = desk.counts();
     replica.freeze();
     let begun = Instant::now();
     let ticket = desk.create().await.unwrap();
     // Redis counts in milliseconds that have begun.
     assert!(begun.elapsed() >= Duration::from_millis(450), "it waits as long as it may");
-    assert_eq!((desk.counts(), desk.waits.last()), ((1, 1), Confirmation::Short));
+    assert_eq!((desk.counts(), desk.waits.last()), ((confirmed, short + 1), Confirmation::Short));
     let before = waits_at(&master);
     for _ in 0..20 {
         desk.create().await.unwrap();
     }
     // Those who come within a second are counted, and go on at once.
     assert!(waits_at(&master) - before <= 1 + begun.elapsed().as_secs());
-    assert_eq!(desk.counts(), (1, 21));
+    assert_eq!(desk.counts(), (confirmed, short + 21));
     assert!(desk.has(&ticket).await);
     replica.thaw();
     let begun = Instant::now();

@@ -1,7 +1,7 @@
 //! An ending whose removal goes past the near cache: what it owes, and that memory learns of it whatever happens to
 //! whoever asked.
 
-use super::tests::Stage;
+use super::Stage;
 use super::*;
 use crate::config::{KeySource, StoreSettings};
 use crate::domain::ending::Ending;
