@@ -109,8 +109,9 @@ fn sources() -> Vec<Source> {
         .map(|path| {
             let text = std::fs::read_to_string(&path).unwrap();
             let path = path.strip_prefix(&base).unwrap().to_string_lossy().replace('\\', "/");
-            let is_test =
-                path.ends_with("/tests.rs") || path.contains("/tests/") || path.ends_with("/contract.rs");
+            let is_test = ["/tests/", "/contract/"].iter().any(|folder| path.contains(folder))
+                || path.ends_with("/tests.rs")
+                || path.ends_with("/contract.rs");
             Source {
                 path,
                 lines: text.lines().count(),

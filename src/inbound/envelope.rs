@@ -335,7 +335,7 @@ mod tests {
             let cookie = Cookie::parse_encoded(pair.to_owned()).ok()?.into_owned();
             let mut jar = CookieJar::new();
             jar.add_original(cookie);
-            jar.signed(&keys.first).get(&names.session).map(|plain| plain.value().to_owned())
+            jar.signed(&keys.first.signing).get(&names.session).map(|plain| plain.value().to_owned())
         };
         for _ in 0..50 {
             let ticket = new_ticket().unwrap();

@@ -2007,8 +2007,8 @@ export const mutations = [
     name: 'any-signature-will-do',
     rules: ['R53'],
     file: 'src/inbound/envelope.rs',
-    find: 'is_signed(key.signing(), plain.as_bytes(), &tag[..length]).then_some(plain)',
-    replace: '(length > 0 || is_signed(key.signing(), plain.as_bytes(), &tag[..length])).then_some(plain)',
+    find: 'key.checking.has_signed(plain.as_bytes(), &tag[..length]).then_some(plain)',
+    replace: '(length > 0 || key.checking.has_signed(plain.as_bytes(), &tag[..length])).then_some(plain)',
     test: lib('inbound::envelope::tests::r53_our_reading_of_a_cookie_is_that_of_the_cookie_crate'),
   },
   {
