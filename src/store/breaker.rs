@@ -55,7 +55,7 @@ pub struct BreakerParts {
     pub ledger: Arc<dyn Ledger>,
     /// The time of day, for the one question.
     pub clock: Arc<dyn Clock>,
-    /// What [`WINDOW`] is timed by.
+    /// What `WINDOW` is timed by.
     pub stopwatch: Arc<dyn Stopwatch>,
     /// The store's runtime, on which the one question is asked.
     pub runtime: Handle,
