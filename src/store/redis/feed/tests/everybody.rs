@@ -115,8 +115,14 @@ async fn r56_index_entries_with_other_masters_than_the_record_are_confirmed_as_w
         here.signed_in().await;
         assert!(begun.elapsed() < LONG, "no replica is ever waited for");
     }
-    let before = waited(&cluster).await;
-    let ticket = here.signed_in().await;
-    assert!(cluster.owner(&in_cluster(&prefix, "s", &ticket)).await < cluster.nodes.len());
-    assert!(waited(&cluster).await > before + 1, "for the record, and for what leads to it");
+    // A replica that was late once is not waited for during a second: then it is tried again.
+    loop {
+        let before = waited(&cluster).await;
+        let ticket = here.signed_in().await;
+        assert!(cluster.owner(&in_cluster(&prefix, "s", &ticket)).await < cluster.nodes.len());
+        if waited(&cluster).await > before + 1 {
+            break;
+        }
+        assert!(begun.elapsed() < LONG, "never for the record, and for what leads to it");
+    }
 }
