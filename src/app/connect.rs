@@ -209,7 +209,7 @@ fn unreached(error: &StoreError) -> Failure {
 async fn rehearse(store: &dyn SessionStore, clock: &dyn Clock) -> Result<(), Failure> {
     let remedy = "the store answers, but does not let Keycard do its work: it needs read and write on \
                   `~<store_prefix>*` and +ping +select +hmget +hget +hset +exists +get +set +del +pexpire +pttl +zadd \
-                  +zscore +zrem +zremrangebyscore +zrangebyscore +scan +evalsha +script|load +client|tracking, and +role +wait with replicas; and it must not be a replica or full";
+                  +zscore +zrem +zremrangebyscore +zrangebyscore +scan +evalsha +script|load +client|tracking +info, and +role +wait with replicas; and it must not be a replica or full";
     let failed = |why: String| Failure { why, remedy: remedy.to_owned() };
     rehearsal(store, clock).await.map_err(|error| match error {
         Stumble::Store(error) => failed(error.to_string()),

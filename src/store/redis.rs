@@ -21,8 +21,9 @@
 //!
 //! Each script touches one key. An ACL user needs, on `~<prefix>*`: `+ping +hmget +hget +hset +exists +get +set +del
 //! +scan +pexpire +pttl +zadd +zscore +zcard +zrem +zremrangebyscore +zrangebyscore +evalsha +script|load`, and `+select` where the URL names
-//! a database other than 0; `+client|tracking` for the feed. Where there are replicas, `+role` and `+wait` besides; with
-//! Sentinel, `+role` in any case, and at the sentinels `+sentinel|get-master-addr-by-name`.
+//! a database other than 0; `+info`, without which all workers share one connection; `+client|tracking` for the feed.
+//! Where there are replicas, `+role` and `+wait` besides; with Sentinel, `+role` in any case, and at the
+//! sentinels `+sentinel|get-master-addr-by-name`.
 
 use crate::config::RedisSettings;
 use crate::domain::login::LoginId;
@@ -54,6 +55,7 @@ mod failure;
 mod fault;
 pub(in crate::store) mod feed;
 mod link;
+mod local;
 mod message;
 mod scripts;
 mod sentinel;
@@ -382,7 +384,8 @@ impl Backend for Redis {
             let mark = new_text::<16>().map_err(|error| StoreError::Unavailable(error.to_string()))?;
             let mut call = self.scripts.take.key(self.named('l', &login.0));
             call.arg(mark.as_str()).arg(millis_until(now.plus(keep), now));
-            self.connection.ask(Request::Script(&call), IfBroken::AskAgain).await
+            // A failover that forgets it would let the same login be taken twice.
+            self.connection.ask_kept(Request::Script(&call), IfBroken::AskAgain).await
         })
     }
 

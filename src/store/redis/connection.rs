@@ -1,5 +1,5 @@
-//! One server, however its address is found: a connection that all requests share, one for the writes that replicas have
-//! to confirm, both made anew whenever they are lost.
+//! One server, however its address is found: a connection that is shared, one of each worker's own, one for the writes
+//! that replicas have to confirm; all made anew whenever they are lost.
 //!
 //! I own: [`Connection`], and the one retry. I may call: `config`, `ports`, the way to the server.
 //! I never connect before somebody asks, never keep a failure for the next one who asks, and never mix servers: whatever
@@ -9,9 +9,10 @@
 //! password, a server that is still loading) for ever, and it stays on a connection that only times out.
 
 use super::failure::Failure;
+use super::local::Locals;
 use super::lock;
 use super::waits::{Answer, Kept, Waits};
-use super::way::{NoWay, Way};
+use super::way::{NoWay, Reached, Way};
 use crate::config::RedisSettings;
 use crate::ports::StoreError;
 use futures_util::future::{BoxFuture, FutureExt, Shared};
@@ -88,7 +89,9 @@ struct Slot {
 /// What leads to one server: all of it is given up together, so that all of it leads to the same one.
 struct Line {
     address: ConnectionAddr,
+    /// Shared by whoever has none of his own. The heartbeat goes over it, so it is never idle.
     usual: MultiplexedConnection,
+    locals: Arc<Locals>,
     kept: Arc<Kept>,
 }
 
@@ -156,7 +159,7 @@ impl Connection {
     ) -> Result<T, Failure> {
         let once = || async {
             match keep {
-                Keep::Usual => self.ask_once(request).await.map(|answer| (answer, Standing::Done)),
+                Keep::Usual => self.ask_once(request, if_broken).await.map(|answer| (answer, Standing::Done)),
                 Keep::Confirmed => self.keep_once(request).await,
             }
         };
@@ -222,9 +225,24 @@ impl Connection {
         matches!(line, Some(Ok(line)) if line.address != *from)
     }
 
-    async fn ask_once<T: FromRedisValue>(&self, request: &Request<'_>) -> Result<T, Failure> {
+    async fn ask_once<T: FromRedisValue>(
+        &self,
+        request: &Request<'_>,
+        if_broken: IfBroken,
+    ) -> Result<T, Failure> {
         let (number, line) = self.line().await?;
-        self.judged(number, request.send(line.usual.clone()).await)
+        // A worker's own connection may be idle, and closed for that: only what can be asked again goes over it.
+        let local = if if_broken == IfBroken::AskAgain { line.locals.here() } else { None };
+        let Some(local) = local else {
+            return self.judged(number, request.send(line.usual.clone()).await);
+        };
+        match request.send(local).await.map_err(Failure::from) {
+            Err(failure @ Failure::Broken(_)) => {
+                line.locals.broke();
+                Err(failure)
+            }
+            answer => answer.inspect_err(|failure| self.give_up_if(failure, number)),
+        }
     }
 
     async fn keep_once<T: FromRedisValue>(&self, request: &Request<'_>) -> Result<(T, Standing), Failure> {
@@ -251,13 +269,13 @@ impl Connection {
     }
 
     fn judged<T>(&self, number: u64, answer: RedisResult<T>) -> Result<T, Failure> {
-        answer.map_err(|error| {
-            let failure = Failure::from(error);
-            if failure.wears_out() {
-                self.discard(number);
-            }
-            failure
-        })
+        answer.map_err(Failure::from).inspect_err(|failure| self.give_up_if(failure, number))
+    }
+
+    fn give_up_if(&self, failure: &Failure, number: u64) {
+        if failure.wears_out() {
+            self.discard(number);
+        }
     }
 
     async fn line(&self) -> Result<(u64, Arc<Line>), Failure> {
@@ -285,8 +303,10 @@ impl Connection {
             if way.is_watched() {
                 runtime.spawn(watch(Arc::clone(&way), reached.address.clone(), watched, number));
             }
-            let kept = Kept::new(&way, reached.address.clone(), reached.replicas, &runtime, &waits);
-            Ok(Arc::new(Line { address: reached.address, usual: reached.connection, kept: Arc::new(kept) }))
+            let Reached { connection, address, replicas, process } = reached;
+            let kept = Arc::new(Kept::new(&way, address.clone(), replicas, &runtime, &waits));
+            let locals = Locals::beside(&way, address.clone(), process, &runtime);
+            Ok(Arc::new(Line { address, usual: connection, locals, kept }))
         });
         let stopped = || NoWay::Redis(io::Error::from(io::ErrorKind::Interrupted).into());
         let link = attempt.map(move |made| made.unwrap_or_else(|_| Err(stopped()))).boxed().shared();

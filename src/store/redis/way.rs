@@ -41,6 +41,8 @@ pub(super) struct Reached {
     pub(super) address: ConnectionAddr,
     /// How many replicas it has; `None` where it does not say.
     pub(super) replicas: Option<usize>,
+    /// The `run_id` of its process, which no other process ever has; `None` where it does not say.
+    pub(super) process: Option<String>,
 }
 
 /// Why no master was reached.
@@ -143,7 +145,8 @@ impl Way {
                 Err(NoWay::Redis(error)) if said(&error) && !self.is_watched() => None,
                 Err(other) => return Err(other),
             };
-            Ok(Reached { connection, address, replicas })
+            let process = process(&mut connection).await?;
+            Ok(Reached { connection, address, replicas, process })
         })
         .await
         .unwrap_or_else(|_| Err(late().into()))
@@ -243,6 +246,16 @@ pub(super) async fn role(connection: &mut MultiplexedConnection) -> Result<Optio
         (b"sentinel", _) => Err(NoWay::Sentinel),
         _ => Err(NoWay::Replica),
     }
+}
+
+/// Which process is at the other end; `None` where it does not say, or the user may not ask.
+async fn process(connection: &mut MultiplexedConnection) -> Result<Option<String>, RedisError> {
+    let said: String = match cmd("INFO").arg("server").query_async(connection).await {
+        Err(error) if said(&error) => return Ok(None),
+        answer => answer?,
+    };
+    let id = said.lines().find_map(|line| line.strip_prefix("run_id:"));
+    Ok(id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()))
 }
 
 /// Whether a server answered, rather than the network or the clock.
