@@ -573,6 +573,22 @@ export const mutations = [
     test: lib('store::redis::sentinel::tests::a34_a_master_that_was_replaced_is_left_within_a_second_though_it_answers'),
   },
   {
+    name: 'a-worker-asks-whoever-is-at-the-address',
+    rules: ['A34'],
+    file: 'src/store/redis/local.rs',
+    find: 'Ok(reached) if reached.process == locals.process => Local::There(reached.connection),',
+    replace: 'Ok(reached) => Local::There(reached.connection),',
+    test: lib('store::redis::local::tests::a_worker_never_asks_another_server_than_the_rest_of_the_house'),
+  },
+  {
+    name: 'one-idle-worker-costs-all-their-connection',
+    rules: ['A34'],
+    file: 'src/store/redis/connection.rs',
+    find: 'line.locals.broke();',
+    replace: 'self.discard(number);',
+    test: lib('store::redis::local::tests::a34_a_workers_connection_that_was_closed_costs_nobody_anything'),
+  },
+  {
     name: 'written-where-it-is-forgotten',
     rules: ['A34'],
     file: 'src/store/redis/connection.rs',

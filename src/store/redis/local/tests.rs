@@ -121,9 +121,6 @@ async fn a34_a_workers_connection_that_was_closed_costs_nobody_anything() {
     assert!(worker.finds(&store, &ticket).await);
     let now = clients(&server).await;
     assert!(now.iter().any(|client| client.0 == shared[0].0), "the shared one is none the worse: {now:?}");
-    // What may not be asked twice goes over the one that the heartbeat keeps awake.
-    let (writing, again) = (store.clone(), ticket.clone());
-    worker.does(async move { writing.update(&again, &session(), 1, NOW).await }).await.unwrap();
 }
 
 #[tokio::test]
