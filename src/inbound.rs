@@ -54,6 +54,7 @@ pub use pages::{Branding, BrokenPage, Pages};
 
 use crate::domain::identity::{IdentityRule, ProviderId};
 use crate::domain::origin::Origins;
+use crate::domain::session::Ticket;
 use crate::gateway::{Gateway, GatewayError};
 use crate::upstream::Upstreams;
 use crate::upstream::rules::HeaderRules;
@@ -158,9 +159,9 @@ async fn threshold(
     match read_visit(&request, &desk, voice.clone()) {
         Ok((visit, shown)) => {
             // The envelope sees our one pair, or no cookie at all.
-            request.headers_mut().remove(header::COOKIE);
-            if let Some(pair) = shown.and_then(|pair| header::HeaderValue::from_str(&pair).ok()) {
-                request.headers_mut().insert(header::COOKIE, pair);
+            match shown.and_then(|pair| header::HeaderValue::try_from(pair).ok()) {
+                Some(pair) => drop(request.headers_mut().insert(header::COOKIE, pair)),
+                None => drop(request.headers_mut().remove(header::COOKIE)),
             }
             let handshake = visit.facts.websocket;
             request.extensions_mut().insert(visit);
@@ -214,7 +215,7 @@ fn read_visit(
         fault: error::planted(),
         removal: Some(desk.cookies.removal(&planted.0)),
     })?;
-    let shown = cookies.session.map(|raw_value| desk.envelope.admissible(&desk.cookies, &raw_value));
+    let shown = cookies.session.map(|raw_value| desk.envelope.admissible(&desk.cookies, raw_value));
     let (shown, unproved) = match shown {
         Some(Shown::Admissible(pair)) => (Some(pair), None),
         Some(Shown::Unproved(ticket)) => (None, Some(ticket)),
@@ -312,8 +313,13 @@ impl Endpoint {
 /// opened here either. Then another gateway has keys that are missing here, and nobody is to lose their session over
 /// that: neither is it passed over, nor is there another sign-in in its place (R82). Whoever makes up a cookie finds
 /// no record, and is nobody, as before.
-async fn of_other_keys(endpoint: Option<&Endpoint>, visit: &Visit, desk: &Desk) -> Result<(), GatewayError> {
-    let Some(ticket) = &visit.unproved else { return Ok(()) };
+async fn of_other_keys(
+    endpoint: Option<&Endpoint>,
+    unproved: Option<&Ticket>,
+    visit: &Visit,
+    desk: &Desk,
+) -> Result<(), GatewayError> {
+    let Some(ticket) = unproved else { return Ok(()) };
     let asks_for_session = match endpoint {
         None => desk.gateway.asks_for_session(&visit.facts),
         Some(
@@ -371,7 +377,9 @@ async fn dispatch(
         return HttpResponse::InternalServerError().finish();
     };
     let endpoint = endpoint(&desk, &visit);
-    if let Err(failure) = of_other_keys(endpoint.as_ref(), &visit, &desk).await {
+    let unopened = envelope::unopened(&session, request.headers());
+    let unproved = visit.unproved.as_ref().or(unopened.as_ref());
+    if let Err(failure) = of_other_keys(endpoint.as_ref(), unproved, &visit, &desk).await {
         let place = endpoint.as_ref().map_or("cookie", Endpoint::name);
         let response = error::gateway(&failure).respond(&desk.pages, &visit.voice, place, None);
         return unread::hold(response, body.into_inner());

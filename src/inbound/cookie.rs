@@ -68,9 +68,9 @@ impl CookieNames {
 
 /// What the `Cookie` headers of a request hold.
 #[derive(Default)]
-pub struct CookiesRead {
+pub struct CookiesRead<'h> {
     /// The raw value of our session cookie, if there is exactly one and it could be one of ours.
-    pub session: Option<String>,
+    pub session: Option<&'h str>,
     /// The binding, likewise.
     pub binding: Option<Binding>,
     /// Every foreign pair, byte for byte as it came, for the upstream.
@@ -88,7 +88,7 @@ pub struct Planted(pub String);
 pub fn read<'h>(
     headers: impl Iterator<Item = &'h [u8]>,
     names: &CookieNames,
-) -> Result<CookiesRead, Planted> {
+) -> Result<CookiesRead<'h>, Planted> {
     let (mut session, mut binding, mut read) = (None, None, CookiesRead::default());
     for pair in headers.flat_map(|header| header.split(|byte| *byte == b';')).map(trim) {
         let (name, value) = split(pair);
@@ -128,10 +128,10 @@ fn split(pair: &[u8]) -> (Option<&[u8]>, &[u8]) {
     }
 }
 
-fn session_value(value: &[u8]) -> Option<String> {
+fn session_value(value: &[u8]) -> Option<&str> {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'%' | b'-' | b'_');
     let sound = (1..=MAX_VALUE).contains(&value.len()) && value.iter().all(plain);
-    sound.then(|| String::from_utf8_lossy(value).into_owned())
+    if sound { std::str::from_utf8(value).ok() } else { None }
 }
 
 fn binding_value(value: &[u8]) -> Option<Binding> {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn session_of(header: &[u8]) -> Option<String> {
-        read([header].into_iter(), &names()).unwrap().session
+        read([header].into_iter(), &names()).unwrap().session.map(str::to_owned)
     }
 
     fn foreign_of(header: &[u8]) -> Vec<u8> {

@@ -39,6 +39,9 @@ async fn stop_short(request: HttpRequest, session: Session) -> HttpResponse {
     if super::endpoint(&desk, &visit).is_some() {
         return HttpResponse::Forbidden().finish();
     }
+    if visit.unproved.is_some() || envelope::unopened(&session, request.headers()).is_some() {
+        return HttpResponse::Forbidden().finish();
+    }
     let ticket = envelope::ticket(&session);
     let verdict = desk.gateway.admit(&visit.facts, ticket.as_ref()).await;
     let admitted = verdict.is_ok_and(|verdict| matches!(verdict.outcome, Outcome::Forward(_)));
