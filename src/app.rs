@@ -32,7 +32,7 @@ use crate::inbound::{self, BrokenPage, CookieNames, Current, EnvelopeKeys};
 use crate::ports::{Clearing, Clock, Entry, Ledger, News, ProviderError, SessionStore, StoreError};
 use crate::store::{
     self, Breaker, BreakerParts, Endings, EndingsMemory, Keeper, MOST_ENDINGS, Measured, Near, NearBounds,
-    NearParts, Opened, Spared,
+    NearParts, OPINIONS, Opened, Spared,
 };
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::{TrustError, Upstreams};
@@ -151,12 +151,17 @@ impl App {
         // Measured within the near cache: what the store itself is asked.
         let store: Arc<dyn SessionStore> = Arc::new(Measured::new(store, Arc::clone(&ledger)));
         // Over a store that is a server: one that does not answer is not asked.
-        let breaker = matches!(session.store, StoreSettings::Redis(_)).then(|| {
+        let redis = match &session.store {
+            StoreSettings::Redis(redis) => Some(redis),
+            StoreSettings::Embedded(_) | StoreSettings::Memory => None,
+        };
+        let breaker = redis.map(|redis| {
             let parts = BreakerParts {
                 ledger: Arc::clone(&ledger),
                 clock: Arc::clone(&clock),
                 stopwatch: Arc::new(BootClock),
                 runtime: Handle::current(),
+                opinions: if redis.is_cluster() { OPINIONS } else { 0 },
             };
             Arc::new(Breaker::new(Arc::clone(&store), parts))
         });

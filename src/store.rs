@@ -10,7 +10,7 @@
 //! forgotten it. `census` counts what each key is needed for, and `locksmith` changes the keys.
 //! One contract suite (`contract`) runs on all of them.
 
-pub use self::breaker::{Breaker, BreakerParts, Spared};
+pub use self::breaker::{Breaker, BreakerParts, OPINIONS, Spared};
 pub use self::endings::{Endings, MOST_ENDINGS, Memory as EndingsMemory};
 pub use self::locksmith::Locksmith;
 pub use self::measured::Measured;

@@ -51,10 +51,15 @@ pub struct House {
 impl House {
     /// Puts it together and waits until its feed is heard.
     pub fn open(redis: u16, key: &str, clock: Arc<dyn Clock>) -> Self {
+        Self::open_as("", redis, key, clock)
+    }
+
+    /// As a user of Redis: `name:password@`.
+    pub fn open_as(user: &str, redis: u16, key: &str, clock: Arc<dyn Clock>) -> Self {
         // Its own threads: what is measured runs on the caller's, as it would on a worker's.
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let app = runtime.block_on(App::build(settings(redis, key), Arc::clone(&clock))).unwrap();
+        let app = runtime.block_on(App::build(settings_as(user, redis, key), Arc::clone(&clock))).unwrap();
         let current = app.current();
         let store = Arc::clone(&current.desk().gateway.store);
         for _ in 0..1000 {
@@ -99,6 +104,10 @@ const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/201001
 
 /// Two routes: one for everybody, one for whoever is signed in.
 pub fn settings(redis: u16, key: &str) -> Settings {
+    settings_as("", redis, key)
+}
+
+fn settings_as(user: &str, redis: u16, key: &str) -> Settings {
     let text = format!(
         r#"
 [server]
@@ -106,7 +115,7 @@ public_url = "https://{HOST}"
 listen = "127.0.0.1:0"
 
 [session]
-store = "redis://127.0.0.1:{redis}/0"
+store = "redis://{user}127.0.0.1:{redis}/0"
 keys = ["{key}"]
 cache_sessions = 2000000
 cache_bytes = "12GiB"

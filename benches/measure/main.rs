@@ -10,10 +10,12 @@ mod check;
 mod figures;
 mod house;
 mod million;
+mod read;
 
 const USAGE: &str = "\
 measure check REDIS_PORT [ROUNDS]     a session check beside the verification of a JWT
 measure count REDIS_PORT WHAT TIMES   WHAT (anonymous, session, admit, load, rs256, es256) so often, for counters
+measure read REDIS_PORT ROUNDS        a read that Redis answers, over a worker's own connection and the shared one
 measure million REDIS_PORT COUNT KEY  so many sessions, sealed under KEY, and what requests with them cost";
 
 fn main() {
@@ -24,6 +26,7 @@ fn main() {
         ["check", port] => check::run(port.parse().unwrap(), 2000),
         ["check", port, rounds] => check::run(port.parse().unwrap(), rounds.parse().unwrap()),
         ["count", port, what, times] => check::count(port.parse().unwrap(), what, times.parse().unwrap()),
+        ["read", port, rounds] => read::run(port.parse().unwrap(), rounds.parse().unwrap()),
         ["million", port, count, key] => million::run(port.parse().unwrap(), count.parse().unwrap(), key),
         _ => println!("{USAGE}"),
     }

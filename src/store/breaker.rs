@@ -7,6 +7,8 @@
 //! - **Closed**: everything is asked. Reads that fail one after the other open it ([`FAILURES`] of them, or two that are
 //!   [`WINDOW`] apart: where few ask, few wait). An answer in between, to whatever, begins the count anew. Writes that
 //!   fail count for nothing: a full or read-only server still answers reads.
+//!   Where the sessions lie with several servers, one that is silent says nothing of the others: sessions that nobody has
+//!   are asked for first, wherever they may lie, and a single answer keeps it closed.
 //! - **Open**: everything is answered at once with [`StoreError::Unavailable`]; who is in the near cache goes on by its
 //!   rules, at once, too. One task asks the store every [`INTERVAL`] for a session that nobody has, which takes the same
 //!   rights as a real one. Its first answer closes the breaker, and the task ends. No request is let through to try, so
@@ -28,6 +30,7 @@ use crate::keyring::{new_ticket, session_key};
 use crate::ports::{Breaking, Clock, Cursor, Entry, FeedState, Ledger, Stopwatch};
 use crate::ports::{Listed, Listing, SessionStore, StoreError, Updated};
 use futures_util::future::{BoxFuture, ready};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -46,6 +49,10 @@ pub const WINDOW: Duration = Duration::from_secs(1);
 /// one question takes.
 pub const INTERVAL: Duration = Duration::from_millis(250);
 
+/// How many sessions that nobody has are asked for, before a store of several servers counts as silent: where one of three
+/// is, all of these lie there once in 6,500 times.
+pub const OPINIONS: usize = 8;
+
 /// A store, and the breaker before it.
 pub struct Breaker(Arc<Inner>);
 
@@ -59,6 +66,8 @@ pub struct BreakerParts {
     pub stopwatch: Arc<dyn Stopwatch>,
     /// The store's runtime, on which the one question is asked.
     pub runtime: Handle,
+    /// How many sessions are asked for before it opens: 0 for a store that is one server, [`OPINIONS`] for several.
+    pub opinions: usize,
 }
 
 struct Inner {
@@ -67,6 +76,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     stopwatch: Arc<dyn Stopwatch>,
     runtime: Handle,
+    opinions: usize,
     /// What the state says, for whoever only passes.
     open: AtomicBool,
     /// Failures in a row, likewise.
@@ -82,6 +92,8 @@ struct State {
     since: Option<Duration>,
     /// What the store said last.
     cause: Arc<str>,
+    /// Whether others are being asked for.
+    inquires: bool,
 }
 
 /// What an answer says about the store.
@@ -96,10 +108,10 @@ enum Kind {
 impl Breaker {
     /// Around `store`, closed.
     pub fn new(store: Arc<dyn SessionStore>, parts: BreakerParts) -> Self {
-        let BreakerParts { ledger, clock, stopwatch, runtime } = parts;
+        let BreakerParts { ledger, clock, stopwatch, runtime, opinions } = parts;
         let (open, failing) = (AtomicBool::new(false), AtomicU32::new(0));
         let state = Mutex::default();
-        Self(Arc::new(Inner { store, ledger, clock, stopwatch, runtime, open, failing, state }))
+        Self(Arc::new(Inner { store, ledger, clock, stopwatch, runtime, opinions, open, failing, state }))
     }
 
     /// Asks, unless it is open. `ask` is not called then.
@@ -173,19 +185,35 @@ impl Inner {
         if failures < FAILURES && now.saturating_sub(since) < WINDOW {
             return;
         }
+        state.cause = why.into();
+        if this.opinions == 0 {
+            return Self::turn_to_open(this, state);
+        }
+        if !std::mem::replace(&mut state.inquires, true) {
+            this.runtime.spawn(inquire(Arc::downgrade(this), round));
+        }
+    }
+
+    fn turn_to_open(this: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         this.open.store(true, Ordering::SeqCst);
         state.round += 1;
-        state.cause = why.into();
-        let round = state.round;
+        let (round, cause) = (state.round, Arc::clone(&state.cause));
         drop(state);
         tracing::warn!(
-            cause = why,
-            failures,
+            %cause,
+            failures = this.failing.load(Ordering::SeqCst),
             "the session store does not answer, and is not asked but every {} ms",
             INTERVAL.as_millis()
         );
         this.ledger.enter(Entry::Breaker { open: true });
         this.runtime.spawn(probe(Arc::downgrade(this), round));
+    }
+
+    /// Whether a session that nobody has can be asked for. Without random numbers nobody could sign in either.
+    async fn answers(&self) -> bool {
+        let Ok(nobody) = new_ticket() else { return false };
+        let answer = self.store.glance(&session_key(&nobody), self.clock.now()).await;
+        !matches!(answer, Err(StoreError::Unavailable(_)))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -201,13 +229,36 @@ async fn probe(inner: Weak<Inner>, round: u64) {
         if inner.lock().round != round {
             return;
         }
-        // Without random numbers nobody could sign in either.
-        let Ok(nobody) = new_ticket() else { continue };
-        let answer = inner.store.glance(&session_key(&nobody), inner.clock.now()).await;
-        if !matches!(answer, Err(StoreError::Unavailable(_))) {
+        if inner.answers().await {
             inner.answered(round);
             return;
         }
+    }
+}
+
+/// Asks for as many sessions as it takes to say that nobody answers, all at once.
+async fn inquire(inner: Weak<Inner>, round: u64) {
+    let Some(inner) = inner.upgrade() else { return };
+    let mut asked: FuturesUnordered<_> = (0..inner.opinions).map(|_| inner.answers()).collect();
+    let mut is_silent = true;
+    while let Some(answers) = asked.next().await {
+        if answers {
+            is_silent = false;
+            break;
+        }
+    }
+    drop(asked);
+    let mut state = inner.lock();
+    state.inquires = false;
+    if state.round != round {
+        return;
+    }
+    // A request may have been answered meanwhile.
+    if is_silent && inner.failing.load(Ordering::SeqCst) > 0 {
+        Inner::turn_to_open(&inner, state);
+    } else {
+        inner.failing.store(0, Ordering::SeqCst);
+        state.since = None;
     }
 }
 

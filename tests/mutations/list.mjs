@@ -573,6 +573,14 @@ export const mutations = [
     test: lib('store::redis::sentinel::tests::a34_a_master_that_was_replaced_is_left_within_a_second_though_it_answers'),
   },
   {
+    name: 'one-silent-server-silences-all',
+    rules: ['A34'],
+    file: 'src/store/breaker.rs',
+    find: 'if is_silent && inner.failing',
+    replace: 'if (is_silent || !is_silent) && inner.failing',
+    test: lib('store::breaker::tests::a34_one_silent_server_of_several_says_nothing_of_the_others'),
+  },
+  {
     name: 'a-worker-asks-whoever-is-at-the-address',
     rules: ['A34'],
     file: 'src/store/redis/local.rs',

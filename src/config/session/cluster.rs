@@ -2,7 +2,8 @@
 //!
 //! I own: the form of that URL. I may call: nobody. I never quote it in a mistake: it may hold a password (R43).
 
-use secrecy::SecretString;
+use crate::config::RedisSettings;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 /// What is wrong with the URL of a cluster, and what to write instead.
@@ -17,6 +18,13 @@ const FORM: &str = "write redis+cluster://user:password@host-1:6379,host-2:6379;
 /// Whether this is the URL of a cluster, whatever else may be wrong with it.
 pub fn is_cluster_url(url: &str) -> bool {
     SCHEMES.iter().any(|(scheme, _)| url.strip_prefix(scheme).is_some_and(|rest| rest.starts_with("://")))
+}
+
+impl RedisSettings {
+    /// Whether they lead to a cluster.
+    pub fn is_cluster(&self) -> bool {
+        is_cluster_url(self.url.expose_secret())
+    }
 }
 
 /// The servers that the URL of a cluster names, each with a URL of its own. Empty for anything that is not such a URL.
@@ -67,7 +75,6 @@ pub(super) fn read(url: &str) -> Result<Vec<SecretString>, Vec<Mistake>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secrecy::ExposeSecret as _;
 
     #[test]
     fn each_host_is_a_server_with_the_user_of_all() {

@@ -15,6 +15,8 @@ const LONG: Duration = Duration::from_secs(20);
 #[derive(Default)]
 struct Patient {
     down: AtomicBool,
+    /// While it is down, so many of those who ask for a session that nobody has get an answer.
+    elsewhere: AtomicUsize,
     /// Writes are refused, reads answered.
     read_only: AtomicBool,
     asked: AtomicUsize,
@@ -124,6 +126,10 @@ impl SessionStore for Patient {
     fn glance<'a>(&'a self, _: &'a SessionKey, _: Timestamp) -> Answer<'a, Option<Listed>> {
         self.glances.fetch_add(1, Ordering::SeqCst);
         self.questioned.notify_one();
+        let left = |left: usize| left.checked_sub(1);
+        if self.elsewhere.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_ok() {
+            return Box::pin(ready(Ok(None)));
+        }
         self.answer(Kind::Read, None)
     }
 
@@ -153,12 +159,17 @@ struct Ward {
 
 impl Ward {
     fn new() -> Self {
+        Self::of_servers(0)
+    }
+
+    fn of_servers(opinions: usize) -> Self {
         let patient = Arc::new(Patient::default());
         let parts = BreakerParts {
             ledger: patient.clone(),
             clock: Arc::new(SystemClock),
             stopwatch: patient.clone(),
             runtime: Handle::current(),
+            opinions,
         };
         let breaker = Breaker::new(patient.clone(), parts);
         let ticket = new_ticket().unwrap();
@@ -304,4 +315,32 @@ async fn a34_nobody_asks_for_a_breaker_that_is_gone() {
     let inner = Arc::downgrade(&ward.breaker.0);
     drop(ward.breaker);
     assert!(inner.upgrade().is_none(), "its task must not keep it");
+}
+
+#[tokio::test]
+async fn a34_one_silent_server_of_several_says_nothing_of_the_others() {
+    let ward = Ward::of_servers(OPINIONS);
+    ward.patient.is(true);
+    ward.patient.elsewhere.store(1, Ordering::SeqCst);
+    for _ in 0..FAILURES {
+        assert!(!ward.loads().await);
+    }
+    // One of those who were asked for lies where somebody answers.
+    while ward.breaker.0.lock().inquires || ward.patient.glances() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!ward.breaker.is_open() && ward.patient.turns().is_empty());
+    assert_eq!(ward.breaker.0.failing.load(Ordering::SeqCst), 0, "it counts anew");
+    let asked = ward.patient.asked_by_requests();
+    assert!(!ward.loads().await);
+    assert_eq!(ward.patient.asked_by_requests(), asked + 1, "it is asked as before");
+    // Nobody answers anywhere.
+    for _ in 1..FAILURES {
+        assert!(!ward.loads().await);
+    }
+    ward.turns().await;
+    assert!(ward.breaker.is_open() && ward.patient.turns() == [true]);
+    ward.patient.is(false);
+    ward.turns().await;
+    assert!(!ward.breaker.is_open() && ward.loads().await);
 }

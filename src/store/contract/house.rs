@@ -127,6 +127,7 @@ impl House {
             clock: Arc::new(SystemClock),
             stopwatch: stage.clone(),
             runtime: Handle::current(),
+            opinions: 0,
         };
         let measured = Arc::new(Measured::new(sealed, stage.clone()));
         let near = Arc::new(Near::proved(Arc::new(Breaker::new(measured, parts))));

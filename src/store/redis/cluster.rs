@@ -21,7 +21,7 @@ use self::map::{Address, Map, Node, ranges};
 use super::connection::{Connection, IfBroken, Keep, Request};
 use super::failure::Failure;
 use super::waits::Waits;
-use crate::config::{RedisSettings, cluster_seeds, is_cluster_url};
+use crate::config::{RedisSettings, cluster_seeds};
 use crate::ports::StoreError;
 use futures_util::future::{BoxFuture, FutureExt as _, Shared};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -433,11 +433,6 @@ pub(super) fn is_elsewhere(failure: &Failure) -> bool {
 pub(super) fn is_no_cluster(failure: &Failure) -> bool {
     let detail = failure.error().and_then(|error| error.detail());
     detail.is_some_and(|detail| detail.contains("cluster support disabled"))
-}
-
-/// Whether the settings lead to a cluster.
-pub(super) fn is_cluster(settings: &RedisSettings) -> bool {
-    is_cluster_url(settings.url.expose_secret())
 }
 
 /// The host and port of a server's URL.

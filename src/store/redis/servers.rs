@@ -4,7 +4,7 @@
 //! which kind it is but where names have to differ.
 
 use super::cluster::slot::slot;
-use super::cluster::{Cluster, Front, is_cluster, is_no_cluster};
+use super::cluster::{Cluster, Front, is_no_cluster};
 use super::connection::{Connection, IfBroken, Keep, Request};
 use super::failure::Failure;
 use super::waits::Waits;
@@ -33,7 +33,7 @@ impl Servers {
     /// # Errors
     /// [`StoreError::Unavailable`] for settings that can never work.
     pub(super) fn prepare(settings: &RedisSettings) -> Result<Self, StoreError> {
-        Ok(match is_cluster(settings) {
+        Ok(match settings.is_cluster() {
             true => Self::Cluster(Cluster::prepare(settings)?),
             false => Self::One(Arc::new(Connection::prepare(settings)?)),
         })
