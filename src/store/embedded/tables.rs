@@ -22,9 +22,9 @@ pub(super) mod transfer;
 
 type Digest = &'static [u8; 32];
 /// Version, expiry, index names one after the other, the private part, the operator part.
-type RowValue = (u64, u64, &'static [u8], &'static [u8], &'static [u8]);
+type RowValue<'r> = (u64, u64, &'r [u8], &'r [u8], &'r [u8]);
 
-const SESSIONS: TableDefinition<Digest, RowValue> = TableDefinition::new("sessions");
+const SESSIONS: TableDefinition<Digest, RowValue<'static>> = TableDefinition::new("sessions");
 /// When a session was last used, and until when that counts.
 const SEEN: TableDefinition<Digest, (u64, u64)> = TableDefinition::new("seen");
 /// Index name and session, one after the other, and until when the entry counts.
@@ -138,14 +138,31 @@ pub(super) fn marked(
     Ok(latest)
 }
 
-/// Reads at most `limit` rows in the order of their keys. A cursor is the last key of the page before; one that is no key
-/// leads to the end. What has expired counts as read, so that no page reads more than its part of the table.
+/// Reads at most `limit` sessions in the order of their keys, as an operator's listing needs them.
 pub(super) fn page(
     database: &Database,
     cursor: Option<&Cursor>,
     limit: usize,
     now: Timestamp,
 ) -> Result<Page, redb::Error> {
+    walk(database, cursor, limit, now, |key, (version, _, _, _, operator), last_seen| Glance {
+        key,
+        version,
+        operator: operator.to_vec(),
+        last_seen,
+    })
+}
+
+/// What `read` makes of at most `limit` rows in the order of their keys, given when each was last used; and where the next
+/// page begins. A cursor is the last key of the page before; one that is no key leads to the end. What has expired counts
+/// as read, so that no page reads more than its part of the table.
+fn walk<T>(
+    database: &Database,
+    cursor: Option<&Cursor>,
+    limit: usize,
+    now: Timestamp,
+    read: impl Fn(SessionKey, RowValue<'_>, Option<Timestamp>) -> T,
+) -> Result<(Vec<T>, Option<Cursor>), redb::Error> {
     let after = match cursor.map(|cursor| <&[u8; 32]>::try_from(cursor.0.as_slice())) {
         None => Bound::Unbounded,
         Some(Ok(key)) => Bound::Excluded(key),
@@ -154,20 +171,20 @@ pub(super) fn page(
     let transaction = database.begin_read()?;
     let (sessions, seen) = (transaction.open_table(SESSIONS)?, transaction.open_table(SEEN)?);
     let mut rows = sessions.range::<&[u8; 32]>((after, Bound::Unbounded))?;
-    let (mut glances, mut last) = (Vec::new(), None);
+    let (mut found, mut last) = (Vec::new(), None);
     for row in rows.by_ref().take(limit) {
         let (key, row) = row?;
         let key = SessionKey::from_digest(*key.value());
         last = Some(Cursor(key.as_bytes().to_vec()));
-        let (version, expires, _, _, operator) = row.value();
-        if expires <= now.unix_millis() {
+        let row = row.value();
+        if row.1 <= now.unix_millis() {
             continue;
         }
-        let last_seen = last_seen(seen.get(key.as_bytes())?.map(|seen| seen.value()), now);
-        glances.push(Glance { key, version, operator: operator.to_vec(), last_seen });
+        let seen = seen.get(key.as_bytes())?.map(|seen| seen.value());
+        found.push(read(key, row, last_seen(seen, now)));
     }
     let more = rows.next().transpose()?.is_some();
-    Ok((glances, last.filter(|_| more)))
+    Ok((found, last.filter(|_| more)))
 }
 
 /// At most `most` debts that are due at `now`.
@@ -202,7 +219,7 @@ fn last_seen(seen: Option<(u64, u64)>, now: Timestamp) -> Option<Timestamp> {
 
 /// The tables of one write transaction.
 pub(super) struct Tables<'t> {
-    sessions: Table<'t, Digest, RowValue>,
+    sessions: Table<'t, Digest, RowValue<'static>>,
     seen: Table<'t, Digest, (u64, u64)>,
     indexes: Table<'t, &'static [u8; 64], u64>,
     taken: Table<'t, &'static [u8; 16], u64>,
