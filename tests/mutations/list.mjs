@@ -185,7 +185,7 @@ export const mutations = [
     file: 'src/config/session.rs',
     find: 'if key.is_blank() {',
     replace: 'if key.is_blank() && dev {',
-    test: lib('config::tests::rules::a45_keys_are_32_bytes_in_base64'),
+    test: lib('config::tests::secrets::a45_keys_are_32_bytes_in_base64'),
   },
   // --- the breaker
   {
@@ -1350,7 +1350,7 @@ export const mutations = [
     file: 'src/config/server.rs',
     find: '!origin.is_secure() && !origin.is_loopback()',
     replace: '!origin.is_secure() && origin.as_str().is_empty()',
-    test: lib('config::tests::rules::r52_public_urls_are_https_or_local'),
+    test: lib('config::tests::server::r52_public_urls_are_https_or_local'),
   },
   {
     name: 'a-long-cookie',
