@@ -113,16 +113,3 @@ async fn look(store: &Arc<dyn SessionStore>, session: &Session, key: &SessionKey
         store.remove(key).await.unwrap();
     }
 }
-
-pub(super) async fn one_session_is_shown_by_its_key(house: House) {
-    let store = house.store(&[1]);
-    let (_, key) = signed_in(&store, &session()).await;
-    let shown = store.glance(&key, NOW).await.unwrap().unwrap();
-    assert_eq!((shown.key, shown.last_seen), (key, Some(NOW)));
-    assert_eq!(shown.summary.unwrap().subject, session().identity.subject);
-    let found = house.found(&key).await;
-    house.forge(&key, 1, found.private, b"damaged".to_vec()).await;
-    assert!(store.glance(&key, NOW).await.unwrap().unwrap().summary.is_none());
-    assert!(store.remove(&key).await.unwrap());
-    assert!(store.glance(&key, NOW).await.unwrap().is_none());
-}
