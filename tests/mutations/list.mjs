@@ -153,7 +153,7 @@ export const mutations = [
     file: 'src/inbound.rs',
     find: 'if asks_for_session { desk.gateway.must_be_readable(ticket).await } else { Ok(()) }',
     replace: 'let _ = (asks_for_session, ticket);\n    Ok(())',
-    test: it('it::rotation::r44_r82_in_one_step_the_other_gateway_says_503_and_takes_no_session_away'),
+    test: it('it::rotation::pair::r44_r82_in_one_step_the_other_gateway_says_503_and_takes_no_session_away'),
   },
   {
     name: 'a-kept-form-is-of-the-first-key-s-pseudonym',
@@ -251,7 +251,7 @@ export const mutations = [
     file: 'src/upstream/tunnel/walker.rs',
     find: 'matches!(self.place, Place::Header { known: 0, .. })',
     replace: 'matches!(self.place, Place::Header { .. } | Place::Payload { .. })',
-    test: it('it::websockets::r65_an_ending_within_a_frame_cuts_and_never_breaks_the_frame'),
+    test: it('it::websockets::endings::r65_an_ending_within_a_frame_cuts_and_never_breaks_the_frame'),
   },
   {
     name: 'nobody-is-told-of-an-ending',
@@ -259,7 +259,7 @@ export const mutations = [
     file: 'src/gateway/ending.rs',
     find: '        self.live.ended(key, reason);\n',
     replace: '        let _ = key;\n',
-    test: it('it::websockets::a40_r65_a_sign_out_closes_the_tunnel_with_4401'),
+    test: it('it::websockets::endings::a40_r65_a_sign_out_closes_the_tunnel_with_4401'),
   },
   // --- what endings do besides
   {
@@ -2008,7 +2008,7 @@ export const mutations = [
     file: 'src/gateway/keep.rs',
     find: '.filter(|ticket| self.is_pass(pass, &name, ticket))',
     replace: '.filter(|ticket| self.is_pass(pass, &name, ticket) || !pass.is_empty())',
-    test: it('it::keeping::r50_another_session_in_the_same_browser_cannot_open_a_kept_form'),
+    test: it('it::keeping::whose::r50_another_session_in_the_same_browser_cannot_open_a_kept_form'),
   },
   {
     name: 'a-fragment-may-leave',
