@@ -3,7 +3,8 @@
 //! I own: [`load`] and `Tables::place`. I may call: `domain`, `ports`, `tables`, the room's own types. I never replace a
 //! row by one that is not newer.
 
-use super::{Tables, walk};
+use super::Tables;
+use super::reading::walk;
 use crate::domain::time::Timestamp;
 use crate::ports::{Cursor, Updated};
 use crate::store::Row;
