@@ -5,7 +5,8 @@
 //!
 //! Two layers: `sealed` is the port, and seals and opens records; below it `memory`, `embedded`
 //! or `redis` keeps the bytes. Around them, `measured` enters every command into the ledger, and where others write to the store
-//! as well, `breaker` spares it while it does not answer, and `near` answers from memory what its feed proves unchanged.
+//! as well, `breaker` spares it while it does not answer (both are built with `around`), and `near` answers from memory what
+//! its feed proves unchanged.
 //! `endings`, outermost, remembers what has ended: it is in force here also while a store does not take it, or has
 //! forgotten it. `census` counts what each key is needed for, and `locksmith` changes the keys.
 //! One contract suite (`contract`) runs on all of them.
@@ -38,6 +39,7 @@ use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod around;
 mod breaker;
 mod census;
 mod clearing;
