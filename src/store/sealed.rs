@@ -145,10 +145,8 @@ fn provider_sid_parts<'a>(issuer: &'a Issuer, provider_sid: &'a str) -> [&'a [u8
 
 /// Whose a record is, and until when, from the part that the server opens alone; `None` when it does not open.
 pub(in crate::store) fn whose(keys: &KeyRing, glance: &Glance) -> Option<Whose> {
-    let part = Part::Operator;
-    let context = part.context(&glance.key, glance.version);
-    let (_, plain) = keys.open(part.purpose(), glance.key.as_bytes(), &context, &glance.operator).ok()?;
-    record::decode_whose(&plain).ok()
+    let opened = open_operator(keys, &glance.key, glance.version, &glance.operator)?;
+    record::decode_whose(&opened).ok()
 }
 
 /// What the index entries of a record are made of.
