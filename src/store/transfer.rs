@@ -7,9 +7,9 @@
 //! `file` knows the bytes of the file.
 
 use self::file::{Frame, Reader, Writer};
-use crate::domain::identity::{Identity, Issuer};
+use crate::domain::identity::Issuer;
 use crate::domain::logout::Mark;
-use crate::domain::session::{SessionKey, Summary};
+use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::{KeyId, KeyRing, Purpose};
 use crate::ports::{Cursor, Imported, Piece, SessionStore, StoreError, Terms, Transfer, TransferError};
@@ -239,28 +239,12 @@ impl Carrier {
             return Ok(Verdict::Ended);
         }
         parcel.row.expires = summary.ends;
-        let identity = person(summary);
-        let marks = Mark::not_before(&identity, sid.as_deref());
+        let marks = Mark::not_before(&summary.issuer, &summary.subject, sid.as_deref());
         let ended = self.store.marked(&marks, terms.now).await?;
         if ended.is_some_and(|moment| started <= moment) {
             return Ok(Verdict::Ended);
         }
         Ok(Verdict::Good(parcel))
-    }
-}
-
-/// As much of a person as marks are about.
-fn person(summary: Summary) -> Identity {
-    Identity {
-        issuer: summary.issuer,
-        subject: summary.subject,
-        user_id: summary.user_id,
-        name: summary.name,
-        email: summary.email,
-        email_verified: false,
-        roles: Vec::new(),
-        groups: Vec::new(),
-        claims: Default::default(),
     }
 }
 
