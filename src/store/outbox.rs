@@ -8,7 +8,7 @@
 //! nothing that the operator part of its record did not hold, for as long as the revocation takes.
 
 use super::shelf::{EndingShelf, RemovedAt, name_of, parts_of};
-use super::{Backend, Found, record, sealed};
+use super::{Backend, record, sealed};
 use crate::domain::identity::{Issuer, ProviderId, Subject};
 use crate::domain::secret::RefreshToken;
 use crate::domain::session::SessionKey;
@@ -50,10 +50,6 @@ impl Debts {
         }
     }
 
-    fn open_operator(&self, key: &SessionKey, found: &Found) -> Option<Zeroizing<Vec<u8>>> {
-        sealed::open_operator(&self.keys, key, found.version, &found.operator)
-    }
-
     /// Whether there is no record of this session (any more).
     async fn is_over(&self, key: &SessionKey, now: Timestamp) -> Result<bool, StoreError> {
         match self.backend.fetch(key, now).await {
@@ -83,8 +79,7 @@ impl Debts {
                 Err(StoreError::Unreadable(_)) => return Ok(true),
                 Err(error) => return Err(error),
             };
-            let summary =
-                self.open_operator(&key, &found).and_then(|plain| record::decode_summary(&plain).ok());
+            let summary = sealed::summary(&self.keys, &key, found.version, &found.operator);
             let Some(summary) = summary else { return Ok(true) };
             // Grants are a client's: what another provider entry has there is not touched.
             let is_there = provider_sid.is_some() || summary.provider == debt.owed.provider;
@@ -158,7 +153,7 @@ impl Outbox for Debts {
             match self.backend.fetch(key, now).await {
                 Ok(None) => Ok(None),
                 Ok(Some(found)) => {
-                    let opened = self.open_operator(key, &found);
+                    let opened = sealed::open_operator(&self.keys, key, found.version, &found.operator);
                     let owed = opened.and_then(|plain| record::decode_owed(&plain).ok().flatten());
                     Ok(Some(Standing { version: found.version, owed }))
                 }

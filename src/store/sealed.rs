@@ -85,10 +85,8 @@ impl Sealed {
         Ok((key, Row { version, private, operator, indexes, expires: session.ends }))
     }
 
-    /// What the operator part says; `None` when it does not open or is of another version of this program.
     fn summary(&self, glance: &Glance) -> Option<Summary> {
-        let opened = open_operator(&self.keys, &glance.key, glance.version, &glance.operator)?;
-        record::decode_summary(&opened).ok()
+        summary(&self.keys, &glance.key, glance.version, &glance.operator)
     }
 
     async fn members(&self, parts: &[&[u8]], now: Timestamp) -> Result<Vec<SessionKey>, StoreError> {
@@ -118,6 +116,11 @@ pub(super) fn open_operator(
     let part = Part::Operator;
     let context = part.context(key, version);
     keys.open(part.purpose(), key.as_bytes(), &context, operator).ok().map(|(_, plain)| plain)
+}
+
+/// What an operator part says; `None` when it does not open or is of another version of this program.
+pub(super) fn summary(keys: &KeyRing, key: &SessionKey, version: u64, operator: &[u8]) -> Option<Summary> {
+    record::decode_summary(&open_operator(keys, key, version, operator)?).ok()
 }
 
 /// Marks have labels of their own: no name of one is ever that of an index entry.
