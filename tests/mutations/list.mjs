@@ -37,8 +37,8 @@ export const mutations = [
     name: 'the-list-shows-who-is-gone',
     rules: ['R47'],
     file: 'src/gateway/own.rs',
-    find: 'self.judge(&summary, last_seen, now).ok()?;',
-    replace: 'let _ = self.judge(&summary, last_seen, now);',
+    find: 'let last_seen = self.in_force(&summary, listed.last_seen, cleared, now)?;',
+    replace: 'let last_seen = listed.last_seen.unwrap_or(summary.started.max(cleared));',
     test: it('it::own_sessions::the_list_says_where_i_am_signed_in_and_nobody_else'),
   },
   {
@@ -543,8 +543,8 @@ export const mutations = [
     name: 'a-notice-is-done-while-endings-are-owed',
     rules: ['R84'],
     file: 'src/gateway/notice.rs',
-    find: 'if self.store.owed() > 0 {',
-    replace: 'if self.store.owed() == usize::MAX {',
+    find: '        self.settled(ended)\n',
+    replace: '        Ok(ended)\n',
     test: it('it::backchannel::timing::r84_a_store_that_fails_is_a_503_and_the_token_stays_good'),
   },
   // --- Redis with replicas
