@@ -7,7 +7,7 @@ use super::house::browser::{Browser, EVIL};
 use super::house::clock::ManualClock;
 use super::house::gateway::TestGateway;
 use super::house::provider::Provider;
-use super::house::raw::{Answer, send};
+use super::house::raw::Answer;
 use super::house::setting::{Setting, usual_plan};
 use super::house::upstream::Upstream;
 use super::stores::Redis;
@@ -242,8 +242,7 @@ fn r87_the_ending_has_its_reason_in_the_metrics() {
     for sid in ["A", "Z"] {
         assert_sound(&in_frame(&mut setting.browser(), &target(&setting.provider.issuer(), sid)));
     }
-    let address = setting.gateway.health.unwrap();
-    let metrics = send(address, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap().text();
+    let metrics = setting.gateway.probe("/metrics").text();
     for line in [
         "keycard_sessions_ended_total{reason=\"by-provider\"} 2",
         "keycard_requests_total{route=\"frontchannel-logout\",outcome=\"ended\",status_class=\"2xx\"} 1",

@@ -4,6 +4,7 @@
 //! tests.
 
 use super::house::browser::{Browser, EVIL, SIBLING};
+use super::house::patience::until;
 use super::house::raw::Answer;
 use super::house::setting::{Setting, usual_plan};
 use super::stores::Redis;
@@ -146,11 +147,7 @@ fn r65_an_ending_of_mine_is_in_force_at_the_other_gateway() {
     let handle = other(&mut one);
     assert_eq!(end(&mut one, &handle).status, 200);
     // Its message takes as long as it takes; nobody waits for more than a second.
-    let begun = std::time::Instant::now();
-    while status(&mut there) != 401 {
-        assert!(begun.elapsed() < Duration::from_secs(20), "still served");
-        std::thread::yield_now();
-    }
+    until("nobody serves it any more", || status(&mut there) == 401);
 }
 
 #[test]

@@ -8,8 +8,7 @@ mod process;
 
 use super::house::browser::Browser;
 use super::house::gateway::{ADMIN_TOKEN, TestGateway};
-use super::house::raw::{Answer, send};
-use super::house::setting::Setting;
+use super::house::setting::{Setting, usual_plan};
 use super::keeping::{keep, routes, sign_in};
 use keycard::app::reload::Outcome;
 use serde_json::{Value, json};
@@ -41,15 +40,8 @@ fn get(browser: &mut Browser) -> u16 {
     browser.fetch("GET", "/", &[], b"").status
 }
 
-fn operate(gateway: &TestGateway, method: &str, target: &str, token: &str) -> Answer {
-    let bytes = format!(
-        "{method} {target} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
-    );
-    send(gateway.admin.unwrap(), bytes.as_bytes()).expect("no answer")
-}
-
 fn status(gateway: &TestGateway) -> Vec<Value> {
-    let answer = operate(gateway, "GET", "/admin/keys", ADMIN_TOKEN);
+    let answer = gateway.operate("GET", "/admin/keys");
     assert_eq!(answer.status, 200, "{}", answer.text());
     for key in [OLD, NEW, NEWEST] {
         assert!(!answer.text().contains(&key[..12]), "a key is shown");
@@ -99,10 +91,10 @@ fn r44_a_handle_and_a_person_are_found_after_a_change() {
     let setting = operating();
     let gateway = &setting.gateway;
     let (mut first, mut second) = (setting.signed_in(), setting.signed_in());
-    let list = operate(gateway, "GET", "/admin/sessions", ADMIN_TOKEN).json();
+    let list = gateway.operate("GET", "/admin/sessions").json();
     let handle = list["sessions"][0]["handle"].as_str().unwrap().to_owned();
     change(gateway, &[NEW, OLD]);
-    let ended = operate(gateway, "DELETE", &format!("/admin/sessions?handle={handle}"), ADMIN_TOKEN);
+    let ended = gateway.operate("DELETE", &format!("/admin/sessions?handle={handle}"));
     assert_eq!((ended.status, ended.json()), (200, json!({ "ended": 1 })));
     assert_eq!(get(&mut first) + get(&mut second), 200 + 401);
     // The provider's logout finds index entries of either key.
@@ -307,6 +299,6 @@ fn r60_operators_are_told_which_key_is_needed_and_by_when_and_strangers_nothing(
         ("POST", "/admin/keys", ADMIN_TOKEN, 405),
         ("GET", "/admin/keys?all=true", ADMIN_TOKEN, 400),
     ] {
-        assert_eq!(operate(gateway, method, target, token).status, expected, "{method} {target}");
+        assert_eq!(gateway.operate_with(token, method, target).status, expected, "{method} {target}");
     }
 }

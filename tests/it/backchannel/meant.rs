@@ -6,7 +6,6 @@ use super::{FORM, PATH, accepts, form, is_in, post, refuses, say};
 use crate::it::house::browser::Browser;
 use crate::it::house::clock::ManualClock;
 use crate::it::house::provider::Provider;
-use crate::it::house::raw::send;
 use crate::it::house::setting::{Setting, usual_plan};
 use crate::it::house::upstream::Upstream;
 use serde_json::json;
@@ -87,8 +86,7 @@ fn r84_every_ending_has_its_reason_in_audit_and_metrics() {
     accepts(&say(&setting, |f| f.sign())).unwrap();
     assert_eq!(browsers.each_mut().map(is_in), [false; 2]);
     refuses(&say(&setting, |f| f.without("jti"))).unwrap();
-    let address = setting.gateway.health.unwrap();
-    let metrics = send(address, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap().text();
+    let metrics = setting.gateway.probe("/metrics").text();
     for line in [
         "keycard_sessions_ended_total{reason=\"by-provider\"} 2",
         "keycard_requests_total{route=\"backchannel-logout\",outcome=\"ended\",status_class=\"2xx\"} 1",

@@ -2,9 +2,9 @@
 //!
 //! I own: the order of steps in which nobody notices, and what is noticed in any other.
 
-use super::{NEW, OLD, change, get, operate, status, with_keys};
+use super::{NEW, OLD, change, get, status, with_keys};
 use crate::it::house::browser::Browser;
-use crate::it::house::gateway::{ADMIN_TOKEN, TestGateway};
+use crate::it::house::gateway::TestGateway;
 use crate::it::house::setting::{Setting, usual_plan};
 use crate::it::stores::Redis;
 use keycard::app::reload::Outcome;
@@ -86,7 +86,7 @@ fn r44_in_two_steps_nobody_is_signed_out_at_any_moment() {
     let keys = status(first);
     assert_eq!((&keys[0]["role"], &keys[1]["role"]), (&json!("seals"), &json!("opens")));
     assert_eq!(keys[1]["can_be_removed"], false);
-    let ended = operate(first, "DELETE", "/admin/sessions?all=true", ADMIN_TOKEN);
+    let ended = first.operate("DELETE", "/admin/sessions?all=true");
     assert_eq!(ended.json()["ended"], everybody.len());
     assert_eq!(status(first)[1]["can_be_removed"], true);
     // Whoever signs in at the very moment of that ending is out as well.
