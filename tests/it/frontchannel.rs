@@ -4,12 +4,10 @@
 //! for a frame on a page of another site, unless the test is about another kind.
 
 use super::house::browser::{Browser, EVIL};
-use super::house::clock::ManualClock;
 use super::house::gateway::TestGateway;
 use super::house::provider::Provider;
 use super::house::raw::Answer;
-use super::house::setting::{Setting, usual_plan};
-use super::house::upstream::Upstream;
+use super::house::setting::{Setting, Two};
 use super::stores::Redis;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -129,14 +127,9 @@ fn r87_a27_whatever_is_not_the_right_pair_ends_nothing_and_is_answered_the_same(
 
 #[test]
 fn r87_a27_a_provider_speaks_for_its_own_sessions_only() {
-    let clock = ManualClock::new();
-    let (corp, other, upstream) = (Provider::start(&clock), Provider::start(&clock), Upstream::start());
-    let mut plan = usual_plan(&upstream);
-    plan.provider("corp", &corp, "");
-    plan.provider("other", &other, "");
-    plan.guarded_routes_extra("providers = [\"corp\", \"other\"]");
-    let gateway = plan.start(&clock);
-    let mut browser = signed_in(&gateway, &corp, "A");
+    let two = Two::start();
+    let (corp, other, gateway) = (&two.corp, &two.other, &two.gateway);
+    let mut browser = signed_in(gateway, corp, "A");
     let at = |id: &str, issuer: &str| target(issuer, "A").replace('?', &format!("{id}?"));
     for (place, issuer) in [
         // With several providers the path names one.

@@ -39,14 +39,6 @@ fn metric(text: &str, line: &str) -> f64 {
     found.map_or(0.0, |value| value.parse().unwrap())
 }
 
-/// Bob, beside alice.
-fn sign_in_bob(setting: &Setting) -> super::house::browser::Browser {
-    setting
-        .provider
-        .person(serde_json::json!({ "sub": "bob-0002", "email": "bob@example.test", "name": "Bob" }));
-    setting.signed_in()
-}
-
 #[test]
 fn r22_readiness_tells_of_the_store_and_of_providers_that_were_never_met() {
     let redis = Redis::start();
@@ -185,7 +177,7 @@ fn nobody_is_an_operator_without_the_token() {
 fn r44_operators_see_who_is_signed_in_and_nothing_that_opens_a_session() {
     let setting = setting();
     let browser = setting.signed_in();
-    let bob = sign_in_bob(&setting);
+    let bob = setting.bob();
     let list = setting.gateway.operate("GET", "/admin/sessions");
     assert_eq!((list.status, list.header("cache-control")), (200, Some("no-store")));
     let text = list.text();
@@ -238,7 +230,7 @@ fn r56_an_operator_ends_one_persons_sessions_and_nobody_elses() {
             }
         });
         let (mut one, mut two) = (setting.signed_in(), setting.signed_in());
-        let mut bob = sign_in_bob(&setting);
+        let mut bob = setting.bob();
         for nothing in [
             "",
             "?limit=5",

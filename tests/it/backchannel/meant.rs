@@ -4,10 +4,7 @@
 
 use super::{FORM, PATH, accepts, form, is_in, post, refuses, say};
 use crate::it::house::browser::Browser;
-use crate::it::house::clock::ManualClock;
-use crate::it::house::provider::Provider;
-use crate::it::house::setting::{Setting, usual_plan};
-use crate::it::house::upstream::Upstream;
+use crate::it::house::setting::{Setting, Two};
 use serde_json::json;
 
 /// A person signed in on a session of the provider's.
@@ -98,13 +95,8 @@ fn r84_every_ending_has_its_reason_in_audit_and_metrics() {
 
 #[test]
 fn r83_a26_a_provider_speaks_for_its_own_people_only() {
-    let clock = ManualClock::new();
-    let (corp, other, upstream) = (Provider::start(&clock), Provider::start(&clock), Upstream::start());
-    let mut plan = usual_plan(&upstream);
-    plan.provider("corp", &corp, "");
-    plan.provider("other", &other, "");
-    plan.guarded_routes_extra("providers = [\"corp\", \"other\"]");
-    let gateway = plan.start(&clock);
+    let two = Two::start();
+    let (corp, other, gateway) = (&two.corp, &two.other, &two.gateway);
     let mut browser = gateway.browser();
     assert_eq!(browser.navigate("/").answer.status, 200);
     let tell =
