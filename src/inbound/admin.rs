@@ -9,7 +9,7 @@ mod keys;
 use super::answer::{Fault, json};
 use super::current::Current;
 use super::language::Language;
-use super::user::rfc3339;
+use super::moment::rfc3339;
 use super::{Layers, error, facts, unread};
 use crate::gateway::operating::{Selection, SessionView};
 use crate::gateway::{Gateway, GatewayError};

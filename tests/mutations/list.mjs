@@ -1410,7 +1410,7 @@ export const mutations = [
   {
     name: 'answers-may-be-stored',
     rules: ['R58'],
-    file: 'src/inbound/answer.rs',
+    file: 'src/inbound/harden.rs',
     find: '(header::CACHE_CONTROL, "no-store"),',
     replace: '(header::CACHE_CONTROL, "private"),',
     test: it('it::endpoints::r58_everything_under_the_prefix_is_not_to_be_stored'),
