@@ -17,7 +17,8 @@ use crate::domain::session::{LiveSession, Session, SessionKey, Summary, Ticket};
 use crate::domain::time::Timestamp;
 use crate::keyring::{CannotOpen, KeyRing, NoRandomness, Purpose, session_key};
 use crate::ports::{Cursor, Listed, Listing, SessionStore, StoreError, Updated};
-use crate::store::{Backend, Glance, IndexName, Row, record};
+use crate::store::record::{self, Whose};
+use crate::store::{Backend, Glance, IndexName, Row};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,14 +151,6 @@ fn provider_sid_parts<'a>(issuer: &'a Issuer, provider_sid: &'a str) -> [&'a [u8
 pub(in crate::store) fn whose(keys: &KeyRing, glance: &Glance) -> Option<Whose> {
     let opened = open_operator(keys, &glance.key, glance.version, &glance.operator)?;
     record::decode_whose(&opened).ok()
-}
-
-/// What the index entries of a record are made of.
-pub(in crate::store) struct Whose {
-    pub(in crate::store) issuer: Issuer,
-    pub(in crate::store) subject: Subject,
-    pub(in crate::store) provider_sid: Option<String>,
-    pub(in crate::store) ends: Timestamp,
 }
 
 impl Whose {
