@@ -58,6 +58,9 @@ pub enum StoreError {
     Unreadable(&'static str),
 }
 
+/// What a store says, sooner or later.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
 /// What became of a compare-and-set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Updated {
@@ -75,33 +78,20 @@ pub trait SessionStore: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], also when the ticket is taken already.
-    fn create<'a>(
-        &'a self,
-        ticket: &'a Ticket,
-        session: &'a Session,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn create<'a>(&'a self, ticket: &'a Ticket, session: &'a Session, now: Timestamp) -> Answer<'a, ()>;
 
     /// Reads a session; `Ok(None)` when there is no such record. Limits are for the caller to judge.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn load<'a>(
-        &'a self,
-        ticket: &'a Ticket,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<LiveSession>, StoreError>>;
+    fn load<'a>(&'a self, ticket: &'a Ticket, now: Timestamp) -> Answer<'a, Option<LiveSession>>;
 
     /// As [`Self::load`], but past any memory of this process: what is in the store once this is called. For whoever
     /// has just been given a lease, and must see what its last holder wrote.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn reload<'a>(
-        &'a self,
-        ticket: &'a Ticket,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<LiveSession>, StoreError>> {
+    fn reload<'a>(&'a self, ticket: &'a Ticket, now: Timestamp) -> Answer<'a, Option<LiveSession>> {
         self.load(ticket, now)
     }
 
@@ -115,7 +105,7 @@ pub trait SessionStore: Send + Sync {
         session: &'a Session,
         expected: u64,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Updated, StoreError>>;
+    ) -> Answer<'a, Updated>;
 
     /// Puts a later version of a record back over the earlier one, `found`, that a store has fallen back to: after a failover
     /// that lost writes, or a restore. Never creates, and never replaces anything but that earlier one. A store that
@@ -129,7 +119,7 @@ pub trait SessionStore: Send + Sync {
         _later: &'a LiveSession,
         _found: u64,
         _now: Timestamp,
-    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+    ) -> Answer<'a, Updated> {
         Box::pin(std::future::ready(Ok(Updated::Conflict)))
     }
 
@@ -137,19 +127,14 @@ pub trait SessionStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn touch<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn touch<'a>(&'a self, key: &'a SessionKey, now: Timestamp, keep: Duration) -> Answer<'a, ()>;
 
     /// Removes a record with its index entries; whether there was one. Also true where the store does not answer, and
     /// this process has taken note: see [`Self::owed`].
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn remove<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<bool, StoreError>>;
+    fn remove<'a>(&'a self, key: &'a SessionKey) -> Answer<'a, bool>;
 
     /// The sessions of a person, by the index; some may have ended since.
     ///
@@ -160,7 +145,7 @@ pub trait SessionStore: Send + Sync {
         issuer: &'a Issuer,
         subject: &'a Subject,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>>;
+    ) -> Answer<'a, Vec<SessionKey>>;
 
     /// The sessions that stand on one session of a provider, by the index; some may have ended since.
     ///
@@ -171,18 +156,13 @@ pub trait SessionStore: Send + Sync {
         issuer: &'a Issuer,
         provider_sid: &'a str,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>>;
+    ) -> Answer<'a, Vec<SessionKey>>;
 
     /// Takes a login's name: `true` for the first taker only, for as long as `keep` (R4).
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn take_once<'a>(
-        &'a self,
-        login: LoginId,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+    fn take_once<'a>(&'a self, login: LoginId, now: Timestamp, keep: Duration) -> Answer<'a, bool>;
 
     /// Takes the lease on a session's renewal for `keep`, or renews it for whoever holds it; `false` while somebody else
     /// does. A lease holds nobody back from writing: what counts in the end is the record (R45).
@@ -195,23 +175,19 @@ pub trait SessionStore: Send + Sync {
         holder: LeaseId,
         now: Timestamp,
         keep: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+    ) -> Answer<'a, bool>;
 
     /// Gives a lease back, if it is still this holder's.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> Answer<'a, ()>;
 
     /// What an operator may know of one session; `Ok(None)` when there is no such record.
     ///
     /// # Errors
     /// See [`StoreError`]. A record that does not open is no error, but an entry without a summary.
-    fn glance<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Listed>, StoreError>>;
+    fn glance<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> Answer<'a, Option<Listed>>;
 
     /// Notes `now` under a mark, for as long as `keep`. A later moment is never replaced by an earlier one, and no mark
     /// lives shorter than it was to live before. Whoever ends sessions by person or provider session writes the mark
@@ -220,40 +196,26 @@ pub trait SessionStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn mark<'a>(
-        &'a self,
-        mark: Mark<'a>,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn mark<'a>(&'a self, mark: Mark<'a>, now: Timestamp, keep: Duration) -> Answer<'a, ()>;
 
     /// The latest moment under any of these marks.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn marked<'a>(
-        &'a self,
-        marks: &'a [Mark<'a>],
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>>;
+    fn marked<'a>(&'a self, marks: &'a [Mark<'a>], now: Timestamp) -> Answer<'a, Option<Timestamp>>;
 
     /// About `limit` sessions, from where `cursor` points or from the beginning, as their operator parts have them.
     /// One that is there from the first page to the last is on at least one page; one may be on several.
     ///
     /// # Errors
     /// See [`StoreError`]. A single record that cannot be read is no error, but an entry without a summary.
-    fn list<'a>(
-        &'a self,
-        cursor: Option<&'a Cursor>,
-        limit: usize,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Listing, StoreError>>;
+    fn list<'a>(&'a self, cursor: Option<&'a Cursor>, limit: usize, now: Timestamp) -> Answer<'a, Listing>;
 
     /// Whether the store answers.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+    fn ping(&self) -> Answer<'_, ()>;
 
     /// How many endings are in force in this process that the store has not taken yet. Whoever has to say that an ending
     /// is done, to somebody who would come back otherwise, asks this first. Asks nobody.

@@ -10,12 +10,8 @@ use crate::domain::logout::Mark;
 use crate::domain::renewal::LeaseId;
 use crate::domain::session::{LiveSession, Session, SessionKey, Ticket};
 use crate::domain::time::Timestamp;
-use crate::ports::{Cursor, FeedState, Listed, Listing, SessionStore, StoreError, Updated};
-use futures_util::future::BoxFuture;
+use crate::ports::{Answer, Cursor, FeedState, Listed, Listing, SessionStore, Updated};
 use std::time::Duration;
-
-/// What a store says, sooner or later.
-pub(in crate::store) type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A method of `SessionStore` that asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

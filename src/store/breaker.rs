@@ -19,8 +19,8 @@
 pub use spared::Spared;
 
 use crate::keyring::{new_ticket, session_key};
-use crate::ports::{Breaking, Clock, Entry, Ledger, SessionStore, Stopwatch, StoreError};
-use crate::store::around::{Answer, Around, Command};
+use crate::ports::{Answer, Breaking, Clock, Entry, Ledger, SessionStore, Stopwatch, StoreError};
+use crate::store::around::{Around, Command};
 use futures_util::future::ready;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

@@ -3,8 +3,8 @@
 //! I own: [`Measured`], a decorator. I may call: `ports`, `around`. I never change an answer, and never enter anything
 //! but the command's name, its time, and whether there was an answer.
 
-use crate::ports::{Entry, Ledger, SessionStore};
-use crate::store::around::{Answer, Around, Command};
+use crate::ports::{Answer, Entry, Ledger, SessionStore};
+use crate::store::around::{Around, Command};
 use std::sync::Arc;
 use tokio::time::Instant;
 

@@ -16,10 +16,9 @@ use crate::domain::renewal::LeaseId;
 use crate::domain::session::{LiveSession, Session, SessionKey, Summary, Ticket};
 use crate::domain::time::Timestamp;
 use crate::keyring::{CannotOpen, KeyRing, NoRandomness, Purpose, session_key};
-use crate::ports::{Cursor, Listed, Listing, SessionStore, StoreError, Updated};
+use crate::ports::{Answer, Cursor, Listed, Listing, SessionStore, StoreError, Updated};
 use crate::store::record::{self, Whose};
 use crate::store::{Backend, Glance, IndexName, Row};
-use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -164,12 +163,7 @@ impl Whose {
 }
 
 impl SessionStore for Sealed {
-    fn create<'a>(
-        &'a self,
-        ticket: &'a Ticket,
-        session: &'a Session,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn create<'a>(&'a self, ticket: &'a Ticket, session: &'a Session, now: Timestamp) -> Answer<'a, ()> {
         Box::pin(async move {
             let (key, row) = self.row(ticket, session, 1)?;
             if self.backend.insert(&key, &row, now).await? {
@@ -179,11 +173,7 @@ impl SessionStore for Sealed {
         })
     }
 
-    fn load<'a>(
-        &'a self,
-        ticket: &'a Ticket,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<LiveSession>, StoreError>> {
+    fn load<'a>(&'a self, ticket: &'a Ticket, now: Timestamp) -> Answer<'a, Option<LiveSession>> {
         Box::pin(async move {
             let key = session_key(ticket);
             let Some(found) = self.backend.fetch(&key, now).await? else { return Ok(None) };
@@ -218,7 +208,7 @@ impl SessionStore for Sealed {
         session: &'a Session,
         expected: u64,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+    ) -> Answer<'a, Updated> {
         Box::pin(async move {
             let (key, row) = self.row(ticket, session, expected.saturating_add(1))?;
             self.backend.replace(&key, &row, expected, now).await
@@ -231,7 +221,7 @@ impl SessionStore for Sealed {
         later: &'a LiveSession,
         found: u64,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+    ) -> Answer<'a, Updated> {
         Box::pin(async move {
             // Under its own number, not the next one: whoever else holds it sees that it is there.
             if later.version <= found {
@@ -242,16 +232,11 @@ impl SessionStore for Sealed {
         })
     }
 
-    fn touch<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn touch<'a>(&'a self, key: &'a SessionKey, now: Timestamp, keep: Duration) -> Answer<'a, ()> {
         self.backend.seen(key, now, keep)
     }
 
-    fn remove<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn remove<'a>(&'a self, key: &'a SessionKey) -> Answer<'a, bool> {
         self.backend.delete(key)
     }
 
@@ -260,7 +245,7 @@ impl SessionStore for Sealed {
         issuer: &'a Issuer,
         subject: &'a Subject,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>> {
+    ) -> Answer<'a, Vec<SessionKey>> {
         Box::pin(async move { self.members(&subject_parts(issuer, subject), now).await })
     }
 
@@ -269,16 +254,11 @@ impl SessionStore for Sealed {
         issuer: &'a Issuer,
         provider_sid: &'a str,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>> {
+    ) -> Answer<'a, Vec<SessionKey>> {
         Box::pin(async move { self.members(&provider_sid_parts(issuer, provider_sid), now).await })
     }
 
-    fn take_once<'a>(
-        &'a self,
-        login: LoginId,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn take_once<'a>(&'a self, login: LoginId, now: Timestamp, keep: Duration) -> Answer<'a, bool> {
         self.backend.take_once(login, now, keep)
     }
 
@@ -288,19 +268,15 @@ impl SessionStore for Sealed {
         holder: LeaseId,
         now: Timestamp,
         keep: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    ) -> Answer<'a, bool> {
         self.backend.lease(key, holder, now, keep)
     }
 
-    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> Answer<'a, ()> {
         self.backend.release(key, holder)
     }
 
-    fn glance<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Listed>, StoreError>> {
+    fn glance<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> Answer<'a, Option<Listed>> {
         Box::pin(async move {
             let (version, operator, last_seen) = match self.backend.fetch(key, now).await {
                 Ok(Some(found)) => (found.version, found.operator, found.last_seen),
@@ -313,23 +289,14 @@ impl SessionStore for Sealed {
         })
     }
 
-    fn mark<'a>(
-        &'a self,
-        mark: Mark<'a>,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn mark<'a>(&'a self, mark: Mark<'a>, now: Timestamp, keep: Duration) -> Answer<'a, ()> {
         Box::pin(async move {
             let name = self.keys.name(Purpose::Index, &mark_parts(mark));
             self.backend.mark(&name, now, keep).await
         })
     }
 
-    fn marked<'a>(
-        &'a self,
-        marks: &'a [Mark<'a>],
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
+    fn marked<'a>(&'a self, marks: &'a [Mark<'a>], now: Timestamp) -> Answer<'a, Option<Timestamp>> {
         Box::pin(async move {
             let names = marks.iter().flat_map(|mark| self.keys.names(Purpose::Index, &mark_parts(*mark)));
             let names: Vec<IndexName> = names.collect();
@@ -337,12 +304,7 @@ impl SessionStore for Sealed {
         })
     }
 
-    fn list<'a>(
-        &'a self,
-        cursor: Option<&'a Cursor>,
-        limit: usize,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Listing, StoreError>> {
+    fn list<'a>(&'a self, cursor: Option<&'a Cursor>, limit: usize, now: Timestamp) -> Answer<'a, Listing> {
         Box::pin(async move {
             let (glances, next) = self.backend.page(cursor, limit.max(1), now).await?;
             let listed = |glance: Glance| Listed {
@@ -354,7 +316,7 @@ impl SessionStore for Sealed {
         })
     }
 
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn ping(&self) -> Answer<'_, ()> {
         self.backend.ping()
     }
 }

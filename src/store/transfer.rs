@@ -12,7 +12,9 @@ use crate::domain::logout::Mark;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::{KeyId, KeyRing, Purpose};
-use crate::ports::{Cursor, Imported, Piece, SessionStore, StoreError, Terms, Transfer, TransferError};
+use crate::ports::{
+    Answer, Cursor, Imported, Piece, SessionStore, StoreError, Terms, Transfer, TransferError,
+};
 use crate::store::near::Aside;
 use crate::store::shelf::EndingShelf;
 use crate::store::{Row, record, sealed};
@@ -65,15 +67,10 @@ pub(in crate::store) enum Placed {
 /// What a backend owes, so that its sessions can be moved.
 pub(in crate::store) trait Haul: Send + Sync {
     /// About `limit` whole records from `cursor` on, as `Backend::page` walks.
-    fn load<'a>(
-        &'a self,
-        cursor: Option<&'a Cursor>,
-        limit: usize,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Load, StoreError>>;
+    fn load<'a>(&'a self, cursor: Option<&'a Cursor>, limit: usize, now: Timestamp) -> Answer<'a, Load>;
 
     /// Puts a record where there is none, or an older version, its index entries first. Last seen never goes back.
-    fn place<'a>(&'a self, parcel: &'a Parcel, now: Timestamp) -> BoxFuture<'a, Result<Placed, StoreError>>;
+    fn place<'a>(&'a self, parcel: &'a Parcel, now: Timestamp) -> Answer<'a, Placed>;
 }
 
 /// Moves sessions out of a store and into it.

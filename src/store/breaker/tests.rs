@@ -9,7 +9,7 @@ use crate::domain::logout::Mark;
 use crate::domain::renewal::LeaseId;
 use crate::domain::session::{LiveSession, Session, SessionKey, Ticket};
 use crate::domain::time::Timestamp;
-use crate::ports::{Cursor, Listed, Listing, Updated};
+use crate::ports::{Answer, Cursor, Listed, Listing, Updated};
 use crate::store::contract::house::NOW;
 use std::sync::atomic::AtomicUsize;
 use tokio::sync::Notify;

@@ -4,8 +4,8 @@
 use super::*;
 use crate::domain::session::tests::session;
 use crate::keyring::new_ticket;
-use crate::ports::{EndingStep, Entry, Ledger, Stopwatch};
-use crate::store::around::{Answer, Around, Command};
+use crate::ports::{Answer, EndingStep, Entry, Ledger, Stopwatch};
+use crate::store::around::{Around, Command};
 use crate::store::contract::house::{NOW, ring};
 use crate::store::memory::Memory as Shelf;
 use crate::store::near::tests::Stage;
