@@ -26,6 +26,7 @@ mod error;
 mod events;
 mod facts;
 mod frontchannel;
+mod harden;
 pub mod health;
 mod keep;
 mod landing;
@@ -35,12 +36,14 @@ mod login;
 mod logout;
 #[doc(hidden)]
 pub mod measured;
+mod moment;
 mod pages;
 mod proxy;
 pub mod sentry;
 mod sessions;
 pub mod throttle;
 mod tunnel;
+mod turned_away;
 mod unread;
 mod user;
 mod visit;
@@ -99,35 +102,36 @@ pub struct Desk {
     pub throttle: Arc<Throttle>,
 }
 
-/// The whole application: every layer and every endpoint, in order. One for each worker.
-pub fn application(
-    current: web::Data<Current>,
-    upstreams: Upstreams,
-) -> App<
-    impl ServiceFactory<
+/// The layers of an application of ours, as the framework asks for them: its own name for that takes five lines.
+pub trait Layers:
+    ServiceFactory<
         ServiceRequest,
         Config = (),
         Response = ServiceResponse<BoxBody>,
         Error = Error,
         InitError = (),
-    >,
-> {
+    >
+{
+}
+
+impl<L> Layers for L where
+    L: ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<BoxBody>,
+            Error = Error,
+            InitError = (),
+        >
+{
+}
+
+/// The whole application: every layer and every endpoint, in order. One for each worker.
+pub fn application(current: web::Data<Current>, upstreams: Upstreams) -> App<impl Layers> {
     layers(current, web::to(dispatch)).app_data(web::Data::new(upstreams))
 }
 
 /// Every layer, in order, around `innermost`.
-fn layers(
-    current: web::Data<Current>,
-    innermost: Route,
-) -> App<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse<BoxBody>,
-        Error = Error,
-        InitError = (),
-    >,
-> {
+fn layers(current: web::Data<Current>, innermost: Route) -> App<impl Layers> {
     let envelope = {
         let desk = current.desk();
         desk.envelope.middleware(&desk.cookies)

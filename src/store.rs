@@ -5,7 +5,8 @@
 //!
 //! Two layers: `sealed` is the port, and seals and opens records; below it `memory`, `embedded`
 //! or `redis` keeps the bytes. Around them, `measured` enters every command into the ledger, and where others write to the store
-//! as well, `breaker` spares it while it does not answer, and `near` answers from memory what its feed proves unchanged.
+//! as well, `breaker` spares it while it does not answer (both are built with `around`), and `near` answers from memory what
+//! its feed proves unchanged.
 //! `endings`, outermost, remembers what has ended: it is in force here also while a store does not take it, or has
 //! forgotten it. `census` counts what each key is needed for, and `locksmith` changes the keys.
 //! One contract suite (`contract`) runs on all of them.
@@ -33,11 +34,13 @@ use crate::domain::renewal::LeaseId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::KeyRing;
-use crate::ports::{Clearing, Cursor, KeyCensus, Outbox, SessionStore, StoreError, Transfer, Updated};
-use futures_util::future::BoxFuture;
+use crate::ports::{
+    Answer, Clearing, Cursor, KeyCensus, Outbox, SessionStore, StoreError, Transfer, Updated,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod around;
 mod breaker;
 mod census;
 mod clearing;
@@ -198,19 +201,10 @@ type Page = (Vec<Glance>, Option<Cursor>);
 trait Backend: Entries + Send + Sync {
     /// Makes the index entries, then the record, then notes it as seen at `now`. Never overwrites: `false` when there
     /// is such a record already.
-    fn insert<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        row: &'a Row,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+    fn insert<'a>(&'a self, key: &'a SessionKey, row: &'a Row, now: Timestamp) -> Answer<'a, bool>;
 
     /// Reads a record and when it was last seen.
-    fn fetch<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Found>, StoreError>>;
+    fn fetch<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> Answer<'a, Option<Found>>;
 
     /// Replaces the record if its version is `expected`; never creates. Index entries are added where they are new,
     /// and those of before stay until the record is deleted: after a change of keys both lead here.
@@ -220,48 +214,25 @@ trait Backend: Entries + Send + Sync {
         row: &'a Row,
         expected: u64,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Updated, StoreError>>;
+    ) -> Answer<'a, Updated>;
 
     /// Deletes the record, then everything that leads to it; whether there was one.
-    fn delete<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<bool, StoreError>>;
+    fn delete<'a>(&'a self, key: &'a SessionKey) -> Answer<'a, bool>;
 
     /// Notes that a session was used at `now`, for as long as `keep`. Never creates a record.
-    fn seen<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn seen<'a>(&'a self, key: &'a SessionKey, now: Timestamp, keep: Duration) -> Answer<'a, ()>;
 
     /// The sessions under any of the index names, each once.
-    fn members<'a>(
-        &'a self,
-        names: &'a [IndexName],
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>>;
+    fn members<'a>(&'a self, names: &'a [IndexName], now: Timestamp) -> Answer<'a, Vec<SessionKey>>;
 
     /// Notes `now` under this name, for as long as `keep`; the later moment and the longer life win.
-    fn mark<'a>(
-        &'a self,
-        name: &'a IndexName,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn mark<'a>(&'a self, name: &'a IndexName, now: Timestamp, keep: Duration) -> Answer<'a, ()>;
 
     /// The latest moment under any of these names.
-    fn marked<'a>(
-        &'a self,
-        names: &'a [IndexName],
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>>;
+    fn marked<'a>(&'a self, names: &'a [IndexName], now: Timestamp) -> Answer<'a, Option<Timestamp>>;
 
     /// `true` for the first to take this name within `keep`.
-    fn take_once(
-        &self,
-        login: LoginId,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'_, Result<bool, StoreError>>;
+    fn take_once(&self, login: LoginId, now: Timestamp, keep: Duration) -> Answer<'_, bool>;
 
     /// Takes the lease on this session for `keep`, or renews it for its holder; `false` while it is somebody else's.
     fn lease<'a>(
@@ -270,22 +241,17 @@ trait Backend: Entries + Send + Sync {
         holder: LeaseId,
         now: Timestamp,
         keep: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+    ) -> Answer<'a, bool>;
 
     /// Gives a lease back, if it is this holder's.
-    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> Answer<'a, ()>;
 
     /// About `limit` records that have not expired, from `cursor` on (`None`: from the beginning), and where the next
     /// page begins (`None`: there is none). A record that is there during the whole walk is on at least one page, however
     /// many others come and go meanwhile. What the bytes of a cursor mean is the backend's own affair; foreign ones are
     /// an error or another place, never a panic.
-    fn page<'a>(
-        &'a self,
-        cursor: Option<&'a Cursor>,
-        limit: usize,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Page, StoreError>>;
+    fn page<'a>(&'a self, cursor: Option<&'a Cursor>, limit: usize, now: Timestamp) -> Answer<'a, Page>;
 
     /// Whether it answers.
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+    fn ping(&self) -> Answer<'_, ()>;
 }

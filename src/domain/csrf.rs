@@ -100,26 +100,14 @@ fn judge_source(facts: &RequestFacts) -> Result<(), CsrfRefusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{cors::CorsRequest, cors::tests::cors, origin::Origin, path::CanonicalPath};
+    use crate::domain::cors::CorsRequest;
+    use crate::domain::cors::tests::cors;
+    use crate::domain::origin::Origin;
+    use crate::domain::request;
     use std::sync::Arc;
 
     fn facts() -> RequestFacts {
-        RequestFacts {
-            origin: Arc::new(Origin::parse("https://apps.example.com").unwrap()),
-            method: Method::POST,
-            path: CanonicalPath::root(),
-            query: None,
-            site: FetchSite::Absent,
-            kind: RequestKind::Script,
-            to_document: false,
-            origin_header: OriginHeader::Absent,
-            referer: OriginHeader::Absent,
-            csrf_header: false,
-            websocket: false,
-            event_stream: false,
-            cors: CorsRequest::default(),
-            client: [127, 0, 0, 1].into(),
-        }
+        RequestFacts { method: Method::POST, site: FetchSite::Absent, ..request::tests::facts() }
     }
 
     /// R62, row by row: what the request says, and the answer in both modes.

@@ -3,7 +3,7 @@
 //! I own: [`LogoutNotice`], [`Departed`], [`Mark`]. I may call: `identity`, `time`. I never end anything myself, and
 //! never hold a notice that was not verified: only an identity provider makes one.
 
-use super::identity::{Identity, Issuer, Subject};
+use super::identity::{Issuer, Subject};
 use super::time::Timestamp;
 use std::time::Duration;
 
@@ -67,8 +67,7 @@ pub enum Mark<'m> {
 
 impl<'m> Mark<'m> {
     /// Every mark that a session of this person, on this session of the provider, has to be younger than.
-    pub fn not_before(identity: &'m Identity, provider_sid: Option<&'m str>) -> Vec<Self> {
-        let (issuer, subject) = (&identity.issuer, &identity.subject);
+    pub fn not_before(issuer: &'m Issuer, subject: &'m Subject, provider_sid: Option<&'m str>) -> Vec<Self> {
         let mut marks = vec![Self::Person(issuer, subject)];
         if let Some(sid) = provider_sid {
             marks.push(Self::ProviderSession(issuer, sid));
@@ -88,17 +87,17 @@ mod tests {
         let session = session();
         let (issuer, subject) = (session.identity.issuer.clone(), session.identity.subject.clone());
         let sid = session.provider_sid.clone().unwrap();
-        let marks = Mark::not_before(&session.identity, Some(&sid));
+        let marks = Mark::not_before(&issuer, &subject, Some(&sid));
         for departed in [
             Departed::Person(subject.clone()),
             Departed::ProviderSession(sid.clone()),
-            Departed::PersonInProviderSession(subject, sid.clone()),
+            Departed::PersonInProviderSession(subject.clone(), sid.clone()),
         ] {
             let good_until = Timestamp::from_unix_seconds(0);
             let notice = LogoutNotice { issuer: issuer.clone(), departed, id: "1".into(), good_until };
             assert!(marks.contains(&notice.not_before()));
             assert!(!marks.contains(&notice.mark()));
         }
-        assert_eq!(Mark::not_before(&session.identity, None).len(), 1);
+        assert_eq!(Mark::not_before(&issuer, &subject, None).len(), 1);
     }
 }

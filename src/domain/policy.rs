@@ -206,9 +206,7 @@ mod tests {
     use crate::domain::access::Rule;
     use crate::domain::cors::{self, CorsRequest, Preflight};
     use crate::domain::identity::ProviderId;
-    use crate::domain::origin::Origin;
-    use crate::domain::path::CanonicalPath;
-    use crate::domain::request::{FetchSite, OriginHeader, RequestKind};
+    use crate::domain::request::{self, FetchSite, OriginHeader, RequestKind};
     use crate::domain::route::tests::route;
     use crate::domain::session::tests::{live, session};
 
@@ -222,22 +220,7 @@ mod tests {
     }
 
     fn facts(method: Method, site: FetchSite) -> RequestFacts {
-        RequestFacts {
-            origin: Arc::new(Origin::parse("https://apps.example.com").unwrap()),
-            method,
-            path: CanonicalPath::root(),
-            query: None,
-            site,
-            kind: RequestKind::Script,
-            to_document: false,
-            origin_header: OriginHeader::Absent,
-            referer: OriginHeader::Absent,
-            csrf_header: false,
-            websocket: false,
-            event_stream: false,
-            cors: CorsRequest::default(),
-            client: [127, 0, 0, 1].into(),
-        }
+        RequestFacts { method, site, ..request::tests::facts() }
     }
 
     fn verdict(route: Route, standing: Standing, facts: &RequestFacts) -> &'static str {

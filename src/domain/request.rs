@@ -119,3 +119,28 @@ pub enum OriginHeader {
     /// Any other, `null`, several, or unreadable.
     Foreign,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A script's GET of `/` from a page of ours, on this machine.
+    pub(crate) fn facts() -> RequestFacts {
+        RequestFacts {
+            origin: Arc::new(Origin::parse("https://apps.example.com").unwrap()),
+            method: Method::GET,
+            path: CanonicalPath::root(),
+            query: None,
+            site: FetchSite::SameOrigin,
+            kind: RequestKind::Script,
+            to_document: false,
+            origin_header: OriginHeader::Absent,
+            referer: OriginHeader::Absent,
+            csrf_header: false,
+            websocket: false,
+            event_stream: false,
+            cors: CorsRequest::default(),
+            client: [127, 0, 0, 1].into(),
+        }
+    }
+}

@@ -42,10 +42,8 @@ impl Gateway {
             theirs.iter().filter_map(|listed| listed.summary.as_ref()?.supersedes).collect();
         theirs.retain(|listed| {
             let leaves = superseded.contains(&listed.key) || replaced.contains(&Some(listed.key));
-            let stands = listed.summary.as_ref().is_some_and(|summary| {
-                let last_seen = listed.last_seen.unwrap_or(summary.started);
-                summary.started > cleared && self.judge(summary, last_seen, now).is_ok()
-            });
+            let in_force = |summary| self.in_force(summary, listed.last_seen, cleared, now).is_some();
+            let stands = listed.summary.as_ref().is_some_and(in_force);
             stands && !leaves
         });
         let Surplus { stays, end } = judged(&cap, &theirs, own);

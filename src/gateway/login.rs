@@ -276,7 +276,8 @@ impl Gateway {
         began: Timestamp,
         now: Timestamp,
     ) -> Result<bool, GatewayError> {
-        let marks = Mark::not_before(&session.identity, session.provider_sid.as_deref());
+        let who = &session.identity;
+        let marks = Mark::not_before(&who.issuer, &who.subject, session.provider_sid.as_deref());
         let ended = self.store.marked(&marks, now).await?;
         // Asked of the store, whatever memory knows: the news may still be under way.
         let cleared = self.endings.clearing.ask(now, self.remembered()).await?;

@@ -98,13 +98,7 @@ impl Gateway {
         self.store.mark(notice.not_before(), heard, MARK_KEPT).await?;
         let stay = (now > heard).then_some(heard);
         let ended = self.end_departed(&self.departed(notice, now).await?, stay, now).await?;
-        // What is in force in this process alone is not done.
-        if self.store.owed() > 0 {
-            return Err(StoreError::Unavailable(
-                "endings are in force here, and not in the store yet".into(),
-            ));
-        }
-        Ok(ended)
+        self.settled(ended)
     }
 
     /// Carries a notice out when the store is back; at the latest when everybody whom it means is gone by themselves.

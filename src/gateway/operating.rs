@@ -96,12 +96,11 @@ impl Gateway {
                 match listed.summary {
                     None => views.unreadable += 1,
                     Some(summary) => {
-                        let last_seen = listed.last_seen.unwrap_or(summary.started);
                         let handle = keys.handle(&listed.key);
-                        let is_over =
-                            summary.started <= cleared || self.judge(&summary, last_seen, now).is_err();
                         // A store may show one session on two pages.
-                        if !is_over && views.sessions.iter().all(|view| view.handle != handle) {
+                        if let Some(last_seen) = self.in_force(&summary, listed.last_seen, cleared, now)
+                            && views.sessions.iter().all(|view| view.handle != handle)
+                        {
                             views.sessions.push(SessionView { handle, last_seen, summary });
                         }
                     }
@@ -161,16 +160,16 @@ impl Gateway {
                 None => break,
             }
         }
-        self.settled(ended)
+        Ok(self.settled(ended)?)
     }
 
     /// `done`, unless something is in force in this process alone: that is not done, and whoever asked would not come back.
-    pub(super) fn settled<T>(&self, done: T) -> Result<T, GatewayError> {
+    pub(super) fn settled<T>(&self, done: T) -> Result<T, StoreError> {
         match self.store.owed() {
             0 => Ok(done),
             owed => {
                 let text = format!("{owed} endings are in force in this gateway, and not in the store yet");
-                Err(StoreError::Unavailable(text).into())
+                Err(StoreError::Unavailable(text))
             }
         }
     }
@@ -191,8 +190,7 @@ impl Gateway {
                 views.unreadable += 1;
                 continue;
             };
-            let last_seen = listed.last_seen.unwrap_or(summary.started);
-            if summary.started > cleared && self.judge(&summary, last_seen, now).is_ok() {
+            if let Some(last_seen) = self.in_force(&summary, listed.last_seen, cleared, now) {
                 views.sessions.push(SessionView { handle: self.keys.handle(&key), last_seen, summary });
             }
         }
@@ -211,7 +209,21 @@ impl Gateway {
                 ended += usize::from(self.end_listed(&listed, Ending::ByOperator, now).await?);
             }
         }
-        self.settled(ended)
+        Ok(self.settled(ended)?)
+    }
+
+    /// When a session was last used that is in force by what its operator part says; `None` for one that is over, by its
+    /// limits or because everybody was sent home at `cleared`: then only its record is still there.
+    pub(super) fn in_force(
+        &self,
+        summary: &Summary,
+        last_seen: Option<Timestamp>,
+        cleared: Timestamp,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let last_seen = last_seen.unwrap_or(summary.started);
+        let is_in = summary.started > cleared && self.judge(summary, last_seen, now).is_ok();
+        is_in.then_some(last_seen)
     }
 
     pub(super) fn judge(

@@ -62,9 +62,8 @@ impl Gateway {
         let more = keys.len() > MOST;
         let looks = keys.into_iter().take(MOST).map(|key| async move { self.store.glance(&key, now).await });
         let found: Vec<Option<Listed>> = stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await?;
-        let in_force = found.into_iter().flatten().filter_map(|listed| self.own_view(own, listed, now));
-        // Those from before the moment at which all ended may still have their records.
-        let mut sessions: Vec<OwnSession> = in_force.filter(|one| one.summary.started > cleared).collect();
+        let in_force = |listed: Listed| self.own_view(own, listed, cleared, now);
+        let mut sessions: Vec<OwnSession> = found.into_iter().flatten().filter_map(in_force).collect();
         // One that was replaced a moment ago ends by itself, and along with its successor.
         let replaced: Vec<String> = sessions
             .iter()
@@ -92,7 +91,7 @@ impl Gateway {
         let keys = self.own_keys(own, now).await?;
         let Some(key) = keys.into_iter().find(|key| self.keys.is_handle_of(handle, key)) else {
             // Nor is one there that has ended in this gateway only, whatever somebody else wants to know.
-            return self.settled(EndedOwn::NotThere);
+            return Ok(self.settled(EndedOwn::NotThere)?);
         };
         if key == own.key {
             // Its ticket is at hand, and with it a token that the server alone may not know.
@@ -105,7 +104,7 @@ impl Gateway {
             Some(listed) => self.end_listed(&listed, Ending::ByUser, now).await?,
             None => false,
         };
-        self.settled(if ended { EndedOwn::Other } else { EndedOwn::NotThere })
+        Ok(self.settled(if ended { EndedOwn::Other } else { EndedOwn::NotThere })?)
     }
 
     /// The keys of a person's sessions, the one that asks first: it is there, whatever the index says.
@@ -117,15 +116,21 @@ impl Gateway {
         Ok(keys)
     }
 
-    fn own_view(&self, own: &LiveSession, listed: Listed, now: Timestamp) -> Option<OwnSession> {
+    /// `None` for one that is over, or somebody else's.
+    fn own_view(
+        &self,
+        own: &LiveSession,
+        listed: Listed,
+        cleared: Timestamp,
+        now: Timestamp,
+    ) -> Option<OwnSession> {
         let summary = listed.summary?;
         let who = &own.session.identity;
         // The index says so already; what is shown to a person is worth a second look.
         if summary.issuer != who.issuer || summary.subject != who.subject {
             return None;
         }
-        let last_seen = listed.last_seen.unwrap_or(summary.started);
-        self.judge(&summary, last_seen, now).ok()?;
+        let last_seen = self.in_force(&summary, listed.last_seen, cleared, now)?;
         Some(OwnSession {
             handle: self.keys.handle(&listed.key),
             current: listed.key == own.key,

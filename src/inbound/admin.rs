@@ -9,17 +9,15 @@ mod keys;
 use super::answer::{Fault, json};
 use super::current::Current;
 use super::language::Language;
-use super::user::rfc3339;
-use super::{error, facts, unread};
+use super::moment::rfc3339;
+use super::{Layers, error, facts, unread};
 use crate::gateway::operating::{Selection, SessionView};
 use crate::gateway::{Gateway, GatewayError};
 use crate::keyring::{new_text, sha256};
 use crate::ports::{Cursor, KeyCensus};
-use actix_web::body::BoxBody;
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
-use actix_web::{App, Error, HttpRequest, HttpResponse, web};
+use actix_web::{App, HttpRequest, HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -67,17 +65,7 @@ impl AdminToken {
 }
 
 /// The application for operators.
-pub fn application(
-    counter: web::Data<Counter>,
-) -> App<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse<BoxBody>,
-        Error = Error,
-        InitError = (),
-    >,
-> {
+pub fn application(counter: web::Data<Counter>) -> App<impl Layers> {
     App::new().app_data(counter).default_service(web::to(dispatch))
 }
 

@@ -1,15 +1,15 @@
 //! The responses that are ours.
 //!
-//! I own: refusals as pages and as problem JSON, redirects, and the headers that all of them carry. I may call: `pages`,
-//! `words`, `visit`. I never repeat what a stranger sent, and never tell them what went wrong inside.
+//! I own: refusals as pages and as problem JSON, and redirects. I may call: `pages`, `words`, `visit`, `harden`. I never repeat what a stranger sent, and never tell them what went wrong inside.
 
+use super::harden::harden;
 use super::language::Language;
 use super::pages::{Kind, Link, Page, Pages};
 use super::visit::{Note, Voice};
 use super::words::{self, Wording};
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderValue};
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -150,20 +150,4 @@ pub fn redirect(status: StatusCode, location: &str) -> HttpResponse {
 pub fn noted(mut response: HttpResponse, note: Note) -> HttpResponse {
     response.extensions_mut().insert(note);
     response
-}
-
-/// What every response of ours carries (R58, R68).
-pub fn harden(response: &mut HttpResponse) {
-    for (name, value) in [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::VARY, "Cookie, Origin, Sec-Fetch-Site, Sec-Fetch-Mode, Accept"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Not `no-referrer`: it would make the browser send `Origin: null` with our own sign-out form.
-        (header::REFERRER_POLICY, "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
 }

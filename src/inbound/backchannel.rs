@@ -4,7 +4,8 @@
 //! where a request comes from: the signature of the token is all the proof there is (R83). Nor do I say what was wrong
 //! with a token, or whether there was a session (R84).
 
-use super::answer::{harden, json, noted};
+use super::answer::{json, noted};
+use super::harden::harden;
 use super::visit::Note;
 use super::{Desk, unread};
 use crate::domain::identity::ProviderId;

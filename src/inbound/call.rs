@@ -8,7 +8,7 @@ use super::answer::noted;
 use super::tunnel::{self, Handshake, Opened, read_handshake};
 use super::visit::{Note, Visit};
 use super::watched::{Watched, apart, watch};
-use super::{Desk, app_cookie, app_logout, error, facts, proxy, sentry, unread};
+use super::{Desk, app_cookie, app_logout, error, facts, sentry, turned_away, unread};
 use crate::domain::origin::Origin;
 use crate::domain::policy::{Permit, WhySignIn};
 use crate::domain::route::Route;
@@ -72,7 +72,7 @@ impl Call<'_> {
         let response = match answer {
             // Long polls and uploads end with their session; what the app makes of half an upload is cut off. Its cookies
             // stay: by now they may be those of whoever has signed in meanwhile.
-            Err(over) => proxy::challenge(WhySignIn::Over(over), &route, visit, desk),
+            Err(over) => turned_away::challenge(WhySignIn::Over(over), &route, visit, desk),
             Ok(Ok(mut reply)) => {
                 desk.gateway.ledger.enter(Entry::Upstream { route: &route, took: began.elapsed() });
                 jar.write_back(&mut reply.headers, desk);

@@ -5,9 +5,9 @@
 //! pages: the request is judged as one for `user` is.
 
 use super::answer::noted;
-use super::user::rfc3339;
+use super::moment::rfc3339;
 use super::visit::{Note, Visit};
-use super::{Desk, error, proxy};
+use super::{Desk, error, turned_away};
 use crate::domain::csrf::{self, CsrfMode};
 use crate::domain::policy::WhySignIn;
 use crate::domain::session::{Standing, Ticket};
@@ -37,15 +37,19 @@ pub async fn show(ticket: Option<Ticket>, visit: &Visit, desk: &Desk) -> HttpRes
     let place = ticket.as_ref().map(|ticket| gateway.place(ticket));
     let live = match gateway.standing(ticket.as_ref(), gateway.clock.now()).await {
         Ok(Standing::Live(live)) => live,
-        Ok(Standing::Anonymous) => return proxy::challenge(WhySignIn::NoSession, "events", visit, desk),
-        Ok(Standing::Over(why)) => return proxy::challenge(WhySignIn::Over(why), "events", visit, desk),
+        Ok(Standing::Anonymous) => {
+            return turned_away::challenge(WhySignIn::NoSession, "events", visit, desk);
+        }
+        Ok(Standing::Over(why)) => {
+            return turned_away::challenge(WhySignIn::Over(why), "events", visit, desk);
+        }
         Err(error) => return error::gateway(&error).respond(&desk.pages, &visit.voice, "events", None),
     };
     if let Err(refusal) = csrf::judge(&visit.facts, CsrfMode::FetchMetadata) {
         return error::csrf(&refusal).respond(&desk.pages, &visit.voice, "events", None);
     }
     let (Some(place), Some(ticket)) = (place, ticket) else {
-        return proxy::challenge(WhySignIn::NoSession, "events", visit, desk);
+        return turned_away::challenge(WhySignIn::NoSession, "events", visit, desk);
     };
     let identity = &live.session.identity;
     let user = gateway.keys.log_name(identity.issuer.as_str(), identity.subject.as_str());

@@ -4,7 +4,8 @@
 //! comes from: in a frame of somebody else there are no cookies, and `sid` is all the proof there is (R87). Nor do I say
 //! whether there was a session, and I neither set nor remove anything in the browser.
 
-use super::answer::{harden, noted};
+use super::answer::noted;
+use super::harden::harden;
 use super::visit::{Note, Visit};
 use super::{Desk, error};
 use crate::domain::identity::{Issuer, ProviderId};

@@ -4,14 +4,13 @@
 //! `ports` (the breaker).
 //! I never show anything secret, never ask a provider, and never let probes reach the store more than once a second.
 
+use super::Layers;
 use super::answer::json;
 use super::current::Current;
 use crate::domain::time::Timestamp;
 use crate::ports::Breaking;
-use actix_web::body::BoxBody;
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, header};
-use actix_web::{App, Error, HttpRequest, HttpResponse, web};
+use actix_web::{App, HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -99,17 +98,7 @@ struct Readiness {
 }
 
 /// The application for probes.
-pub fn application(
-    watch: web::Data<Watch>,
-) -> App<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse<BoxBody>,
-        Error = Error,
-        InitError = (),
-    >,
-> {
+pub fn application(watch: web::Data<Watch>) -> App<impl Layers> {
     App::new().app_data(watch).default_service(web::to(dispatch))
 }
 

@@ -13,7 +13,7 @@ use super::pages::extra::{Extra, Form, Step};
 use super::pages::{Kind, Link, Page};
 use super::visit::{Note, Visit};
 use super::words::{self, Wording};
-use super::{Desk, app_logout, error, facts, proxy, unread};
+use super::{Desk, app_logout, error, facts, turned_away, unread};
 use crate::domain::csrf::{self, CsrfMode};
 use crate::domain::keep::{FORM_TIMEOUT, KeptForm, NotKept, judge};
 use crate::domain::legacy::AppLogout;
@@ -275,7 +275,7 @@ fn lost(why: Lost, visit: &Visit, desk: &Desk) -> HttpResponse {
 fn stopped(verdict: &Verdict, visit: &Visit, desk: &Desk) -> HttpResponse {
     let fault = match &verdict.outcome {
         Outcome::Refused(Refusal::NotAllowed(denial)) => {
-            proxy::not_allowed(denial, verdict.session.as_deref(), desk)
+            turned_away::not_allowed(denial, verdict.session.as_deref(), desk)
         }
         Outcome::Refused(Refusal::Csrf(refusal)) => error::csrf(refusal),
         _ => error::form_lost(Lost::OtherSession),

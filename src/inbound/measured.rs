@@ -5,27 +5,15 @@
 
 use super::current::Current;
 use super::visit::Visit;
-use super::{Desk, envelope, layers};
+use super::{Desk, Layers, envelope, layers};
 use crate::gateway::Outcome;
 use actix_session::Session;
-use actix_web::body::BoxBody;
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::{App, Error, HttpMessage as _, HttpRequest, HttpResponse, web};
+use actix_web::{App, HttpMessage as _, HttpRequest, HttpResponse, web};
 use std::sync::Arc;
 
 /// [`super::application`] without its apps: 204 for whoever would be forwarded, 403 for everybody else.
-pub fn application(
-    current: web::Data<Current>,
-) -> App<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse<BoxBody>,
-        Error = Error,
-        InitError = (),
-    >,
-> {
+pub fn application(current: web::Data<Current>) -> App<impl Layers> {
     layers(current, web::to(stop_short))
 }
 

@@ -6,8 +6,8 @@
 
 pub mod extra;
 
-use super::answer::harden;
 use super::colour::Colour;
+use super::harden::harden;
 use super::language::Language;
 use super::words::{self, Label, Wording};
 use crate::keyring::sha256;

@@ -3,11 +3,10 @@
 //! I own: the rendering of every [`Outcome`]. I may call: `domain`, `gateway`, `call`, `app_logout`, `logout`. I never
 //! forward without a permit.
 
-use super::answer::{Fault, Way, noted, redirect};
+use super::answer::{Fault, noted, redirect};
 use super::call::Call;
 use super::visit::{Note, Visit};
-use super::{Desk, app_logout, cors, envelope, error, keep, landing, logout, unread};
-use crate::domain::access::Denial;
+use super::{Desk, app_logout, cors, envelope, error, keep, landing, logout, turned_away, unread};
 use crate::domain::legacy::AppLogout;
 use crate::domain::policy::{Refusal, WhySignIn};
 use crate::domain::return_to::ReturnTo;
@@ -108,13 +107,13 @@ pub async fn forward(
             let login = |back: &ReturnTo| login_url(back, why, found, desk);
             let unsent = keep::Unsent { request, route: found, session, login: &login };
             let kept = keep::form(&unsent, &mut body, visit, desk).await;
-            let response = kept.unwrap_or_else(|| challenge(why, route, visit, desk));
+            let response = kept.unwrap_or_else(|| turned_away::challenge(why, route, visit, desk));
             app_logout::forgetting(response, why, found, visit, desk)
         }
         Outcome::Preflight => cors::preflight(verdict.route.as_deref(), &visit.facts),
         Outcome::Refused(Refusal::Csrf(refusal)) => refused(error::csrf(&refusal)),
         Outcome::Refused(Refusal::NotAllowed(denial)) => {
-            refused(not_allowed(&denial, verdict.session.as_deref(), desk))
+            refused(turned_away::not_allowed(&denial, verdict.session.as_deref(), desk))
         }
         Outcome::Refused(Refusal::NoWebSockets) => refused(error::no_websockets()),
         Outcome::Refused(Refusal::TokensExpireAtOnce) => refused(error::tokens_expire_at_once()),
@@ -127,21 +126,6 @@ pub async fn forward(
     signed(response, verdict.session.as_deref(), desk)
 }
 
-/// Where another account could help, says which one is not enough, and how to take another.
-pub fn not_allowed(denial: &Denial, session: Option<&Session>, desk: &Desk) -> Fault {
-    let fault = error::not_allowed(denial);
-    let Some(session) = session.filter(|_| denial.missing.is_personal()) else { return fault };
-    let identity = &session.identity;
-    // Two accounts of one person often have one name.
-    let account = identity.email.as_ref().unwrap_or(&identity.user_id);
-    let who = match &identity.name {
-        Some(name) if name != account => format!("{name} ({account})"),
-        _ => account.clone(),
-    };
-    let sign_out = format!("{}/logout", desk.gateway.prefix.as_str());
-    Fault { way: Way::OtherAccount { who, sign_out }, ..fault }
-}
-
 /// Adds to the note of a response who was there.
 fn signed(mut response: HttpResponse, session: Option<&Session>, desk: &Desk) -> HttpResponse {
     if let (Some(session), Some(note)) = (session, response.extensions_mut().get_mut::<Note>()) {
@@ -149,12 +133,6 @@ fn signed(mut response: HttpResponse, session: Option<&Session>, desk: &Desk) ->
         note.user = Some(desk.gateway.keys.log_name(identity.issuer.as_str(), identity.subject.as_str()));
     }
     response
-}
-
-/// The 401 that every script gets, with the way to the login (R67).
-pub fn challenge(why: WhySignIn, route: &str, visit: &Visit, desk: &Desk) -> HttpResponse {
-    let login_url = format!("{}/login", desk.gateway.prefix.as_str());
-    error::sign_in_required(why).respond(&desk.pages, &visit.voice, route, Some(&login_url))
 }
 
 /// Our sign-in, on the way back to a target.

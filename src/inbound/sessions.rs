@@ -9,11 +9,11 @@
 //! a page that could read one could also act.
 
 use super::answer::{json, noted, redirect};
+use super::moment::rfc3339;
 use super::pages::extra::{Extra, Row};
 use super::pages::{Kind, Link, Page};
-use super::user::rfc3339;
 use super::visit::{Note, Visit};
-use super::{Desk, agent, app_logout, envelope, error, landing, proxy, words};
+use super::{Desk, agent, app_logout, envelope, error, landing, turned_away, words};
 use crate::domain::csrf::{self, CsrfMode};
 use crate::domain::path::CanonicalPath;
 use crate::domain::policy::WhySignIn;
@@ -100,8 +100,8 @@ pub async fn end(
         Ok(Standing::Live(live)) => live,
         // The page was left open for too long: what it shows is to be seen again first.
         Ok(Standing::Anonymous | Standing::Over(_)) if visit.voice.wants_page => return to_list(desk),
-        Ok(Standing::Anonymous) => return proxy::challenge(WhySignIn::NoSession, ROUTE, visit, desk),
-        Ok(Standing::Over(why)) => return proxy::challenge(WhySignIn::Over(why), ROUTE, visit, desk),
+        Ok(Standing::Anonymous) => return turned_away::challenge(WhySignIn::NoSession, ROUTE, visit, desk),
+        Ok(Standing::Over(why)) => return turned_away::challenge(WhySignIn::Over(why), ROUTE, visit, desk),
         Err(error) => return failed(&error, visit, desk),
     };
     match carry_out(handle, &live, desk).await {
@@ -155,7 +155,7 @@ fn to_list(desk: &Desk) -> HttpResponse {
 /// A person is led to the sign-in and back, a script gets the 401 (R67).
 fn nobody(why: WhySignIn, visit: &Visit, desk: &Desk) -> HttpResponse {
     if visit.facts.kind != RequestKind::Navigation || !visit.voice.wants_page {
-        return proxy::challenge(why, ROUTE, visit, desk);
+        return turned_away::challenge(why, ROUTE, visit, desk);
     }
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("return_to", &path(desk));

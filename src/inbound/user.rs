@@ -4,16 +4,15 @@
 //! I never show a claim that is not on the allow-list (R59), and never a token (R43).
 
 use super::answer::{json, noted};
+use super::moment::rfc3339;
 use super::visit::{Note, Visit};
-use super::{Desk, error, proxy};
+use super::{Desk, error, turned_away};
 use crate::domain::claim::ClaimValue;
 use crate::domain::csrf::{self, CsrfMode};
 use crate::domain::policy::WhySignIn;
 use crate::domain::session::{LiveSession, Standing, Ticket};
-use crate::domain::time::Timestamp;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 use url::form_urlencoded;
@@ -51,8 +50,8 @@ pub async fn show(ticket: Option<Ticket>, visit: &Visit, desk: &Desk) -> HttpRes
     let now = desk.gateway.clock.now();
     let mut live = match desk.gateway.standing(ticket.as_ref(), now).await {
         Ok(Standing::Live(live)) => live,
-        Ok(Standing::Anonymous) => return proxy::challenge(WhySignIn::NoSession, "user", visit, desk),
-        Ok(Standing::Over(why)) => return proxy::challenge(WhySignIn::Over(why), "user", visit, desk),
+        Ok(Standing::Anonymous) => return turned_away::challenge(WhySignIn::NoSession, "user", visit, desk),
+        Ok(Standing::Over(why)) => return turned_away::challenge(WhySignIn::Over(why), "user", visit, desk),
         Err(error) => return error::gateway(&error).respond(&desk.pages, &visit.voice, "user", None),
     };
     if let Err(refusal) = csrf::judge(&visit.facts, CsrfMode::FetchMetadata) {
@@ -91,15 +90,6 @@ fn body<'b>(live: &'b LiveSession, desk: &Desk) -> Body<'b> {
     }
 }
 
-/// RFC 3339 in UTC, to the second.
-pub(super) fn rfc3339(time: Timestamp) -> String {
-    i64::try_from(time.unix_millis())
-        .ok()
-        .and_then(DateTime::from_timestamp_millis)
-        .map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true))
-        .unwrap_or_default()
-}
-
 fn to_json(value: &ClaimValue) -> Value {
     match value {
         ClaimValue::Null => Value::Null,
@@ -109,16 +99,5 @@ fn to_json(value: &ClaimValue) -> Value {
         ClaimValue::Text(text) => Value::String(text.clone()),
         ClaimValue::List(items) => Value::Array(items.iter().map(to_json).collect()),
         ClaimValue::Map(map) => Value::Object(map.iter().map(|(k, v)| (k.clone(), to_json(v))).collect()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_rfc_3339_in_utc() {
-        assert_eq!(rfc3339(Timestamp::from_unix_seconds(1_767_225_600)), "2026-01-01T00:00:00Z");
-        assert_eq!(rfc3339(Timestamp::from_unix_millis(u64::MAX)), "");
     }
 }

@@ -3,9 +3,8 @@
 //! I own: the trait [`KeyCensus`] and what it answers. I may call: `domain`, the port's error. I never know a key: a key is
 //! called by its name here.
 
-use super::StoreError;
+use super::Answer;
 use crate::domain::time::Timestamp;
-use futures_util::future::BoxFuture;
 
 /// Counts what is sealed, and what is named, under which key.
 pub trait KeyCensus: Send + Sync {
@@ -14,8 +13,8 @@ pub trait KeyCensus: Send + Sync {
     /// all the while is left out.
     ///
     /// # Errors
-    /// See [`StoreError`].
-    fn take(&self, most: Option<u64>, now: Timestamp) -> BoxFuture<'_, Result<Census, StoreError>>;
+    /// See [`StoreError`](super::StoreError).
+    fn take(&self, most: Option<u64>, now: Timestamp) -> Answer<'_, Census>;
 }
 
 /// What was counted.

@@ -2,9 +2,8 @@
 //!
 //! I own: the trait [`Clearing`]. I may call: `domain`. I never end a session: whoever judges one asks me.
 
-use super::StoreError;
+use super::Answer;
 use crate::domain::time::Timestamp;
-use futures_util::future::BoxFuture;
 use std::time::Duration;
 
 /// One moment for everybody, kept beside the sessions. It is written once, and holds in every gateway as soon as its news
@@ -13,8 +12,8 @@ pub trait Clearing: Send + Sync {
     /// Notes `now` as that moment, for as long as `keep`. A later moment is never replaced by an earlier one.
     ///
     /// # Errors
-    /// See [`StoreError`].
-    fn clear(&self, now: Timestamp, keep: Duration) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// See [`StoreError`](super::StoreError).
+    fn clear(&self, now: Timestamp, keep: Duration) -> Answer<'_, ()>;
 
     /// That moment from memory, where memory may answer; [`Timestamp::NEVER`] where there was none. Asks nobody.
     fn known(&self) -> Option<Timestamp>;
@@ -26,6 +25,6 @@ pub trait Clearing: Send + Sync {
     /// `keep`, and memory has not, is written again.
     ///
     /// # Errors
-    /// See [`StoreError`].
-    fn ask(&self, now: Timestamp, keep: Duration) -> BoxFuture<'_, Result<Timestamp, StoreError>>;
+    /// See [`StoreError`](super::StoreError).
+    fn ask(&self, now: Timestamp, keep: Duration) -> Answer<'_, Timestamp>;
 }

@@ -9,12 +9,11 @@
 //! until that session ends, too; after the removal, the debt is there for whoever looks next. And since a record is never
 //! made again under a name of before, what is gone once is gone for good.
 
-use super::StoreError;
+use super::Answer;
 use crate::domain::identity::{Issuer, ProviderId, Subject};
 use crate::domain::secret::RefreshToken;
 use crate::domain::session::{Session, SessionKey};
 use crate::domain::time::Timestamp;
-use futures_util::future::BoxFuture;
 use std::time::Duration;
 
 /// After so long nobody tries any more.
@@ -104,65 +103,57 @@ pub trait Outbox: Send + Sync {
     /// What the record of a session says of its debt, past any memory of this process; `None` when there is none.
     ///
     /// # Errors
-    /// See [`StoreError`].
-    fn look<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Standing>, StoreError>>;
+    /// See [`StoreError`](super::StoreError).
+    fn look<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> Answer<'a, Option<Standing>>;
 
     /// Notes a debt, which is due from `due` on; its name.
     ///
     /// # Errors
-    /// See [`StoreError`]. Nobody knows then whether it is noted.
+    /// See [`StoreError`](super::StoreError). Nobody knows then whether it is noted.
     fn note<'a>(
         &'a self,
         key: &'a SessionKey,
         owed: &'a Owed,
         due: Timestamp,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<u8>, StoreError>>;
+    ) -> Answer<'a, Vec<u8>>;
 
     /// Removes a record with its index entries, if it still has this version: `None` when it has another, else whether
     /// there was one.
     ///
     /// # Errors
-    /// See [`StoreError`].
-    fn remove_at<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        version: u64,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<bool>, StoreError>>;
+    /// See [`StoreError`](super::StoreError).
+    fn remove_at<'a>(&'a self, key: &'a SessionKey, version: u64, now: Timestamp)
+    -> Answer<'a, Option<bool>>;
 
     /// Takes about `most` debts that are due, for as long as `lease`: nobody else is given them meanwhile.
     ///
     /// # Errors
-    /// See [`StoreError`].
-    fn take(&self, now: Timestamp, lease: Duration, most: usize) -> BoxFuture<'_, Result<Taken, StoreError>>;
+    /// See [`StoreError`](super::StoreError).
+    fn take(&self, now: Timestamp, lease: Duration, most: usize) -> Answer<'_, Taken>;
 
     /// Whether nobody needs the token any more: the record is gone, and no other session of the person stands on the
     /// same session of the provider, or may ([`StandsOn::provider_sid`]).
     ///
     /// # Errors
-    /// See [`StoreError`].
-    fn is_needless<'a>(&'a self, debt: &'a Debt, now: Timestamp) -> BoxFuture<'a, Result<bool, StoreError>>;
+    /// See [`StoreError`](super::StoreError).
+    fn is_needless<'a>(&'a self, debt: &'a Debt, now: Timestamp) -> Answer<'a, bool>;
 
     /// Forgets a debt, by its name.
     ///
     /// # Errors
-    /// See [`StoreError`].
-    fn settle<'a>(&'a self, name: &'a [u8]) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// See [`StoreError`](super::StoreError).
+    fn settle<'a>(&'a self, name: &'a [u8]) -> Answer<'a, ()>;
 
     /// Gives a debt back, due again at `until`.
     ///
     /// # Errors
-    /// See [`StoreError`].
-    fn defer<'a>(&'a self, debt: &'a Debt, until: Timestamp) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// See [`StoreError`](super::StoreError).
+    fn defer<'a>(&'a self, debt: &'a Debt, until: Timestamp) -> Answer<'a, ()>;
 
     /// How many debts there are.
     ///
     /// # Errors
-    /// See [`StoreError`].
-    fn count(&self) -> BoxFuture<'_, Result<usize, StoreError>>;
+    /// See [`StoreError`](super::StoreError).
+    fn count(&self) -> Answer<'_, usize>;
 }

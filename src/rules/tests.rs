@@ -2,9 +2,8 @@
 
 use super::*;
 use crate::domain::claim::ClaimValue;
-use crate::domain::origin::Origin;
 use crate::domain::path::CanonicalPath;
-use crate::domain::request::{Client, FetchSite, OriginHeader, RequestFacts, RequestKind};
+use crate::domain::request::{self, Client, RequestFacts};
 use crate::domain::route::{Access, RouteTable};
 use crate::domain::session::Session;
 use crate::domain::session::tests::session;
@@ -12,22 +11,8 @@ use crate::domain::time::Timestamp;
 use proptest::prelude::*;
 
 fn facts() -> RequestFacts {
-    RequestFacts {
-        origin: Arc::new(Origin::parse("https://apps.example.com").unwrap()),
-        method: http::Method::GET,
-        path: CanonicalPath::parse("/wiki/start").unwrap(),
-        query: None,
-        site: FetchSite::SameOrigin,
-        kind: RequestKind::Script,
-        to_document: false,
-        origin_header: OriginHeader::Absent,
-        referer: OriginHeader::Absent,
-        csrf_header: false,
-        event_stream: false,
-        cors: crate::domain::cors::CorsRequest::default(),
-        websocket: false,
-        client: [10, 1, 2, 3].into(),
-    }
+    let path = CanonicalPath::parse("/wiki/start").unwrap();
+    RequestFacts { path, client: [10, 1, 2, 3].into(), ..request::tests::facts() }
 }
 
 /// Alice, an editor of the staff, in ward 7, signed in a minute ago.

@@ -20,16 +20,10 @@
 
 pub use spared::Spared;
 
-use crate::domain::identity::{Issuer, Subject};
-use crate::domain::login::LoginId;
-use crate::domain::logout::Mark;
-use crate::domain::renewal::LeaseId;
-use crate::domain::session::{LiveSession, Session, SessionKey, Ticket};
-use crate::domain::time::Timestamp;
 use crate::keyring::{new_ticket, session_key};
-use crate::ports::{Breaking, Clock, Cursor, Entry, FeedState, Ledger, Stopwatch};
-use crate::ports::{Listed, Listing, SessionStore, StoreError, Updated};
-use futures_util::future::{BoxFuture, ready};
+use crate::ports::{Answer, Breaking, Clock, Entry, Ledger, SessionStore, Stopwatch, StoreError};
+use crate::store::around::{Around, Command};
+use futures_util::future::ready;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -105,6 +99,35 @@ enum Kind {
     Write,
 }
 
+impl Kind {
+    fn of(command: Command) -> Self {
+        match command {
+            Command::Load
+            | Command::Reload
+            | Command::OfSubject
+            | Command::OfProviderSid
+            | Command::Glance
+            | Command::Marked
+            | Command::List
+            | Command::Ping => Self::Read,
+            Command::Create
+            | Command::Update
+            | Command::Restore
+            | Command::Touch
+            | Command::Remove
+            | Command::TakeOnce
+            | Command::Lease
+            | Command::Release
+            | Command::Mark => Self::Write,
+        }
+    }
+}
+
+/// Whether it is tried even of a store that is not asked for now.
+fn is_always_tried(command: Command) -> bool {
+    matches!(command, Command::Remove | Command::Mark | Command::Release)
+}
+
 impl Breaker {
     /// Around `store`, closed.
     pub fn new(store: Arc<dyn SessionStore>, parts: BreakerParts) -> Self {
@@ -113,30 +136,27 @@ impl Breaker {
         let state = Mutex::default();
         Self(Arc::new(Inner { store, ledger, clock, stopwatch, runtime, opinions, open, failing, state }))
     }
+}
 
-    /// Asks, unless it is open. `ask` is not called then.
+impl Around for Breaker {
+    fn inside(&self) -> &dyn SessionStore {
+        self.0.store.as_ref()
+    }
+
+    /// While it is open `ask` is not called but for what is always tried.
     fn pass<'a, T: Send + 'a>(
         &'a self,
-        kind: Kind,
-        ask: impl FnOnce(&'a dyn SessionStore) -> BoxFuture<'a, Result<T, StoreError>>,
-    ) -> BoxFuture<'a, Result<T, StoreError>> {
-        if self.is_open() {
+        command: Command,
+        ask: impl FnOnce(&'a dyn SessionStore) -> Answer<'a, T>,
+    ) -> Answer<'a, T> {
+        if self.is_open() && !is_always_tried(command) {
             let cause = Arc::clone(&self.0.lock().cause);
             return Box::pin(ready(Err(StoreError::Unavailable(format!(
                 "not asked for now, since {cause}"
             )))));
         }
-        self.pass_always(kind, ask)
-    }
-
-    /// Asks in any case.
-    fn pass_always<'a, T: Send + 'a>(
-        &'a self,
-        kind: Kind,
-        ask: impl FnOnce(&'a dyn SessionStore) -> BoxFuture<'a, Result<T, StoreError>>,
-    ) -> BoxFuture<'a, Result<T, StoreError>> {
-        let round = self.0.lock().round;
-        let answer = ask(self.0.store.as_ref());
+        let (kind, round) = (Kind::of(command), self.0.lock().round);
+        let answer = ask(self.inside());
         Box::pin(async move {
             let answer = answer.await;
             match &answer {
@@ -259,149 +279,6 @@ async fn inquire(inner: Weak<Inner>, round: u64) {
     } else {
         inner.failing.store(0, Ordering::SeqCst);
         state.since = None;
-    }
-}
-
-impl SessionStore for Breaker {
-    fn create<'a>(
-        &'a self,
-        ticket: &'a Ticket,
-        session: &'a Session,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.pass(Kind::Write, move |store| store.create(ticket, session, now))
-    }
-
-    fn load<'a>(
-        &'a self,
-        ticket: &'a Ticket,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<LiveSession>, StoreError>> {
-        self.pass(Kind::Read, move |store| store.load(ticket, now))
-    }
-
-    fn reload<'a>(
-        &'a self,
-        ticket: &'a Ticket,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<LiveSession>, StoreError>> {
-        self.pass(Kind::Read, move |store| store.reload(ticket, now))
-    }
-
-    fn restore<'a>(
-        &'a self,
-        ticket: &'a Ticket,
-        later: &'a LiveSession,
-        found: u64,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
-        self.pass(Kind::Write, move |store| store.restore(ticket, later, found, now))
-    }
-
-    fn update<'a>(
-        &'a self,
-        ticket: &'a Ticket,
-        session: &'a Session,
-        expected: u64,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
-        self.pass(Kind::Write, move |store| store.update(ticket, session, expected, now))
-    }
-
-    fn touch<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.pass(Kind::Write, move |store| store.touch(key, now, keep))
-    }
-
-    fn remove<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.pass_always(Kind::Write, move |store| store.remove(key))
-    }
-
-    fn of_subject<'a>(
-        &'a self,
-        issuer: &'a Issuer,
-        subject: &'a Subject,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>> {
-        self.pass(Kind::Read, move |store| store.of_subject(issuer, subject, now))
-    }
-
-    fn of_provider_sid<'a>(
-        &'a self,
-        issuer: &'a Issuer,
-        provider_sid: &'a str,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>> {
-        self.pass(Kind::Read, move |store| store.of_provider_sid(issuer, provider_sid, now))
-    }
-
-    fn take_once<'a>(
-        &'a self,
-        login: LoginId,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.pass(Kind::Write, move |store| store.take_once(login, now, keep))
-    }
-
-    fn lease<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        holder: LeaseId,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.pass(Kind::Write, move |store| store.lease(key, holder, now, keep))
-    }
-
-    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.pass_always(Kind::Write, move |store| store.release(key, holder))
-    }
-
-    fn glance<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Listed>, StoreError>> {
-        self.pass(Kind::Read, move |store| store.glance(key, now))
-    }
-
-    fn mark<'a>(
-        &'a self,
-        mark: Mark<'a>,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.pass_always(Kind::Write, move |store| store.mark(mark, now, keep))
-    }
-
-    fn marked<'a>(
-        &'a self,
-        marks: &'a [Mark<'a>],
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
-        self.pass(Kind::Read, move |store| store.marked(marks, now))
-    }
-
-    fn list<'a>(
-        &'a self,
-        cursor: Option<&'a Cursor>,
-        limit: usize,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Listing, StoreError>> {
-        self.pass(Kind::Read, move |store| store.list(cursor, limit, now))
-    }
-
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.pass(Kind::Read, |store| store.ping())
-    }
-
-    fn feed(&self) -> FeedState {
-        self.0.store.feed()
     }
 }
 

@@ -12,10 +12,9 @@
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::{KeyId, KeyRing, Purpose};
-use crate::ports::{self, Cursor, KeyCensus, KeyRole, KeyUse, StoreError};
-use crate::store::sealed::{self, Whose};
-use crate::store::{Backend, Glance, IndexName};
-use futures_util::future::BoxFuture;
+use crate::ports::{self, Answer, Cursor, KeyCensus, KeyRole, KeyUse};
+use crate::store::record::Whose;
+use crate::store::{Backend, Glance, IndexName, sealed};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -28,10 +27,7 @@ const MOST_MISSING: usize = 32;
 /// What a backend owes.
 pub(in crate::store) trait Entries: Send + Sync {
     /// The names that lead to each of these sessions, in their order; none for one that is gone.
-    fn entries<'a>(
-        &'a self,
-        keys: &'a [SessionKey],
-    ) -> BoxFuture<'a, Result<Vec<Vec<IndexName>>, StoreError>>;
+    fn entries<'a>(&'a self, keys: &'a [SessionKey]) -> Answer<'a, Vec<Vec<IndexName>>>;
 }
 
 /// Counts over a backend.
@@ -47,7 +43,7 @@ impl Census {
 }
 
 impl KeyCensus for Census {
-    fn take(&self, most: Option<u64>, now: Timestamp) -> BoxFuture<'_, Result<ports::Census, StoreError>> {
+    fn take(&self, most: Option<u64>, now: Timestamp) -> Answer<'_, ports::Census> {
         Box::pin(async move {
             let mut count = Count::under(self.keys.held());
             let (mut cursor, mut seen): (Option<Cursor>, u64) = (None, 0);

@@ -16,8 +16,7 @@
 use super::near::held::Held;
 use super::shelf::{EndingShelf, Notes};
 use crate::domain::time::Timestamp;
-use crate::ports::{Clearing, StoreError};
-use futures_util::future::BoxFuture;
+use crate::ports::{Answer, Clearing, StoreError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -169,7 +168,7 @@ pub(super) struct Board {
 }
 
 impl Clearing for Board {
-    fn clear(&self, now: Timestamp, keep: Duration) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn clear(&self, now: Timestamp, keep: Duration) -> Answer<'_, ()> {
         Box::pin(async move {
             self.slate.struck();
             let written = self.shelf.clear(now, keep).await;
@@ -190,7 +189,7 @@ impl Clearing for Board {
         self.slate.fall_back()
     }
 
-    fn ask(&self, now: Timestamp, keep: Duration) -> BoxFuture<'_, Result<Timestamp, StoreError>> {
+    fn ask(&self, now: Timestamp, keep: Duration) -> Answer<'_, Timestamp> {
         Box::pin(async move {
             let mark = self.slate.mark();
             match self.shelf.cleared(now).await {

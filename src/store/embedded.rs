@@ -18,10 +18,10 @@ use crate::domain::renewal::LeaseId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::KeyRing;
-use crate::ports::{Cursor, StoreError, Updated};
+use crate::ports::{Answer, Cursor, StoreError, Updated};
 use crate::store::leases::Leases;
 use crate::store::{Backend, Found, IndexName, Page, Row};
-use futures_util::future::{BoxFuture, ready};
+use futures_util::future::ready;
 use redb::Database;
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,20 +124,11 @@ impl Drop for Embedded {
 }
 
 impl Backend for Embedded {
-    fn insert<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        row: &'a Row,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn insert<'a>(&'a self, key: &'a SessionKey, row: &'a Row, now: Timestamp) -> Answer<'a, bool> {
         Box::pin(async move { is_done(self.write(Write::Insert(*key, row.clone(), now)).await) })
     }
 
-    fn fetch<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Found>, StoreError>> {
+    fn fetch<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> Answer<'a, Option<Found>> {
         let key = *key;
         Box::pin(self.read(move |database| tables::fetch(database, &key, now)))
     }
@@ -148,55 +139,32 @@ impl Backend for Embedded {
         row: &'a Row,
         expected: u64,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+    ) -> Answer<'a, Updated> {
         Box::pin(self.write(Write::Replace(*key, row.clone(), expected, now)))
     }
 
-    fn delete<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn delete<'a>(&'a self, key: &'a SessionKey) -> Answer<'a, bool> {
         Box::pin(async move { is_done(self.write(Write::Delete(*key)).await) })
     }
 
-    fn seen<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn seen<'a>(&'a self, key: &'a SessionKey, now: Timestamp, keep: Duration) -> Answer<'a, ()> {
         Box::pin(async move { self.write(Write::Seen(*key, now, now.plus(keep))).await.map(drop) })
     }
 
-    fn members<'a>(
-        &'a self,
-        names: &'a [IndexName],
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>> {
+    fn members<'a>(&'a self, names: &'a [IndexName], now: Timestamp) -> Answer<'a, Vec<SessionKey>> {
         let names = names.to_vec();
         Box::pin(self.read(move |database| tables::members(database, &names, now)))
     }
 
-    fn take_once(
-        &self,
-        login: LoginId,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn take_once(&self, login: LoginId, now: Timestamp, keep: Duration) -> Answer<'_, bool> {
         Box::pin(async move { is_done(self.write(Write::Take(login, now, now.plus(keep))).await) })
     }
 
-    fn mark<'a>(
-        &'a self,
-        name: &'a IndexName,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn mark<'a>(&'a self, name: &'a IndexName, now: Timestamp, keep: Duration) -> Answer<'a, ()> {
         Box::pin(async move { self.write(Write::Mark(*name, now, now.plus(keep))).await.map(drop) })
     }
 
-    fn marked<'a>(
-        &'a self,
-        names: &'a [IndexName],
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
+    fn marked<'a>(&'a self, names: &'a [IndexName], now: Timestamp) -> Answer<'a, Option<Timestamp>> {
         let names = names.to_vec();
         Box::pin(self.read(move |database| tables::marked(database, &names, now)))
     }
@@ -207,27 +175,22 @@ impl Backend for Embedded {
         holder: LeaseId,
         now: Timestamp,
         keep: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    ) -> Answer<'a, bool> {
         let taken = self.leases.take(key, holder, now, now.plus(keep));
         Box::pin(ready(Ok(taken)))
     }
 
-    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> Answer<'a, ()> {
         self.leases.release(key, holder);
         Box::pin(ready(Ok(())))
     }
 
-    fn page<'a>(
-        &'a self,
-        cursor: Option<&'a Cursor>,
-        limit: usize,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn page<'a>(&'a self, cursor: Option<&'a Cursor>, limit: usize, now: Timestamp) -> Answer<'a, Page> {
         let cursor = cursor.cloned();
         Box::pin(self.read(move |database| tables::page(database, cursor.as_ref(), limit, now)))
     }
 
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn ping(&self) -> Answer<'_, ()> {
         Box::pin(async move { self.write(Write::Check).await.map(drop) })
     }
 }

@@ -24,8 +24,10 @@ use crate::domain::renewal::LeaseId;
 use crate::domain::session::{LiveSession, Session, SessionKey, Ticket};
 use crate::domain::time::Timestamp;
 use crate::keyring::session_key;
-use crate::ports::{Cursor, FeedState, Listed, Listing, News as _, SessionStore, StoreError, Updated};
-use futures_util::future::{BoxFuture, ready};
+use crate::ports::{
+    Answer, Cursor, FeedState, Listed, Listing, News as _, SessionStore, StoreError, Updated,
+};
+use futures_util::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::AbortHandle;
@@ -77,10 +79,7 @@ impl Endings {
     }
 
     /// Passes on what the store answered.
-    fn heard<'a, T: Send + 'a>(
-        &'a self,
-        call: BoxFuture<'a, Result<T, StoreError>>,
-    ) -> BoxFuture<'a, Result<T, StoreError>> {
+    fn heard<'a, T: Send + 'a>(&'a self, call: Answer<'a, T>) -> Answer<'a, T> {
         Box::pin(async move {
             let answer = call.await;
             self.take_note(&answer);
@@ -136,29 +135,16 @@ impl Drop for Asked<'_> {
 }
 
 impl SessionStore for Endings {
-    fn create<'a>(
-        &'a self,
-        ticket: &'a Ticket,
-        session: &'a Session,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn create<'a>(&'a self, ticket: &'a Ticket, session: &'a Session, now: Timestamp) -> Answer<'a, ()> {
         self.heard(self.store.create(ticket, session, now))
     }
 
-    fn load<'a>(
-        &'a self,
-        ticket: &'a Ticket,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<LiveSession>, StoreError>> {
+    fn load<'a>(&'a self, ticket: &'a Ticket, now: Timestamp) -> Answer<'a, Option<LiveSession>> {
         let call = self.store.load(ticket, now);
         Box::pin(async move { self.judged(|| session_key(ticket), call.await) })
     }
 
-    fn reload<'a>(
-        &'a self,
-        ticket: &'a Ticket,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<LiveSession>, StoreError>> {
+    fn reload<'a>(&'a self, ticket: &'a Ticket, now: Timestamp) -> Answer<'a, Option<LiveSession>> {
         let call = self.store.reload(ticket, now);
         Box::pin(async move { self.judged(|| session_key(ticket), call.await) })
     }
@@ -169,7 +155,7 @@ impl SessionStore for Endings {
         session: &'a Session,
         expected: u64,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+    ) -> Answer<'a, Updated> {
         if self.memory.has(&session_key(ticket)) {
             return Box::pin(ready(Ok(Updated::Gone)));
         }
@@ -182,24 +168,19 @@ impl SessionStore for Endings {
         later: &'a LiveSession,
         found: u64,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+    ) -> Answer<'a, Updated> {
         if self.memory.has(&later.key) {
             return Box::pin(ready(Ok(Updated::Gone)));
         }
         self.heard(self.store.restore(ticket, later, found, now))
     }
 
-    fn touch<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn touch<'a>(&'a self, key: &'a SessionKey, now: Timestamp, keep: Duration) -> Answer<'a, ()> {
         self.heard(self.store.touch(key, now, keep))
     }
 
     /// Where the store does not take it, this process has: then it counts as having been there.
-    fn remove<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn remove<'a>(&'a self, key: &'a SessionKey) -> Answer<'a, bool> {
         Box::pin(async move {
             let asked = match self.memory.note(Over::Session(*key)) {
                 Noted::Here(number) => Asked { memory: &self.memory, number: Some(number) },
@@ -234,7 +215,7 @@ impl SessionStore for Endings {
         issuer: &'a Issuer,
         subject: &'a Subject,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>> {
+    ) -> Answer<'a, Vec<SessionKey>> {
         let call = self.heard(self.store.of_subject(issuer, subject, now));
         Box::pin(async move { Ok(self.without_ended(call.await?)) })
     }
@@ -244,17 +225,12 @@ impl SessionStore for Endings {
         issuer: &'a Issuer,
         provider_sid: &'a str,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>> {
+    ) -> Answer<'a, Vec<SessionKey>> {
         let call = self.heard(self.store.of_provider_sid(issuer, provider_sid, now));
         Box::pin(async move { Ok(self.without_ended(call.await?)) })
     }
 
-    fn take_once<'a>(
-        &'a self,
-        login: LoginId,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn take_once<'a>(&'a self, login: LoginId, now: Timestamp, keep: Duration) -> Answer<'a, bool> {
         self.heard(self.store.take_once(login, now, keep))
     }
 
@@ -264,19 +240,15 @@ impl SessionStore for Endings {
         holder: LeaseId,
         now: Timestamp,
         keep: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    ) -> Answer<'a, bool> {
         self.heard(self.store.lease(key, holder, now, keep))
     }
 
-    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> Answer<'a, ()> {
         self.heard(self.store.release(key, holder))
     }
 
-    fn glance<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Listed>, StoreError>> {
+    fn glance<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> Answer<'a, Option<Listed>> {
         if self.memory.has(key) {
             return Box::pin(ready(Ok(None)));
         }
@@ -284,12 +256,7 @@ impl SessionStore for Endings {
     }
 
     /// A mark that ends sessions is in force here at once, and owed where the store does not take it.
-    fn mark<'a>(
-        &'a self,
-        mark: Mark<'a>,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn mark<'a>(&'a self, mark: Mark<'a>, now: Timestamp, keep: Duration) -> Answer<'a, ()> {
         let Some(own) = OwnMark::of(mark) else { return self.heard(self.store.mark(mark, now, keep)) };
         Box::pin(async move {
             let number = match self.memory.note(Over::Marked(own, now, keep)) {
@@ -317,21 +284,12 @@ impl SessionStore for Endings {
         })
     }
 
-    fn marked<'a>(
-        &'a self,
-        marks: &'a [Mark<'a>],
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
+    fn marked<'a>(&'a self, marks: &'a [Mark<'a>], now: Timestamp) -> Answer<'a, Option<Timestamp>> {
         let call = self.heard(self.store.marked(marks, now));
         Box::pin(async move { Ok(call.await?.max(self.memory.latest(marks, now))) })
     }
 
-    fn list<'a>(
-        &'a self,
-        cursor: Option<&'a Cursor>,
-        limit: usize,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Listing, StoreError>> {
+    fn list<'a>(&'a self, cursor: Option<&'a Cursor>, limit: usize, now: Timestamp) -> Answer<'a, Listing> {
         let call = self.heard(self.store.list(cursor, limit, now));
         Box::pin(async move {
             let mut page = call.await?;
@@ -340,7 +298,7 @@ impl SessionStore for Endings {
         })
     }
 
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn ping(&self) -> Answer<'_, ()> {
         self.heard(self.store.ping())
     }
 

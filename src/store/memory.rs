@@ -8,10 +8,10 @@ use crate::domain::login::LoginId;
 use crate::domain::renewal::LeaseId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
-use crate::ports::{Cursor, StoreError, Updated};
+use crate::ports::{Answer, Cursor, Updated};
 use crate::store::leases::Leases;
 use crate::store::{Backend, Found, Glance, IndexName, Page, Row};
-use futures_util::future::{BoxFuture, FutureExt, ready};
+use futures_util::future::{FutureExt, ready};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -199,20 +199,11 @@ impl Shelves {
 }
 
 impl Backend for Memory {
-    fn insert<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        row: &'a Row,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn insert<'a>(&'a self, key: &'a SessionKey, row: &'a Row, now: Timestamp) -> Answer<'a, bool> {
         async move { Ok(self.shelves().insert(key, row, now)) }.boxed()
     }
 
-    fn fetch<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Found>, StoreError>> {
+    fn fetch<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> Answer<'a, Option<Found>> {
         async move { Ok(self.shelves().fetch(key, now)) }.boxed()
     }
 
@@ -222,20 +213,15 @@ impl Backend for Memory {
         row: &'a Row,
         expected: u64,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+    ) -> Answer<'a, Updated> {
         async move { Ok(self.shelves().replace(key, row, expected, now)) }.boxed()
     }
 
-    fn delete<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn delete<'a>(&'a self, key: &'a SessionKey) -> Answer<'a, bool> {
         async move { Ok(self.shelves().delete(key)) }.boxed()
     }
 
-    fn seen<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn seen<'a>(&'a self, key: &'a SessionKey, now: Timestamp, keep: Duration) -> Answer<'a, ()> {
         async move {
             let mut shelves = self.shelves();
             if shelves.has(key, now) {
@@ -246,29 +232,15 @@ impl Backend for Memory {
         .boxed()
     }
 
-    fn members<'a>(
-        &'a self,
-        names: &'a [IndexName],
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>> {
+    fn members<'a>(&'a self, names: &'a [IndexName], now: Timestamp) -> Answer<'a, Vec<SessionKey>> {
         async move { Ok(self.shelves().members(names, now)) }.boxed()
     }
 
-    fn take_once(
-        &self,
-        login: LoginId,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn take_once(&self, login: LoginId, now: Timestamp, keep: Duration) -> Answer<'_, bool> {
         async move { Ok(self.shelves().take(login, now, now.plus(keep))) }.boxed()
     }
 
-    fn mark<'a>(
-        &'a self,
-        name: &'a IndexName,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn mark<'a>(&'a self, name: &'a IndexName, now: Timestamp, keep: Duration) -> Answer<'a, ()> {
         async move {
             self.shelves().mark(name, now, now.plus(keep));
             Ok(())
@@ -276,11 +248,7 @@ impl Backend for Memory {
         .boxed()
     }
 
-    fn marked<'a>(
-        &'a self,
-        names: &'a [IndexName],
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
+    fn marked<'a>(&'a self, names: &'a [IndexName], now: Timestamp) -> Answer<'a, Option<Timestamp>> {
         async move { Ok(self.shelves().marked(names, now)) }.boxed()
     }
 
@@ -290,26 +258,21 @@ impl Backend for Memory {
         holder: LeaseId,
         now: Timestamp,
         keep: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    ) -> Answer<'a, bool> {
         let taken = self.leases.take(key, holder, now, now.plus(keep));
         Box::pin(ready(Ok(taken)))
     }
 
-    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> Answer<'a, ()> {
         self.leases.release(key, holder);
         Box::pin(ready(Ok(())))
     }
 
-    fn page<'a>(
-        &'a self,
-        cursor: Option<&'a Cursor>,
-        limit: usize,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn page<'a>(&'a self, cursor: Option<&'a Cursor>, limit: usize, now: Timestamp) -> Answer<'a, Page> {
         async move { Ok(self.shelves().page(cursor, limit, now)) }.boxed()
     }
 
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn ping(&self) -> Answer<'_, ()> {
         ready(Ok(())).boxed()
     }
 }

@@ -8,14 +8,13 @@
 //! nothing that the operator part of its record did not hold, for as long as the revocation takes.
 
 use super::shelf::{EndingShelf, RemovedAt, name_of, parts_of};
-use super::{Backend, Found, record, sealed};
+use super::{Backend, record, sealed};
 use crate::domain::identity::{Issuer, ProviderId, Subject};
 use crate::domain::secret::RefreshToken;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::{CannotOpen, KeyRing, NoRandomness, Purpose};
-use crate::ports::{Debt, GIVEN_UP_AFTER, Outbox, Owed, Standing, StandsOn, StoreError, Taken};
-use futures_util::future::BoxFuture;
+use crate::ports::{Answer, Debt, GIVEN_UP_AFTER, Outbox, Owed, Standing, StandsOn, StoreError, Taken};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -50,10 +49,6 @@ impl Debts {
         }
     }
 
-    fn open_operator(&self, key: &SessionKey, found: &Found) -> Option<Zeroizing<Vec<u8>>> {
-        sealed::open_operator(&self.keys, key, found.version, &found.operator)
-    }
-
     /// Whether there is no record of this session (any more).
     async fn is_over(&self, key: &SessionKey, now: Timestamp) -> Result<bool, StoreError> {
         match self.backend.fetch(key, now).await {
@@ -83,8 +78,7 @@ impl Debts {
                 Err(StoreError::Unreadable(_)) => return Ok(true),
                 Err(error) => return Err(error),
             };
-            let summary =
-                self.open_operator(&key, &found).and_then(|plain| record::decode_summary(&plain).ok());
+            let summary = sealed::summary(&self.keys, &key, found.version, &found.operator);
             let Some(summary) = summary else { return Ok(true) };
             // Grants are a client's: what another provider entry has there is not touched.
             let is_there = provider_sid.is_some() || summary.provider == debt.owed.provider;
@@ -149,16 +143,12 @@ fn read(plain: &[u8]) -> Option<Owed> {
 }
 
 impl Outbox for Debts {
-    fn look<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Standing>, StoreError>> {
+    fn look<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> Answer<'a, Option<Standing>> {
         Box::pin(async move {
             match self.backend.fetch(key, now).await {
                 Ok(None) => Ok(None),
                 Ok(Some(found)) => {
-                    let opened = self.open_operator(key, &found);
+                    let opened = sealed::open_operator(&self.keys, key, found.version, &found.operator);
                     let owed = opened.and_then(|plain| record::decode_owed(&plain).ok().flatten());
                     Ok(Some(Standing { version: found.version, owed }))
                 }
@@ -175,7 +165,7 @@ impl Outbox for Debts {
         owed: &'a Owed,
         due: Timestamp,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<u8>, StoreError>> {
+    ) -> Answer<'a, Vec<u8>> {
         Box::pin(async move {
             let context = context(key, now);
             let sealed = self.keys.seal(Purpose::Debt, key.as_bytes(), &context, &write(owed)?);
@@ -191,7 +181,7 @@ impl Outbox for Debts {
         key: &'a SessionKey,
         version: u64,
         _now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<bool>, StoreError>> {
+    ) -> Answer<'a, Option<bool>> {
         Box::pin(async move {
             Ok(match self.shelf.delete_at(key, version).await? {
                 RemovedAt::Done => Some(true),
@@ -201,7 +191,7 @@ impl Outbox for Debts {
         })
     }
 
-    fn take(&self, now: Timestamp, lease: Duration, most: usize) -> BoxFuture<'_, Result<Taken, StoreError>> {
+    fn take(&self, now: Timestamp, lease: Duration, most: usize) -> Answer<'_, Taken> {
         Box::pin(async move {
             let mut taken = Taken::default();
             for name in self.shelf.claim(now, now.plus(lease), most).await? {
@@ -218,21 +208,21 @@ impl Outbox for Debts {
         })
     }
 
-    fn is_needless<'a>(&'a self, debt: &'a Debt, now: Timestamp) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn is_needless<'a>(&'a self, debt: &'a Debt, now: Timestamp) -> Answer<'a, bool> {
         Box::pin(
             async move { Ok(self.is_over(&debt.session, now).await? && !self.is_shared(debt, now).await?) },
         )
     }
 
-    fn settle<'a>(&'a self, name: &'a [u8]) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn settle<'a>(&'a self, name: &'a [u8]) -> Answer<'a, ()> {
         self.shelf.settle(name)
     }
 
-    fn defer<'a>(&'a self, debt: &'a Debt, until: Timestamp) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn defer<'a>(&'a self, debt: &'a Debt, until: Timestamp) -> Answer<'a, ()> {
         self.shelf.defer(&debt.name, until)
     }
 
-    fn count(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
+    fn count(&self) -> Answer<'_, usize> {
         self.shelf.debts()
     }
 }

@@ -17,7 +17,6 @@ use crate::domain::secret::{AccessToken, RawIdToken, RefreshToken};
 use crate::domain::session::{Session, SessionKey, Sid, SignInPlace, Summary, TokenSet};
 use crate::domain::time::Timestamp;
 use crate::ports::{Owed, StandsOn, StoreError};
-use crate::store::sealed::Whose;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -267,6 +266,14 @@ pub fn decode_owed(operator: &[u8]) -> Result<Option<Owed>, StoreError> {
         provider_sid: operator.provider_sid.map(Cow::into_owned),
     };
     Ok(Some(Owed { provider, token, stands_on, replaced: false }))
+}
+
+/// What the index entries of a record are made of, and until when they are of use.
+pub(in crate::store) struct Whose {
+    pub(in crate::store) issuer: Issuer,
+    pub(in crate::store) subject: Subject,
+    pub(in crate::store) provider_sid: Option<String>,
+    pub(in crate::store) ends: Timestamp,
 }
 
 /// What index entries are made of, from the operator part alone.

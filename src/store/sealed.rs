@@ -16,9 +16,9 @@ use crate::domain::renewal::LeaseId;
 use crate::domain::session::{LiveSession, Session, SessionKey, Summary, Ticket};
 use crate::domain::time::Timestamp;
 use crate::keyring::{CannotOpen, KeyRing, NoRandomness, Purpose, session_key};
-use crate::ports::{Cursor, Listed, Listing, SessionStore, StoreError, Updated};
-use crate::store::{Backend, Glance, IndexName, Row, record};
-use futures_util::future::BoxFuture;
+use crate::ports::{Answer, Cursor, Listed, Listing, SessionStore, StoreError, Updated};
+use crate::store::record::{self, Whose};
+use crate::store::{Backend, Glance, IndexName, Row};
 use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -85,10 +85,8 @@ impl Sealed {
         Ok((key, Row { version, private, operator, indexes, expires: session.ends }))
     }
 
-    /// What the operator part says; `None` when it does not open or is of another version of this program.
     fn summary(&self, glance: &Glance) -> Option<Summary> {
-        let opened = open_operator(&self.keys, &glance.key, glance.version, &glance.operator)?;
-        record::decode_summary(&opened).ok()
+        summary(&self.keys, &glance.key, glance.version, &glance.operator)
     }
 
     async fn members(&self, parts: &[&[u8]], now: Timestamp) -> Result<Vec<SessionKey>, StoreError> {
@@ -120,6 +118,11 @@ pub(super) fn open_operator(
     keys.open(part.purpose(), key.as_bytes(), &context, operator).ok().map(|(_, plain)| plain)
 }
 
+/// What an operator part says; `None` when it does not open or is of another version of this program.
+pub(super) fn summary(keys: &KeyRing, key: &SessionKey, version: u64, operator: &[u8]) -> Option<Summary> {
+    record::decode_summary(&open_operator(keys, key, version, operator)?).ok()
+}
+
 /// Marks have labels of their own: no name of one is ever that of an index entry.
 fn mark_parts(mark: Mark<'_>) -> Vec<&[u8]> {
     match mark {
@@ -145,18 +148,8 @@ fn provider_sid_parts<'a>(issuer: &'a Issuer, provider_sid: &'a str) -> [&'a [u8
 
 /// Whose a record is, and until when, from the part that the server opens alone; `None` when it does not open.
 pub(in crate::store) fn whose(keys: &KeyRing, glance: &Glance) -> Option<Whose> {
-    let part = Part::Operator;
-    let context = part.context(&glance.key, glance.version);
-    let (_, plain) = keys.open(part.purpose(), glance.key.as_bytes(), &context, &glance.operator).ok()?;
-    record::decode_whose(&plain).ok()
-}
-
-/// What the index entries of a record are made of.
-pub(in crate::store) struct Whose {
-    pub(in crate::store) issuer: Issuer,
-    pub(in crate::store) subject: Subject,
-    pub(in crate::store) provider_sid: Option<String>,
-    pub(in crate::store) ends: Timestamp,
+    let opened = open_operator(keys, &glance.key, glance.version, &glance.operator)?;
+    record::decode_whose(&opened).ok()
 }
 
 impl Whose {
@@ -170,12 +163,7 @@ impl Whose {
 }
 
 impl SessionStore for Sealed {
-    fn create<'a>(
-        &'a self,
-        ticket: &'a Ticket,
-        session: &'a Session,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn create<'a>(&'a self, ticket: &'a Ticket, session: &'a Session, now: Timestamp) -> Answer<'a, ()> {
         Box::pin(async move {
             let (key, row) = self.row(ticket, session, 1)?;
             if self.backend.insert(&key, &row, now).await? {
@@ -185,11 +173,7 @@ impl SessionStore for Sealed {
         })
     }
 
-    fn load<'a>(
-        &'a self,
-        ticket: &'a Ticket,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<LiveSession>, StoreError>> {
+    fn load<'a>(&'a self, ticket: &'a Ticket, now: Timestamp) -> Answer<'a, Option<LiveSession>> {
         Box::pin(async move {
             let key = session_key(ticket);
             let Some(found) = self.backend.fetch(&key, now).await? else { return Ok(None) };
@@ -224,7 +208,7 @@ impl SessionStore for Sealed {
         session: &'a Session,
         expected: u64,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+    ) -> Answer<'a, Updated> {
         Box::pin(async move {
             let (key, row) = self.row(ticket, session, expected.saturating_add(1))?;
             self.backend.replace(&key, &row, expected, now).await
@@ -237,7 +221,7 @@ impl SessionStore for Sealed {
         later: &'a LiveSession,
         found: u64,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+    ) -> Answer<'a, Updated> {
         Box::pin(async move {
             // Under its own number, not the next one: whoever else holds it sees that it is there.
             if later.version <= found {
@@ -248,16 +232,11 @@ impl SessionStore for Sealed {
         })
     }
 
-    fn touch<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn touch<'a>(&'a self, key: &'a SessionKey, now: Timestamp, keep: Duration) -> Answer<'a, ()> {
         self.backend.seen(key, now, keep)
     }
 
-    fn remove<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn remove<'a>(&'a self, key: &'a SessionKey) -> Answer<'a, bool> {
         self.backend.delete(key)
     }
 
@@ -266,7 +245,7 @@ impl SessionStore for Sealed {
         issuer: &'a Issuer,
         subject: &'a Subject,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>> {
+    ) -> Answer<'a, Vec<SessionKey>> {
         Box::pin(async move { self.members(&subject_parts(issuer, subject), now).await })
     }
 
@@ -275,16 +254,11 @@ impl SessionStore for Sealed {
         issuer: &'a Issuer,
         provider_sid: &'a str,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>> {
+    ) -> Answer<'a, Vec<SessionKey>> {
         Box::pin(async move { self.members(&provider_sid_parts(issuer, provider_sid), now).await })
     }
 
-    fn take_once<'a>(
-        &'a self,
-        login: LoginId,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn take_once<'a>(&'a self, login: LoginId, now: Timestamp, keep: Duration) -> Answer<'a, bool> {
         self.backend.take_once(login, now, keep)
     }
 
@@ -294,19 +268,15 @@ impl SessionStore for Sealed {
         holder: LeaseId,
         now: Timestamp,
         keep: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    ) -> Answer<'a, bool> {
         self.backend.lease(key, holder, now, keep)
     }
 
-    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> Answer<'a, ()> {
         self.backend.release(key, holder)
     }
 
-    fn glance<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Listed>, StoreError>> {
+    fn glance<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> Answer<'a, Option<Listed>> {
         Box::pin(async move {
             let (version, operator, last_seen) = match self.backend.fetch(key, now).await {
                 Ok(Some(found)) => (found.version, found.operator, found.last_seen),
@@ -319,23 +289,14 @@ impl SessionStore for Sealed {
         })
     }
 
-    fn mark<'a>(
-        &'a self,
-        mark: Mark<'a>,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn mark<'a>(&'a self, mark: Mark<'a>, now: Timestamp, keep: Duration) -> Answer<'a, ()> {
         Box::pin(async move {
             let name = self.keys.name(Purpose::Index, &mark_parts(mark));
             self.backend.mark(&name, now, keep).await
         })
     }
 
-    fn marked<'a>(
-        &'a self,
-        marks: &'a [Mark<'a>],
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
+    fn marked<'a>(&'a self, marks: &'a [Mark<'a>], now: Timestamp) -> Answer<'a, Option<Timestamp>> {
         Box::pin(async move {
             let names = marks.iter().flat_map(|mark| self.keys.names(Purpose::Index, &mark_parts(*mark)));
             let names: Vec<IndexName> = names.collect();
@@ -343,12 +304,7 @@ impl SessionStore for Sealed {
         })
     }
 
-    fn list<'a>(
-        &'a self,
-        cursor: Option<&'a Cursor>,
-        limit: usize,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Listing, StoreError>> {
+    fn list<'a>(&'a self, cursor: Option<&'a Cursor>, limit: usize, now: Timestamp) -> Answer<'a, Listing> {
         Box::pin(async move {
             let (glances, next) = self.backend.page(cursor, limit.max(1), now).await?;
             let listed = |glance: Glance| Listed {
@@ -360,7 +316,7 @@ impl SessionStore for Sealed {
         })
     }
 
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn ping(&self) -> Answer<'_, ()> {
         self.backend.ping()
     }
 }

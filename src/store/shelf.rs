@@ -5,8 +5,7 @@
 
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
-use crate::ports::StoreError;
-use futures_util::future::BoxFuture;
+use crate::ports::Answer;
 use std::time::Duration;
 
 /// On how many shelves debts lie, by the session's key: so that no one key of a Redis grows beyond measure, and in a
@@ -44,49 +43,35 @@ pub(in crate::store) enum RemovedAt {
 /// Debts by name, each with the moment from which it is due.
 pub(in crate::store) trait EndingShelf: Send + Sync {
     /// Puts a debt there.
-    fn owe<'a>(&'a self, debt: &'a [u8], due: Timestamp) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn owe<'a>(&'a self, debt: &'a [u8], due: Timestamp) -> Answer<'a, ()>;
 
     /// At most `most` debts that are due at `now`, or a few more; all of them are due again at `until`, and until then
     /// nobody else is given them.
-    fn claim(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        most: usize,
-    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>>;
+    fn claim(&self, now: Timestamp, until: Timestamp, most: usize) -> Answer<'_, Vec<Vec<u8>>>;
 
     /// Takes a debt away.
-    fn settle<'a>(&'a self, debt: &'a [u8]) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn settle<'a>(&'a self, debt: &'a [u8]) -> Answer<'a, ()>;
 
     /// Makes a debt due at another moment, if it is still there.
-    fn defer<'a>(&'a self, debt: &'a [u8], due: Timestamp) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn defer<'a>(&'a self, debt: &'a [u8], due: Timestamp) -> Answer<'a, ()>;
 
     /// How many there are.
-    fn debts(&self) -> BoxFuture<'_, Result<usize, StoreError>>;
+    fn debts(&self) -> Answer<'_, usize>;
 
     /// Deletes a record, then everything that leads to it, if it has this version.
-    fn delete_at<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        version: u64,
-    ) -> BoxFuture<'a, Result<RemovedAt, StoreError>>;
+    fn delete_at<'a>(&'a self, key: &'a SessionKey, version: u64) -> Answer<'a, RemovedAt>;
 
     /// Notes `now` for everybody, for as long as `keep`; the later moment and the longer life win.
-    fn clear(&self, now: Timestamp, keep: Duration) -> BoxFuture<'_, Result<(), StoreError>>;
+    fn clear(&self, now: Timestamp, keep: Duration) -> Answer<'_, ()>;
 
     /// What is noted of that moment.
     ///
     /// # Errors
-    /// [`StoreError`], when not one note could be read.
-    fn cleared(&self, now: Timestamp) -> BoxFuture<'_, Result<Notes, StoreError>>;
+    /// [`StoreError`](crate::ports::StoreError), when not one note could be read.
+    fn cleared(&self, now: Timestamp) -> Answer<'_, Notes>;
 
     /// As [`Self::clear`], where a note says less than `at` by these notes.
-    fn mend<'a>(
-        &'a self,
-        at: Timestamp,
-        keep: Duration,
-        _notes: &'a Notes,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn mend<'a>(&'a self, at: Timestamp, keep: Duration, _notes: &'a Notes) -> Answer<'a, ()> {
         self.clear(at, keep)
     }
 }

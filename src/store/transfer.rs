@@ -7,15 +7,17 @@
 //! `file` knows the bytes of the file.
 
 use self::file::{Frame, Reader, Writer};
-use crate::domain::identity::{Identity, Issuer};
+use crate::domain::identity::Issuer;
 use crate::domain::logout::Mark;
-use crate::domain::session::{SessionKey, Summary};
+use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::keyring::{KeyId, KeyRing, Purpose};
-use crate::ports::{Cursor, Imported, Piece, SessionStore, StoreError, Terms, Transfer, TransferError};
+use crate::ports::{
+    Answer, Cursor, Imported, Piece, SessionStore, StoreError, Terms, Transfer, TransferError,
+};
 use crate::store::near::Aside;
 use crate::store::shelf::EndingShelf;
-use crate::store::{Glance, Row, record, sealed};
+use crate::store::{Row, record, sealed};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -33,6 +35,9 @@ const BETWEEN: Duration = Duration::from_secs(1);
 
 /// How many records are written at once from a file.
 const AT_ONCE: usize = 64;
+
+/// What seals a file.
+const PURPOSE: Purpose = Purpose::Transfer;
 
 /// The issuer under which files are remembered that were taken in. No provider has this name: it is no URL.
 const FILES: &str = "keycard sessions import";
@@ -62,15 +67,10 @@ pub(in crate::store) enum Placed {
 /// What a backend owes, so that its sessions can be moved.
 pub(in crate::store) trait Haul: Send + Sync {
     /// About `limit` whole records from `cursor` on, as `Backend::page` walks.
-    fn load<'a>(
-        &'a self,
-        cursor: Option<&'a Cursor>,
-        limit: usize,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Load, StoreError>>;
+    fn load<'a>(&'a self, cursor: Option<&'a Cursor>, limit: usize, now: Timestamp) -> Answer<'a, Load>;
 
     /// Puts a record where there is none, or an older version, its index entries first. Last seen never goes back.
-    fn place<'a>(&'a self, parcel: &'a Parcel, now: Timestamp) -> BoxFuture<'a, Result<Placed, StoreError>>;
+    fn place<'a>(&'a self, parcel: &'a Parcel, now: Timestamp) -> Answer<'a, Placed>;
 }
 
 /// Moves sessions out of a store and into it.
@@ -84,12 +84,12 @@ pub(super) struct Carrier {
     aside: Arc<Aside>,
 }
 
-/// What a parcel turns out to be.
-enum Verdict {
-    Good(Parcel),
+/// Why a parcel is not put into the store.
+enum Unwanted {
     Expired,
     Ended,
-    Refused(Option<KeyId>),
+    /// It does not open, perhaps for want of this key.
+    Unreadable(Option<KeyId>),
 }
 
 impl Carrier {
@@ -179,88 +179,66 @@ impl Carrier {
         let cleared = self.shelf.cleared(terms.now).await?.latest();
         let all = parcels.into_iter().map(|parcel| async move {
             Ok::<_, StoreError>(match self.judge(parcel, terms, cleared).await? {
-                Verdict::Good(parcel) => (Some(self.place(&parcel, terms.now).await?), None),
-                other => (None, Some(other)),
+                Ok(parcel) => Ok(self.place(&parcel, terms.now).await?),
+                Err(unwanted) => Err(unwanted),
             })
         });
         let mut all = stream::iter(all).buffer_unordered(AT_ONCE);
-        while let Some((placed, verdict)) = all.try_next().await? {
-            match (placed, verdict) {
-                (Some(Placed::New | Placed::Newer), _) => imported.imported += 1,
-                (Some(Placed::There), _) => imported.there += 1,
-                (None, Some(Verdict::Expired)) => imported.expired += 1,
-                (None, Some(Verdict::Ended)) => imported.ended += 1,
-                (None, Some(Verdict::Refused(key))) => {
+        while let Some(placed) = all.try_next().await? {
+            match placed {
+                Ok(Placed::New | Placed::Newer) => imported.imported += 1,
+                Ok(Placed::There) => imported.there += 1,
+                Err(Unwanted::Expired) => imported.expired += 1,
+                Err(Unwanted::Ended) => imported.ended += 1,
+                Err(Unwanted::Unreadable(key)) => {
                     imported.refused += 1;
                     let key = key.map(file::shown);
                     if let Some(key) = key.filter(|key| !imported.unknown_keys.contains(key)) {
                         imported.unknown_keys.push(key);
                     }
                 }
-                (None, Some(Verdict::Good(_)) | None) => {}
             }
         }
         Ok(())
     }
 
+    /// The parcel, with the end that its record has; or why it is not for this store.
     async fn judge(
         &self,
         mut parcel: Parcel,
         terms: Terms,
         cleared: Timestamp,
-    ) -> Result<Verdict, StoreError> {
+    ) -> Result<Result<Parcel, Unwanted>, StoreError> {
         // The private part does not open here, but it says which key it would need.
         let unknown = |sealed: &[u8]| {
             let id = sealed.get(..size_of::<KeyId>()).and_then(KeyId::from_bytes);
             id.filter(|id| !self.keys.has(*id))
         };
         if let Some(key) = unknown(&parcel.row.private).or_else(|| unknown(&parcel.row.operator)) {
-            return Ok(Verdict::Refused(Some(key)));
+            return Ok(Err(Unwanted::Unreadable(Some(key))));
         }
-        let glance = Glance {
-            key: parcel.key,
-            version: parcel.row.version,
-            operator: parcel.row.operator.clone(),
-            last_seen: parcel.last_seen,
-        };
-        let opened =
-            sealed::open_operator(&self.keys, &glance.key, glance.version, &glance.operator).ok_or(());
+        let Parcel { key, row, .. } = &parcel;
+        let opened = sealed::open_operator(&self.keys, key, row.version, &row.operator);
         let read = opened.and_then(|plain| {
-            let sid = record::decode_provider_sid(&plain).map_err(|_| ())?;
-            Ok((record::decode_summary(&plain).map_err(|_| ())?, sid))
+            let sid = record::decode_provider_sid(&plain).ok()?;
+            Some((record::decode_summary(&plain).ok()?, sid))
         });
-        let Ok((summary, sid)) = read else { return Ok(Verdict::Refused(None)) };
+        let Some((summary, sid)) = read else { return Ok(Err(Unwanted::Unreadable(None))) };
         let last_seen = parcel.last_seen.unwrap_or(summary.started);
         if terms.limits.judge(summary.started, summary.ends, last_seen, terms.now).is_err() {
-            return Ok(Verdict::Expired);
+            return Ok(Err(Unwanted::Expired));
         }
         let started = summary.started;
         if started <= cleared {
-            return Ok(Verdict::Ended);
+            return Ok(Err(Unwanted::Ended));
         }
         parcel.row.expires = summary.ends;
-        let identity = person(summary);
-        let marks = Mark::not_before(&identity, sid.as_deref());
+        let marks = Mark::not_before(&summary.issuer, &summary.subject, sid.as_deref());
         let ended = self.store.marked(&marks, terms.now).await?;
         if ended.is_some_and(|moment| started <= moment) {
-            return Ok(Verdict::Ended);
+            return Ok(Err(Unwanted::Ended));
         }
-        Ok(Verdict::Good(parcel))
-    }
-}
-
-/// As much of a person as marks are about.
-fn person(summary: Summary) -> Identity {
-    Identity {
-        issuer: summary.issuer,
-        subject: summary.subject,
-        user_id: summary.user_id,
-        name: summary.name,
-        email: summary.email,
-        email_verified: false,
-        roles: Vec::new(),
-        groups: Vec::new(),
-        claims: Default::default(),
+        Ok(Ok(parcel))
     }
 }
 
@@ -320,8 +298,7 @@ impl Source {
     /// travels as it is, and is refused where it arrives.
     fn is_out(&self, parcel: &Parcel, cleared: Timestamp) -> bool {
         let Parcel { key, row, .. } = parcel;
-        let plain = sealed::open_operator(&self.keys, key, row.version, &row.operator);
-        let summary = plain.and_then(|plain| record::decode_summary(&plain).ok());
+        let summary = sealed::summary(&self.keys, key, row.version, &row.operator);
         summary.is_some_and(|summary| summary.started <= cleared)
     }
 }
@@ -379,6 +356,3 @@ impl Transfer for Carrier {
         Box::pin(self.take_in(pieces, terms))
     }
 }
-
-/// What seals a file.
-const PURPOSE: Purpose = Purpose::Transfer;

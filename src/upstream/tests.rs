@@ -8,11 +8,9 @@ mod replies;
 mod uploads;
 
 use super::*;
-use crate::domain::cors::CorsRequest;
-use crate::domain::origin::Origin;
 use crate::domain::path::CanonicalPath;
 use crate::domain::policy::{Decision, decide};
-use crate::domain::request::{FetchSite, OriginHeader, RequestFacts, RequestKind};
+use crate::domain::request::{self, OriginHeader, RequestFacts};
 use crate::domain::route::tests::route;
 use crate::domain::route::{Access, RouteTable, UpstreamAddress};
 use crate::domain::session::tests::live;
@@ -30,22 +28,9 @@ use tokio::task::JoinHandle;
 
 /// Facts of a GET from our own page.
 pub(crate) fn facts(path: &str) -> RequestFacts {
-    RequestFacts {
-        origin: Arc::new(Origin::parse("https://apps.example.com").unwrap()),
-        method: Method::GET,
-        path: CanonicalPath::parse(path).unwrap(),
-        query: None,
-        site: FetchSite::SameOrigin,
-        kind: RequestKind::Script,
-        to_document: false,
-        origin_header: OriginHeader::Own,
-        referer: OriginHeader::Absent,
-        csrf_header: false,
-        websocket: false,
-        event_stream: false,
-        cors: CorsRequest::default(),
-        client: [192, 0, 2, 7].into(),
-    }
+    let path = CanonicalPath::parse(path).unwrap();
+    let (origin_header, client) = (OriginHeader::Own, [192, 0, 2, 7].into());
+    RequestFacts { path, origin_header, client, ..request::tests::facts() }
 }
 
 /// The permit that policy gives for these facts.

@@ -4,13 +4,10 @@
 
 use super::house::browser::Browser;
 use super::house::gateway::TestGateway;
-use super::house::raw::{Answer, send};
+use super::house::patience::{LONG, until};
 use super::house::setting::Setting;
 use super::stores::Redis;
 use std::time::{Duration, Instant};
-
-/// For a busy machine.
-const LONG: Duration = Duration::from_secs(20);
 
 /// So long a command to a frozen Redis is waited for. Far longer than a request may take that asks nobody.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,35 +24,16 @@ fn setting(redis: &Redis, session: &str) -> Setting {
     })
 }
 
-fn probe(gateway: &TestGateway, path: &str) -> Answer {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
-    send(gateway.health.unwrap(), request.as_bytes()).unwrap()
-}
-
-fn number(gateway: &TestGateway, metric: &str) -> u64 {
-    let text = probe(gateway, "/metrics").text();
-    let line = text.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' ').map(str::to_owned));
-    line.map_or(0, |number| number.parse().unwrap())
-}
-
 /// Every command that the store was asked, but for the one question of the breaker.
 fn asked(gateway: &TestGateway) -> u64 {
-    let text = probe(gateway, "/metrics").text();
+    let text = gateway.probe("/metrics").text();
     let counts = text.lines().filter_map(|line| line.strip_prefix("keycard_store_seconds_count{command=\""));
     let counts = counts.filter_map(|line| line.split_once("\"} "));
     counts.filter(|(command, _)| *command != "glance").map(|(_, count)| count.parse::<u64>().unwrap()).sum()
 }
 
 fn word(gateway: &TestGateway) -> String {
-    probe(gateway, "/readyz").json()["breaker"].as_str().unwrap().to_owned()
-}
-
-fn until(what: &str, mut is: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is() {
-        assert!(begun.elapsed() < LONG, "not in time: {what}");
-        std::thread::yield_now();
-    }
+    gateway.probe("/readyz").json()["breaker"].as_str().unwrap().to_owned()
 }
 
 fn status(browser: &mut Browser, path: &str) -> u16 {
@@ -70,8 +48,8 @@ fn open(setting: &Setting, browser: &Browser) {
             scope.spawn(move || assert_eq!(status(&mut browser, "/"), 503));
         }
     });
-    assert_eq!((word(&setting.gateway).as_str(), number(&setting.gateway, OPENED)), ("open", 1));
-    assert_eq!(number(&setting.gateway, "keycard_store_breaker_open"), 1);
+    assert_eq!((word(&setting.gateway).as_str(), setting.gateway.metric(OPENED)), ("open", 1));
+    assert_eq!(setting.gateway.metric("keycard_store_breaker_open"), 1);
 }
 
 #[test]
@@ -81,7 +59,7 @@ fn a34_r82_a_frozen_redis_is_asked_for_nobody_and_used_again_without_a_restart()
     let gateway = &setting.gateway;
     let (mut browser, mut stays) = (setting.signed_in(), setting.signed_in());
     let mut stranger = setting.browser();
-    assert_eq!((word(gateway).as_str(), number(gateway, OPENED), number(gateway, CLOSED)), ("closed", 0, 0));
+    assert_eq!((word(gateway).as_str(), gateway.metric(OPENED), gateway.metric(CLOSED)), ("closed", 0, 0));
     redis.freeze(true);
     open(&setting, &browser);
     let before = asked(gateway);
@@ -114,8 +92,8 @@ fn a34_r82_a_frozen_redis_is_asked_for_nobody_and_used_again_without_a_restart()
     redis.freeze(false);
     until("it is used again", || word(gateway) == "closed");
     assert_eq!((status(&mut stays, "/"), status(&mut copy, "/")), (200, 401));
-    assert_eq!((number(gateway, OPENED), number(gateway, CLOSED)), (1, 1));
-    assert_eq!(number(gateway, "keycard_store_breaker_open"), 0);
+    assert_eq!((gateway.metric(OPENED), gateway.metric(CLOSED)), (1, 1));
+    assert_eq!(gateway.metric("keycard_store_breaker_open"), 0);
 }
 
 #[test]
@@ -124,10 +102,10 @@ fn a34_who_is_in_memory_goes_on_at_once_while_it_is_open() {
     let setting = setting(&redis, "outage_grace = \"5m\"");
     let gateway = &setting.gateway;
     let mut held = setting.signed_in();
-    let feed = || probe(gateway, "/readyz").json()["feed"].as_str().unwrap().to_owned();
+    let feed = || gateway.probe("/readyz").json()["feed"].as_str().unwrap().to_owned();
     until("the feed is up", || feed() == "up");
     let hits = "keycard_near_cache_events_total{event=\"hit\"}";
-    until("a session is held", || status(&mut held, "/") == 200 && number(gateway, hits) > 0);
+    until("a session is held", || status(&mut held, "/") == 200 && gateway.metric(hits) > 0);
     // One that memory has nothing of: its browser has asked for nothing yet.
     let mut other = setting.browser();
     let callback = other.up_to_callback("/");
@@ -168,6 +146,6 @@ fn a34_a_redis_that_refuses_writes_is_still_read() {
 #[test]
 fn only_a_store_that_is_a_server_has_a_breaker() {
     let setting = Setting::with(|plan| plan.operating = true);
-    assert!(probe(&setting.gateway, "/readyz").json().get("breaker").is_none());
-    assert_eq!(number(&setting.gateway, OPENED), 0);
+    assert!(setting.gateway.probe("/readyz").json().get("breaker").is_none());
+    assert_eq!(setting.gateway.metric(OPENED), 0);
 }

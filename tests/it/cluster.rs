@@ -5,10 +5,11 @@
 
 use super::check::{config, keycard};
 use super::house::clock::ManualClock;
+use super::house::patience::{LONG, until};
 use super::house::provider::Provider;
 use super::house::setting::{Setting, usual_plan};
 use super::house::upstream::Upstream;
-use super::near::{LONG, feed, holds, status, until};
+use super::near::{feed, holds, status};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;

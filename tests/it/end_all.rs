@@ -3,37 +3,15 @@
 //! I own: the tests. The clock of these gateways stands still: whatever reaches the other one was told by the feed.
 
 use super::house::browser::Browser;
-use super::house::gateway::{ADMIN_TOKEN, TestGateway};
+use super::house::gateway::TestGateway;
+use super::house::patience::until;
 use super::house::provider::script::Place;
-use super::house::raw::{Answer, Connection, send};
+use super::house::raw::Connection;
 use super::house::setting::{Setting, usual_plan};
 use super::stores::Redis;
 use super::websockets::{assert_closed, echo, handshake, masked};
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
-
-const LONG: Duration = Duration::from_secs(20);
-
-fn until(what: &str, mut is: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is() {
-        assert!(begun.elapsed() < LONG, "not in time: {what}");
-        std::thread::yield_now();
-    }
-}
-
-fn probe(gateway: &TestGateway, path: &str) -> Answer {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
-    send(gateway.health.unwrap(), request.as_bytes()).unwrap()
-}
-
-fn end_all(gateway: &TestGateway) -> Answer {
-    let request = format!(
-        "DELETE /admin/sessions?all=true HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\
-         Connection: close\r\n\r\n"
-    );
-    send(gateway.admin.unwrap(), request.as_bytes()).unwrap()
-}
+use std::time::Duration;
 
 fn status(browser: &mut Browser) -> u16 {
     browser.fetch("GET", "/", &[], b"").status
@@ -57,7 +35,7 @@ fn pair(redis: &Redis, session: &str) -> (Setting, TestGateway) {
     let other = plan.start(&setting.clock);
     if !session.contains("cache_sessions = 0") {
         for gateway in [&setting.gateway, &other] {
-            until("the feed is up", || probe(gateway, "/readyz").json()["feed"] == "up");
+            until("the feed is up", || gateway.probe("/readyz").json()["feed"] == "up");
         }
     }
     (setting, other)
@@ -72,7 +50,7 @@ fn at(browser: &Browser, gateway: &TestGateway) -> Browser {
 /// Asks until memory has answered.
 fn holds(gateway: &TestGateway, browser: &mut Browser) {
     let hits = || {
-        let text = probe(gateway, "/metrics").text();
+        let text = gateway.probe("/metrics").text();
         let line = "keycard_near_cache_events_total{event=\"hit\"} ";
         text.lines().find_map(|found| found.strip_prefix(line)?.parse::<u64>().ok()).unwrap_or(0)
     };
@@ -113,7 +91,7 @@ fn a34_r65_all_end_everywhere_at_once_with_what_they_have_open() {
     tunnel.bytes(hello.len());
 
     setting.clock.advance(Duration::from_secs(1));
-    let ended = end_all(&setting.gateway);
+    let ended = setting.gateway.operate("DELETE", "/admin/sessions?all=true");
     assert_eq!(ended.status, 200);
     assert_eq!(status(&mut here), 401, "at once where it was said");
     until("the other gateway refuses", || status(&mut there) == 401);
@@ -168,7 +146,7 @@ fn r85_a_login_that_was_under_way_comes_to_nothing() {
     });
     gate.wait_for(1);
     setting.clock.advance(Duration::from_secs(1));
-    assert_eq!(end_all(&other).json()["ended"], 0);
+    assert_eq!(other.operate("DELETE", "/admin/sessions?all=true").json()["ended"], 0);
     setting.clock.advance(Duration::from_secs(1));
     gate.open();
     let (late, status) = signs_in.join().unwrap();

@@ -4,12 +4,10 @@
 //! for a frame on a page of another site, unless the test is about another kind.
 
 use super::house::browser::{Browser, EVIL};
-use super::house::clock::ManualClock;
 use super::house::gateway::TestGateway;
 use super::house::provider::Provider;
-use super::house::raw::{Answer, send};
-use super::house::setting::{Setting, usual_plan};
-use super::house::upstream::Upstream;
+use super::house::raw::Answer;
+use super::house::setting::{Setting, Two};
 use super::stores::Redis;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -129,14 +127,9 @@ fn r87_a27_whatever_is_not_the_right_pair_ends_nothing_and_is_answered_the_same(
 
 #[test]
 fn r87_a27_a_provider_speaks_for_its_own_sessions_only() {
-    let clock = ManualClock::new();
-    let (corp, other, upstream) = (Provider::start(&clock), Provider::start(&clock), Upstream::start());
-    let mut plan = usual_plan(&upstream);
-    plan.provider("corp", &corp, "");
-    plan.provider("other", &other, "");
-    plan.guarded_routes_extra("providers = [\"corp\", \"other\"]");
-    let gateway = plan.start(&clock);
-    let mut browser = signed_in(&gateway, &corp, "A");
+    let two = Two::start();
+    let (corp, other, gateway) = (&two.corp, &two.other, &two.gateway);
+    let mut browser = signed_in(gateway, corp, "A");
     let at = |id: &str, issuer: &str| target(issuer, "A").replace('?', &format!("{id}?"));
     for (place, issuer) in [
         // With several providers the path names one.
@@ -242,8 +235,7 @@ fn r87_the_ending_has_its_reason_in_the_metrics() {
     for sid in ["A", "Z"] {
         assert_sound(&in_frame(&mut setting.browser(), &target(&setting.provider.issuer(), sid)));
     }
-    let address = setting.gateway.health.unwrap();
-    let metrics = send(address, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap().text();
+    let metrics = setting.gateway.probe("/metrics").text();
     for line in [
         "keycard_sessions_ended_total{reason=\"by-provider\"} 2",
         "keycard_requests_total{route=\"frontchannel-logout\",outcome=\"ended\",status_class=\"2xx\"} 1",

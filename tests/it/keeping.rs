@@ -1,16 +1,18 @@
 //! What browsers lose on their way through a sign-in, kept: the fragment of an address, and a form (issue 4, item 6).
 //!
-//! I own: what is kept, for whom, and how often, each rule with a request that must not get through. I do by hand what
-//! the script of the pages does; that it does so is for `tests/browser/keep.mjs`.
+//! I own: which forms are kept, and how often they are handed out, each rule with a request that must not get through; for
+//! whom is in `whose`, and addresses are in `fragments`. I do by hand what the script of the pages does; that it does so is for
+//! `tests/browser/keep.mjs`.
+
+mod fragments;
+mod whose;
 
 use super::house::browser::{Browser, EVIL, Foreign, SANDBOX, SIBLING};
 use super::house::evidence;
 use super::house::gateway::Plan;
 use super::house::raw::Answer;
 use super::house::setting::Setting;
-use serde_json::json;
 use std::time::Duration;
-use url::Url;
 
 const FORM: &str = "title=Caf%C3%A9+%26+Co&text=one%0D%0Atwo&text=%3C%2Fform%3E%22&empty=";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -297,226 +299,6 @@ fn nothing_is_kept_where_no_route_asks() {
     assert_eq!(browser.open("/keep-relay/x").status, 302);
     let page = browser.navigate("/bff/login?return_to=/x%23/route");
     assert_eq!(page.trail[page.trail.len() - 2].1.header("location"), Some("/x"), "{}", page.way());
-}
-
-#[test]
-fn a2_another_browser_cannot_open_a_kept_form() {
-    let setting = setting();
-    let mut browser = setting.browser();
-    let kept = keep(&mut browser, "/keep/x", FORM);
-    // The same login, the same person, another binding.
-    let mut other = setting.browser();
-    let own = keep(&mut other, "/keep/y", "a=1");
-    let pass = sign_in(&mut other, &own);
-    assert!(is_lost(&setting, &replay(&mut other, &kept.sealed, &pass)));
-    // Not even with both passes in hand.
-    let pass = sign_in(&mut browser, &kept);
-    assert!(is_lost(&setting, &replay(&mut other, &kept.sealed, &pass)));
-    other.jar.clear();
-    assert!(is_lost(&setting, &replay(&mut other, &kept.sealed, &pass)), "without any cookie");
-    assert!(asked(&replay(&mut browser, &kept.sealed, &pass)).is_some());
-}
-
-#[test]
-fn r50_another_session_in_the_same_browser_cannot_open_a_kept_form() {
-    let setting = setting();
-    let mut browser = setting.browser();
-    let kept = keep(&mut browser, "/keep/x", FORM);
-    let pass = sign_in(&mut browser, &kept);
-    browser.post_form("/bff/logout", "");
-    assert!(is_lost(&setting, &replay(&mut browser, &kept.sealed, &pass)), "signed out");
-    setting.provider.person(json!({ "sub": "bob-9" }));
-    assert_eq!(browser.navigate("/bff/user").answer.status, 401);
-    let page = browser.navigate("/bff/login?return_to=/bff/signed-out");
-    assert_eq!(page.answer.status, 200);
-    assert!(is_lost(&setting, &replay(&mut browser, &kept.sealed, &pass)), "bob's session, alice's pass");
-    // The way back to a finished sign-in gives no pass.
-    let id = between(&format!("{}&", kept.login), "form%253D", "&")
-        .or_else(|| between(&format!("{}&", kept.login), "form%3D", "&"));
-    let page = browser.navigate(&format!("/bff/replay?form={}", id.unwrap()));
-    assert_eq!(page.answer.status, 400);
-}
-
-#[test]
-fn another_person_is_not_shown_what_a_known_one_has_sent() {
-    let setting = setting();
-    // Nothing to renew the token with.
-    setting.provider.bend_token(|answer| drop(answer.as_object_mut().unwrap().remove("refresh_token")));
-    let mut browser = setting.signed_in();
-    setting.upstream.forget();
-    // The session lives, its access token is over: the sender is known.
-    setting.clock.advance(Duration::from_secs(600));
-    let kept = keep(&mut browser, "/keep-relay/x", FORM);
-    setting.provider.person(json!({ "sub": "bob-9" }));
-    let pass = sign_in(&mut browser, &kept);
-    assert!(is_lost(&setting, &replay(&mut browser, &kept.sealed, &pass)));
-
-    let mut browser = setting.browser();
-    setting.provider.person(json!({ "sub": "carol-3" }));
-    browser.navigate("/bff/login?return_to=/bff/signed-out");
-    setting.clock.advance(Duration::from_secs(600));
-    let kept = keep(&mut browser, "/keep-relay/x", FORM);
-    let pass = sign_in(&mut browser, &kept);
-    assert!(asked(&replay(&mut browser, &kept.sealed, &pass)).is_some(), "the same person");
-}
-
-#[test]
-fn a_kept_form_is_good_for_ten_minutes() {
-    let setting = setting();
-    for (wait, good) in [(10 * MINUTE - Duration::from_secs(1), true), (10 * MINUTE, false)] {
-        let mut browser = setting.browser();
-        let kept = keep(&mut browser, "/keep/x", FORM);
-        let pass = sign_in(&mut browser, &kept);
-        setting.clock.advance(wait);
-        let answer = replay(&mut browser, &kept.sealed, &pass);
-        assert_eq!(asked(&answer).is_some(), good, "{}", answer.text());
-        assert_eq!(is_lost(&setting, &answer), !good);
-    }
-}
-
-#[test]
-fn a_form_that_was_tampered_with_does_not_open() {
-    let setting = setting();
-    let mut browser = setting.browser();
-    let kept = keep(&mut browser, "/keep/x", FORM);
-    let other = keep(&mut browser, "/keep/y", "a=1");
-    let pass = sign_in(&mut browser, &kept);
-    let flipped = |at: usize| {
-        let mut bytes = kept.sealed.clone().into_bytes();
-        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
-        String::from_utf8(bytes).unwrap()
-    };
-    let last = kept.sealed.len() - 2;
-    for at in [0, 20, 24, 40, 60, last / 2, last] {
-        assert!(is_lost(&setting, &replay(&mut browser, &flipped(at), &pass)), "character {at}");
-    }
-    let mut moved = other.sealed.clone();
-    moved.replace_range(..20, &kept.sealed[..20]);
-    for bad in [
-        String::new(),
-        "x".into(),
-        kept.sealed[..60].into(),
-        format!("{}AAAA", kept.sealed),
-        moved,
-        other.sealed,
-    ] {
-        assert!(is_lost(&setting, &replay(&mut browser, &bad, &pass)));
-    }
-    for bad in ["", "x", &"A".repeat(22), &pass[1..]] {
-        assert!(is_lost(&setting, &replay(&mut browser, &kept.sealed, bad)), "pass {bad:?}");
-    }
-    let huge = "A".repeat(64 * 1024);
-    assert!(is_lost(&setting, &replay(&mut browser, &huge, &pass)));
-    assert!(asked(&replay(&mut browser, &kept.sealed, &pass)).is_some());
-}
-
-#[test]
-fn a_form_is_shown_to_those_only_who_may_send_it() {
-    let setting = setting();
-    let mut browser = setting.browser();
-    let kept = keep(&mut browser, "/keep-admin/x", FORM);
-    let pass = sign_in(&mut browser, &kept);
-    let answer = replay(&mut browser, &kept.sealed, &pass);
-    assert!(answer.status == 403 && asked(&answer).is_none(), "{}", answer.text());
-    assert_eq!(setting.upstream.count(), 0);
-}
-
-/// Where a sign-in that began at `login` leads.
-fn comes_back(browser: &mut Browser, login: &str) -> String {
-    let page = browser.navigate(login);
-    let mut locations = page.trail.iter().rev().filter_map(|(_, answer)| answer.header("location"));
-    locations.next().unwrap_or_default().to_owned()
-}
-
-#[test]
-fn r12_a_fragment_comes_through_the_sign_in() {
-    let setting = setting();
-    let mut browser = setting.browser();
-    let answer = browser.open("/keep/app?x=1");
-    let (name, login) = step(&answer).unwrap();
-    assert_eq!(name, "fragment");
-    let mut login = Url::parse(&format!("https://apps.example.test{login}")).unwrap();
-    let back: Vec<_> = login.query_pairs().into_owned().filter(|(name, _)| name == "return_to").collect();
-    assert_eq!(back, [("return_to".into(), "/keep/app?x=1".into())]);
-    login.query_pairs_mut().clear().append_pair("return_to", "/keep/app?x=1#/people/7?tab=a&b");
-    let target = login[url::Position::BeforePath..].to_owned();
-    assert_eq!(comes_back(&mut browser, &target), "/keep/app?x=1#/people/7?tab=a&b");
-    // A link for browsers without scripts.
-    assert!(
-        answer.text().contains("class=\"button\" href=\"&#x2f;bff&#x2f;login")
-            || answer.text().contains("class=\"button\" href=\"/bff/login"),
-        "{}",
-        answer.text()
-    );
-    // Whoever is signed in sees no page in between.
-    setting.upstream.forget();
-    assert_eq!(browser.open("/keep/app?x=1").status, 200);
-    assert_eq!(setting.upstream.count(), 1);
-    // Nor does what has no fragment.
-    let mut stranger = setting.browser();
-    let url = stranger.url("/keep/app");
-    let frame = [
-        ("Accept", "text/html"),
-        ("Sec-Fetch-Site", "same-origin"),
-        ("Sec-Fetch-Mode", "navigate"),
-        ("Sec-Fetch-Dest", "iframe"),
-    ];
-    assert_eq!(stranger.request("GET", &url, &frame, b"").status, 302);
-    assert_eq!(stranger.fetch("GET", "/keep/app", &[], b"").status, 401);
-}
-
-#[test]
-fn r12_a19_a_hostile_fragment_stays_a_fragment_of_our_own_page() {
-    let setting = Setting::with(|plan| {
-        routes(plan);
-        plan.server_extra("login_rate = \"10000/1m\"");
-    });
-    let mut browser = setting.browser();
-    let home = Url::parse(&setting.gateway.origin).unwrap();
-    let provider = Url::parse(&setting.provider.issuer()).unwrap();
-    for payload in include_str!("data/open_redirects.txt").lines() {
-        let value: String =
-            url::form_urlencoded::byte_serialize(format!("/keep/#{payload}").as_bytes()).collect();
-        let answer = browser.open(&format!("/bff/login?return_to={value}"));
-        let to = home.join(answer.header("location").unwrap_or("/")).unwrap();
-        assert!(to.origin() == provider.origin() || answer.status == 400, "{payload}: {to}");
-    }
-    for (fragment, expected) in [
-        ("//evil.test", "/keep/#//evil.test"),
-        ("\\\\evil.test", "/keep/#%5C%5Cevil.test"),
-        ("javascript:alert(1)", "/keep/#javascript:alert(1)"),
-        ("\"><script>", "/keep/#%22%3E%3Cscript%3E"),
-        ("@evil.test/#x", "/keep/#@evil.test/#x"),
-        ("é", "/keep/#%C3%A9"),
-        ("", "/keep/"),
-    ] {
-        let value: String =
-            url::form_urlencoded::byte_serialize(format!("/keep/#{fragment}").as_bytes()).collect();
-        let back = comes_back(&mut browser, &format!("/bff/login?return_to={value}"));
-        assert_eq!(back, expected);
-        let there = home.join(&back).unwrap();
-        assert_eq!((there.origin(), there.path()), (home.origin(), "/keep/"));
-    }
-    // Line breaks cost the whole request, as anywhere in a parameter.
-    assert_eq!(browser.open("/bff/login?return_to=/keep/%23a%0d%0aSet-Cookie:x").status, 400);
-    // What is too long is left out, and the sign-in goes on.
-    let long = format!("/bff/login?return_to=/keep/%23{}", "x".repeat(1025));
-    assert_eq!(comes_back(&mut browser, &long), "/keep/");
-}
-
-#[test]
-fn r51_with_a_strict_cookie_the_landing_page_takes_the_fragment_along() {
-    let setting = Setting::with(|plan| {
-        routes(plan);
-        plan.session_extra("same_site = \"strict\"");
-    });
-    let mut browser = setting.browser();
-    let page = browser.follow_link("https://evil.test", "/keep/app?x=1");
-    assert_eq!(page.url.path(), "/bff/landing");
-    assert_eq!(step(&page.answer).unwrap(), ("land".into(), "/keep/app?x=1".into()));
-    assert_eq!(page.answer.header("refresh"), None, "the script would race with it");
-    let plain = browser.follow_link("https://evil.test", "/x");
-    assert!(plain.answer.header("refresh").is_some() && step(&plain.answer).is_none());
 }
 
 #[test]

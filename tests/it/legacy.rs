@@ -7,9 +7,9 @@
 mod cookies;
 mod tunnels;
 
-use super::house::raw::{Answer, send};
 use super::house::setting::Setting;
 use super::house::upstream::Upstream;
+use super::proxying::get;
 use serde_json::json;
 
 /// The usual setting, and one more route for an app of its own.
@@ -24,15 +24,6 @@ fn with_app(lines: &str) -> (Setting, Upstream) {
 }
 
 const SIGNED_IN: &str = "access = \"signed-in\"\n";
-
-fn get(setting: &Setting, cookie: &str, path: &str, lines: &str) -> Answer {
-    let host = setting.gateway.host();
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\n\
-         Sec-Fetch-Dest: empty\r\nCookie: __Host-keycard={cookie}\r\n{lines}Connection: close\r\n\r\n"
-    );
-    send(setting.gateway.address, request.as_bytes()).expect("an answer")
-}
 
 #[test]
 fn r70_the_judged_path_is_what_the_app_gets_in_place_of_its_prefix() {

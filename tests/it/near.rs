@@ -6,14 +6,12 @@
 
 use super::house::browser::Browser;
 use super::house::gateway::TestGateway;
-use super::house::raw::{Answer, Connection, send};
+use super::house::patience::until;
+use super::house::raw::Connection;
 use super::house::setting::{Setting, usual_plan};
 use super::stores::Redis;
 use super::websockets::{assert_closed, echo, handshake, masked};
 use std::time::{Duration, Instant};
-
-/// For a busy machine. The bound itself is one second, and what is usual a millisecond; the benches say so.
-pub(super) const LONG: Duration = Duration::from_secs(20);
 
 /// Two gateways, the second one with its own connections and memory.
 pub(super) struct Pair {
@@ -53,27 +51,8 @@ impl Pair {
     }
 }
 
-pub(super) fn until(what: &str, mut is: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is() {
-        assert!(begun.elapsed() < LONG, "not in time: {what}");
-        std::thread::yield_now();
-    }
-}
-
-fn probe(gateway: &TestGateway, path: &str) -> Answer {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
-    send(gateway.health.unwrap(), request.as_bytes()).unwrap()
-}
-
 pub(super) fn feed(gateway: &TestGateway) -> String {
-    probe(gateway, "/readyz").json()["feed"].as_str().unwrap().to_owned()
-}
-
-pub(super) fn number(gateway: &TestGateway, metric: &str) -> u64 {
-    let text = probe(gateway, "/metrics").text();
-    let line = text.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' ').map(str::to_owned));
-    line.map_or(0, |number| number.parse().unwrap())
+    gateway.probe("/readyz").json()["feed"].as_str().unwrap().to_owned()
 }
 
 pub(super) const HITS: &str = "keycard_near_cache_events_total{event=\"hit\"}";
@@ -84,10 +63,10 @@ pub(super) fn status(browser: &mut Browser) -> u16 {
 
 /// Asks until memory has answered.
 pub(super) fn holds(gateway: &TestGateway, browser: &mut Browser) {
-    let before = number(gateway, HITS);
+    let before = gateway.metric(HITS);
     until("a session is held", || {
         assert_eq!(status(browser), 200);
-        number(gateway, HITS) > before
+        gateway.metric(HITS) > before
     });
 }
 
@@ -98,7 +77,7 @@ fn a_request_with_a_session_that_is_held_asks_nobody() {
     let (mut here, _) = pair.signed_in();
     holds(&pair.setting.gateway, &mut here);
     let loads = "keycard_store_seconds_count{command=\"load\"}";
-    let count = || (number(&pair.setting.gateway, loads), number(&pair.setting.gateway, HITS));
+    let count = || (pair.setting.gateway.metric(loads), pair.setting.gateway.metric(HITS));
     // On a busy machine the feed is late now and then.
     until("fifty requests ask nobody", || {
         let before = count();
@@ -107,7 +86,7 @@ fn a_request_with_a_session_that_is_held_asks_nobody() {
         }
         count() == (before.0, before.1 + 50)
     });
-    until("it is counted", || number(&pair.setting.gateway, "keycard_near_cache_sessions") >= 1);
+    until("it is counted", || pair.setting.gateway.metric("keycard_near_cache_sessions") >= 1);
 }
 
 #[test]
@@ -164,15 +143,13 @@ fn a34_r82_an_outage_is_bridged_and_ends_with_it() {
     for _ in 0..3 {
         assert_eq!(status(&mut here), 200);
     }
-    assert!(number(&pair.setting.gateway, "keycard_near_cache_events_total{event=\"fell-back\"}") >= 3);
+    assert!(pair.setting.gateway.metric("keycard_near_cache_events_total{event=\"fell-back\"}") >= 3);
     // Nothing is left in memory of whom somebody tried to end.
     assert_eq!(here.fetch("POST", "/bff/logout", &[], b"").status, 200);
     assert_eq!(status(&mut late), 401);
     redis.freeze(false);
     until("the feed is up again", || feed(&pair.setting.gateway) == "up");
-    until("the store is asked again", || {
-        probe(&pair.setting.gateway, "/readyz").json()["breaker"] == "closed"
-    });
+    until("the store is asked again", || pair.setting.gateway.probe("/readyz").json()["breaker"] == "closed");
     assert_eq!(status(&mut pair.setting.signed_in()), 200);
     let (mut here, _) = pair.signed_in();
     holds(&pair.setting.gateway, &mut here);
@@ -230,7 +207,7 @@ fn a34_a_store_that_refuses_tracking_is_asked_for_each_request() {
     for _ in 0..5 {
         assert_eq!(status(&mut browser), 200);
     }
-    assert_eq!(number(&setting.gateway, HITS), 0);
+    assert_eq!(setting.gateway.metric(HITS), 0);
     redis.say(&["FLUSHALL"]);
     assert_eq!(status(&mut browser), 401);
 }

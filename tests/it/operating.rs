@@ -21,38 +21,22 @@ fn ask(address: Option<std::net::SocketAddr>, method: &str, target: &str, author
     send(address.unwrap(), bytes.as_bytes()).expect("no answer")
 }
 
-fn probe(setting: &Setting, target: &str) -> Answer {
-    ask(setting.gateway.health, "GET", target, "")
-}
-
-fn operate(setting: &Setting, method: &str, target: &str) -> Answer {
-    ask(setting.gateway.admin, method, target, &format!("Bearer {ADMIN_TOKEN}"))
-}
-
 /// Asks until an answer fits; what is waited for has been set going already.
 fn until(setting: &Setting, target: &str, fits: impl Fn(&Answer) -> bool) -> Answer {
     for _ in 0..20_000 {
-        let answer = probe(setting, target);
+        let answer = setting.gateway.probe(target);
         if fits(&answer) {
             return answer;
         }
         std::thread::yield_now();
     }
-    panic!("{target} never changes: {}", probe(setting, target).text());
+    panic!("{target} never changes: {}", setting.gateway.probe(target).text());
 }
 
 /// The value of a metric; 0 when there is no such line.
 fn metric(text: &str, line: &str) -> f64 {
     let found = text.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(' '));
     found.map_or(0.0, |value| value.parse().unwrap())
-}
-
-/// Bob, beside alice.
-fn sign_in_bob(setting: &Setting) -> super::house::browser::Browser {
-    setting
-        .provider
-        .person(serde_json::json!({ "sub": "bob-0002", "email": "bob@example.test", "name": "Bob" }));
-    setting.signed_in()
 }
 
 #[test]
@@ -63,7 +47,7 @@ fn r22_readiness_tells_of_the_store_and_of_providers_that_were_never_met() {
         plan.operating = true;
         plan.store_redis_asked(&url);
     });
-    let ready = probe(&setting, "/readyz");
+    let ready = setting.gateway.probe("/readyz");
     assert_eq!((ready.status, ready.header("content-type")), (200, Some("application/json")));
     let expected = serde_json::json!({
         "ready": true, "draining": false, "store": "ok", "breaker": "closed", "feed": "not-used",
@@ -71,16 +55,16 @@ fn r22_readiness_tells_of_the_store_and_of_providers_that_were_never_met() {
     });
     assert_eq!(ready.json(), expected);
     setting.signed_in();
-    assert_eq!(probe(&setting, "/readyz").json()["providers"]["corp"], "known");
+    assert_eq!(setting.gateway.probe("/readyz").json()["providers"]["corp"], "known");
     drop(redis);
-    assert_eq!(probe(&setting, "/readyz").status, 200, "the answer of this second stands");
+    assert_eq!(setting.gateway.probe("/readyz").status, 200, "the answer of this second stands");
     setting.clock.advance(Duration::from_secs(1));
-    let unready = probe(&setting, "/readyz");
+    let unready = setting.gateway.probe("/readyz");
     assert_eq!((unready.status, &unready.json()["store"]), (503, &"unavailable".into()));
-    assert_eq!(probe(&setting, "/livez").status, 200);
-    let metrics = probe(&setting, "/metrics").text();
+    assert_eq!(setting.gateway.probe("/livez").status, 200);
+    let metrics = setting.gateway.probe("/metrics").text();
     assert!(metric(&metrics, "keycard_store_errors_total{command=\"ping\"}") >= 1.0, "{metrics}");
-    let sessions = operate(&setting, "GET", "/admin/sessions");
+    let sessions = setting.gateway.operate("GET", "/admin/sessions");
     assert_eq!(sessions.status, 503);
     assert!(sessions.header("retry-after").is_some());
 }
@@ -95,7 +79,7 @@ fn probes_are_answered_on_their_own_door_only_and_to_get_and_head_only() {
         let there = setting.browser().fetch("GET", path, &[], b"");
         assert_eq!(there.status, 401, "{path} belongs to an app at the public door");
     }
-    assert_eq!(probe(&setting, "/admin/sessions").status, 404);
+    assert_eq!(setting.gateway.probe("/admin/sessions").status, 404);
     assert_eq!(setting.browser().fetch("GET", "/admin/sessions", &[], b"").status, 401);
 }
 
@@ -142,7 +126,7 @@ fn a_login_that_fails_is_counted_by_its_cause() {
     let setting = setting();
     assert_eq!(setting.browser().open("/bff/callback?code=x&state=nonsense").status, 400);
     assert_eq!(setting.browser().open("/bff/login?provider=elsewhere").status, 400);
-    let text = probe(&setting, "/metrics").text();
+    let text = setting.gateway.probe("/metrics").text();
     assert_eq!(metric(&text, "keycard_logins_total{provider=\"corp\",result=\"not-ours\"}"), 1.0, "{text}");
     let unknown = "keycard_logins_total{provider=\"none\",result=\"no-such-provider\"}";
     assert_eq!(metric(&text, unknown), 1.0, "{text}");
@@ -184,8 +168,8 @@ fn nobody_is_an_operator_without_the_token() {
     }
     assert!(setting.has_session(&browser));
     assert_eq!(browser.clone().fetch("GET", "/", &[], b"").status, 200);
-    assert_eq!(operate(&setting, "GET", "/nothing").status, 404);
-    let post = operate(&setting, "POST", "/admin/sessions");
+    assert_eq!(setting.gateway.operate("GET", "/nothing").status, 404);
+    let post = setting.gateway.operate("POST", "/admin/sessions");
     assert_eq!((post.status, post.header("allow")), (405, Some("GET, DELETE")));
 }
 
@@ -193,8 +177,8 @@ fn nobody_is_an_operator_without_the_token() {
 fn r44_operators_see_who_is_signed_in_and_nothing_that_opens_a_session() {
     let setting = setting();
     let browser = setting.signed_in();
-    let bob = sign_in_bob(&setting);
-    let list = operate(&setting, "GET", "/admin/sessions");
+    let bob = setting.bob();
+    let list = setting.gateway.operate("GET", "/admin/sessions");
     assert_eq!((list.status, list.header("cache-control")), (200, Some("no-store")));
     let text = list.text();
     let sessions = list.json()["sessions"].as_array().unwrap().clone();
@@ -222,16 +206,18 @@ fn r44_operators_see_who_is_signed_in_and_nothing_that_opens_a_session() {
         (format!("handle={}", alice["handle"].as_str().unwrap()), 1),
         ("handle=nonsense".to_owned(), 0),
     ] {
-        let found = operate(&setting, "GET", &format!("/admin/sessions?{query}")).json();
+        let found = setting.gateway.operate("GET", &format!("/admin/sessions?{query}")).json();
         assert_eq!(found["sessions"].as_array().unwrap().len(), count, "{query}: {found}");
     }
-    let first = operate(&setting, "GET", "/admin/sessions?limit=1").json();
+    let first = setting.gateway.operate("GET", "/admin/sessions?limit=1").json();
     let next = format!("/admin/sessions?limit=1&cursor={}", first["next"].as_str().unwrap());
-    let second = operate(&setting, "GET", &next).json();
+    let second = setting.gateway.operate("GET", &next).json();
     assert_ne!(first["sessions"][0]["handle"], second["sessions"][0]["handle"]);
     assert!(second["next"].is_null(), "{second}");
     setting.clock.advance(Duration::from_secs(2 * 60 * 60));
-    assert!(operate(&setting, "GET", "/admin/sessions").json()["sessions"].as_array().unwrap().is_empty());
+    assert!(
+        setting.gateway.operate("GET", "/admin/sessions").json()["sessions"].as_array().unwrap().is_empty()
+    );
 }
 
 #[test]
@@ -244,7 +230,7 @@ fn r56_an_operator_ends_one_persons_sessions_and_nobody_elses() {
             }
         });
         let (mut one, mut two) = (setting.signed_in(), setting.signed_in());
-        let mut bob = sign_in_bob(&setting);
+        let mut bob = setting.bob();
         for nothing in [
             "",
             "?limit=5",
@@ -254,7 +240,7 @@ fn r56_an_operator_ends_one_persons_sessions_and_nobody_elses() {
             "?all=yes",
             "?user=x&cursor=AA",
         ] {
-            let answer = operate(&setting, "DELETE", &format!("/admin/sessions{nothing}"));
+            let answer = setting.gateway.operate("DELETE", &format!("/admin/sessions{nothing}"));
             assert_eq!(answer.status, 400, "{nothing}");
         }
         let mut status = |which: usize| match which {
@@ -263,16 +249,16 @@ fn r56_an_operator_ends_one_persons_sessions_and_nobody_elses() {
             _ => bob.fetch("GET", "/", &[], b"").status,
         };
         assert_eq!([status(0), status(1), status(2)], [200, 200, 200]);
-        let ended = operate(&setting, "DELETE", "/admin/sessions?user=alice-0001");
+        let ended = setting.gateway.operate("DELETE", "/admin/sessions?user=alice-0001");
         assert_eq!((ended.status, ended.json()), (200, serde_json::json!({ "ended": 2 })));
         assert_eq!([status(0), status(1), status(2)], [401, 401, 200]);
-        assert_eq!(operate(&setting, "DELETE", "/admin/sessions?user=alice-0001").json()["ended"], 0);
-        let rest = operate(&setting, "GET", "/admin/sessions").json();
+        assert_eq!(setting.gateway.operate("DELETE", "/admin/sessions?user=alice-0001").json()["ended"], 0);
+        let rest = setting.gateway.operate("GET", "/admin/sessions").json();
         let handle = rest["sessions"][0]["handle"].as_str().unwrap();
-        let ended = operate(&setting, "DELETE", &format!("/admin/sessions?handle={handle}"));
+        let ended = setting.gateway.operate("DELETE", &format!("/admin/sessions?handle={handle}"));
         assert_eq!(ended.json()["ended"], 1);
         assert_eq!(status(2), 401);
-        let metrics = probe(&setting, "/metrics").text();
+        let metrics = setting.gateway.probe("/metrics").text();
         assert_eq!(metric(&metrics, "keycard_sessions_ended_total{reason=\"by-operator\"}"), 3.0);
     }
 }
@@ -323,13 +309,13 @@ fn readiness_ends_with_the_stop_signal_while_requests_in_flight_go_on() {
     });
     let waiting = std::thread::spawn(move || browser.fetch("GET", "/", &[], b"").status);
     arrived.recv_timeout(Duration::from_secs(20)).unwrap();
-    let ready = probe(&setting, "/readyz");
+    let ready = setting.gateway.probe("/readyz");
     assert_eq!((ready.status, &ready.json()["draining"]), (200, &false.into()));
-    assert_eq!(metric(&probe(&setting, "/metrics").text(), "keycard_open_requests"), 1.0);
+    assert_eq!(metric(&setting.gateway.probe("/metrics").text(), "keycard_open_requests"), 1.0);
     setting.gateway.tell_to_stop();
     let draining = until(&setting, "/readyz", |answer| answer.status == 503);
     assert_eq!((&draining.json()["draining"], &draining.json()["store"]), (&true.into(), &"ok".into()));
-    assert_eq!(probe(&setting, "/livez").status, 200);
+    assert_eq!(setting.gateway.probe("/livez").status, 200);
     release.send(()).unwrap();
     assert_eq!(waiting.join().unwrap(), 200);
     setting.gateway.stop();

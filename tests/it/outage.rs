@@ -5,10 +5,10 @@
 //! real time, and what they bring is waited for.
 
 use super::house::browser::Browser;
-use super::house::gateway::{ADMIN_TOKEN, TestGateway};
-use super::house::raw::{Answer, send};
+use super::house::gateway::TestGateway;
+use super::house::patience::until;
 use super::house::setting::{Setting, usual_plan};
-use super::near::{HITS, Pair, feed, holds, number, status, until};
+use super::near::{HITS, Pair, feed, holds, status};
 use super::stores::Redis;
 use tempfile::TempDir;
 
@@ -38,7 +38,7 @@ fn a34_a_sign_out_while_redis_is_frozen_is_in_force_here_and_written_when_it_goe
     assert_eq!(status(&mut copy), 401, "at once where it ended, whoever has the cookie");
     assert_eq!(status(&mut there), 200, "the other gateway cannot know, for as long as outage_grace");
     assert_eq!(status(&mut stays), 200);
-    assert_eq!(number(&pair.setting.gateway, DEFERRED), 1);
+    assert_eq!(pair.setting.gateway.metric(DEFERRED), 1);
     redis.freeze(false);
     until("the other gateway refuses", || status(&mut there) == 401);
     assert_eq!(redis.records(), ":1");
@@ -76,7 +76,7 @@ fn a34_r88_an_ending_that_redis_forgets_is_written_again() {
     until("the other gateway refuses", || status(&mut there) == 401);
     // It comes back with what it held before, as after a failover to a replica that had not heard of it.
     redis.restart();
-    let forgotten = || number(&pair.setting.gateway, FORGOTTEN) + number(&pair.other, FORGOTTEN);
+    let forgotten = || pair.setting.gateway.metric(FORGOTTEN) + pair.other.metric(FORGOTTEN);
     until("it is ended again", || forgotten() == 1);
     assert_eq!(redis.records(), ":1");
     for _ in 0..20 {
@@ -98,7 +98,7 @@ fn a34_r88_a_gateway_that_only_heard_of_the_ending_writes_it_again() {
     // The one that made it is gone when Redis comes back.
     setting.gateway.stop();
     redis.restart();
-    until("it is ended again", || number(&other, FORGOTTEN) == 1);
+    until("it is ended again", || other.metric(FORGOTTEN) == 1);
     until("it is refused", || status(&mut there) == 401);
 }
 
@@ -114,13 +114,6 @@ fn a34_a_server_that_comes_back_empty_has_signed_everybody_out() {
     redis.restart();
     until("the empty store is believed", || status(&mut here) == 401);
     assert_eq!(redis.records(), ":0", "what is missing may have been ended: nobody makes it again");
-}
-
-fn operate(gateway: &TestGateway, method: &str, target: &str) -> Answer {
-    let request = format!(
-        "{method} {target} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\nConnection: close\r\n\r\n"
-    );
-    send(gateway.admin.unwrap(), request.as_bytes()).unwrap()
 }
 
 /// Those of alice, by the index.
@@ -156,10 +149,10 @@ fn r56_r82_what_a_store_that_takes_no_writes_was_not_told_has_not_ended() {
     assert_eq!(asks.fetch("DELETE", &mine, &[], b"").status, 200);
     assert!(!pair.setting.has_session(&asks));
     assert_eq!(status(&mut copy), 401);
-    assert_eq!(operate(gateway, "DELETE", &of_alice(&pair.setting)).status, 503);
+    assert_eq!(gateway.operate("DELETE", &of_alice(&pair.setting)).status, 503);
     redis.say(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
     until("the operator hears that it is done", || {
-        operate(gateway, "DELETE", &of_alice(&pair.setting)).status == 200
+        gateway.operate("DELETE", &of_alice(&pair.setting)).status == 200
     });
     until("the other gateway refuses", || status(&mut lost_there) == 401);
 }
@@ -176,7 +169,7 @@ fn r56_records_from_before_all_ended_are_shown_to_nobody() {
     // What is put back afterwards stands for what is not removed yet.
     let each = |doing: &str| format!("for _, key in ipairs(redis.call('KEYS', '*')) do {doing} end");
     redis.say(&["EVAL", &each("redis.call('COPY', key, 'copy of ' .. key)"), "0"]);
-    assert_eq!(operate(&setting.gateway, "DELETE", "/admin/sessions?all=true").status, 200);
+    assert_eq!(setting.gateway.operate("DELETE", "/admin/sessions?all=true").status, 200);
     let back = "if key:sub(1, 8) == 'copy of ' then redis.call('RENAME', key, key:sub(9)) end";
     redis.say(&["EVAL", &each(back), "0"]);
     // One that does not remember whom it has ended.
@@ -187,8 +180,9 @@ fn r56_records_from_before_all_ended_are_shown_to_nobody() {
     plan.store_redis(&url);
     let fresh = plan.start(&setting.clock);
     assert_eq!(redis.records(), ":1");
-    let shown =
-        |gateway| operate(gateway, "GET", &of_alice(&setting)).json()["sessions"].as_array().unwrap().len();
+    let shown = |gateway: &TestGateway| {
+        gateway.operate("GET", &of_alice(&setting)).json()["sessions"].as_array().unwrap().len()
+    };
     assert_eq!(shown(&fresh), 0);
     let mut browser = fresh.browser();
     assert_eq!(browser.navigate("/").answer.status, 200);
@@ -207,14 +201,14 @@ fn over_its_own_file_a_request_with_a_session_reads_nothing() {
     let mut browser = setting.signed_in();
     assert_eq!(status(&mut browser), 200);
     let loads = "keycard_store_seconds_count{command=\"load\"}";
-    let count = || (number(&setting.gateway, loads), number(&setting.gateway, HITS));
+    let count = || (setting.gateway.metric(loads), setting.gateway.metric(HITS));
     let before = count();
     for _ in 0..50 {
         assert_eq!(status(&mut browser), 200);
     }
     assert_eq!(count(), (before.0, before.1 + 50));
     assert_eq!(feed(&setting.gateway), "not-used");
-    let held = || number(&setting.gateway, "keycard_near_cache_sessions");
+    let held = || setting.gateway.metric("keycard_near_cache_sessions");
     until("sizes are told", || held() == 1);
     let mut copy = browser.clone();
     sign_out(&setting, &mut browser);

@@ -4,6 +4,7 @@
 //! tests.
 
 use super::house::browser::{Browser, EVIL, SIBLING};
+use super::house::patience::until;
 use super::house::raw::Answer;
 use super::house::setting::{Setting, usual_plan};
 use super::stores::Redis;
@@ -36,12 +37,6 @@ fn status(browser: &mut Browser) -> u16 {
     browser.fetch("GET", "/", &[], b"").status
 }
 
-fn bob(setting: &Setting) -> Browser {
-    let person = json!({ "sub": "bob-0002", "email": "bob@example.test", "name": "Bob" });
-    setting.provider.person(person);
-    setting.signed_in()
-}
-
 /// A body but for its correlation id.
 fn body(answer: &Answer) -> Value {
     let mut body = answer.json();
@@ -61,7 +56,7 @@ fn the_list_says_where_i_am_signed_in_and_nobody_else() {
     let mut one = setting.signed_in();
     setting.clock.advance(Duration::from_secs(60));
     let mut two = setting.signed_in();
-    let mut bob = bob(&setting);
+    let mut bob = setting.bob();
     let sessions = list(&mut two);
     assert_eq!(sessions.len(), 2, "{sessions:?}");
     let mut mine = sessions[0].clone();
@@ -118,7 +113,7 @@ fn r56_i_end_another_session_of_mine_and_only_that_one() {
             }
         });
         let (mut one, mut two) = (setting.signed_in(), setting.signed_in());
-        let mut bob = bob(&setting);
+        let mut bob = setting.bob();
         let there = other(&mut one);
         let answer = end(&mut one, &there);
         assert_eq!((answer.status, answer.json()), (200, json!({ "handle": there, "current": false })));
@@ -146,17 +141,13 @@ fn r65_an_ending_of_mine_is_in_force_at_the_other_gateway() {
     let handle = other(&mut one);
     assert_eq!(end(&mut one, &handle).status, 200);
     // Its message takes as long as it takes; nobody waits for more than a second.
-    let begun = std::time::Instant::now();
-    while status(&mut there) != 401 {
-        assert!(begun.elapsed() < Duration::from_secs(20), "still served");
-        std::thread::yield_now();
-    }
+    until("nobody serves it any more", || status(&mut there) == 401);
 }
 
 #[test]
 fn a44_a_handle_of_somebody_elses_is_one_of_nobodys() {
     let setting = Setting::new();
-    let (mut alice, mut bob) = (setting.signed_in(), bob(&setting));
+    let (mut alice, mut bob) = (setting.signed_in(), setting.bob());
     let theirs = handle(&list(&mut bob)[0]).to_owned();
     let foreign = end(&mut alice, &theirs);
     assert_eq!(foreign.json()["type"], "urn:keycard:problem:no-such-session");

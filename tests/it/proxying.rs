@@ -10,7 +10,7 @@ use super::house::raw::{Answer, send};
 use super::house::setting::Setting;
 
 /// A same-origin GET of a signed-in script with further header lines, written out.
-fn get(setting: &Setting, cookie: &str, path: &str, lines: &str) -> Answer {
+pub(super) fn get(setting: &Setting, cookie: &str, path: &str, lines: &str) -> Answer {
     let host = setting.gateway.host();
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\n\

@@ -10,11 +10,12 @@ mod id_token;
 mod races;
 
 use super::house::browser::Browser;
+use super::house::patience::until;
 use super::house::provider::script::{Canned, Place};
 use super::house::raw::Answer;
 use super::house::setting::Setting;
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -28,15 +29,6 @@ fn api(browser: &mut Browser) -> Answer {
 /// The token that the app was handed last.
 fn handed(setting: &Setting) -> String {
     setting.upstream.last().head.header("authorization").unwrap_or_default().to_owned()
-}
-
-/// Waits for something that happens beside the requests.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + seconds(20);
-    while !holds() {
-        assert!(Instant::now() < end, "it never happened: {what}");
-        std::thread::yield_now();
-    }
 }
 
 /// The rule that was broken is a second use of a refresh token, or none was.

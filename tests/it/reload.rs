@@ -9,7 +9,7 @@ use super::house::browser::Browser;
 use super::house::gateway::ADMIN_TOKEN;
 use super::house::provider::CLIENT_SECRET;
 use super::house::provider::script::Place;
-use super::house::raw::{Answer, Connection, send};
+use super::house::raw::{Answer, Connection};
 use super::house::server::After;
 use super::house::setting::Setting;
 use keycard::app::reload::Outcome;
@@ -162,8 +162,7 @@ fn a_bad_file_changes_nothing_and_is_counted() {
     }
     setting.clock.advance(Duration::from_secs(60));
     assert_eq!(setting.gateway.reload(setting.gateway.config_text()), applied());
-    let probe = b"GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n";
-    let metrics = send(setting.gateway.health.unwrap(), probe).unwrap().text();
+    let metrics = setting.gateway.probe("/metrics").text();
     for line in [
         "keycard_config_reloads_total{result=\"refused\"} 8",
         "keycard_config_reloads_total{result=\"applied\"} 1",
@@ -196,12 +195,7 @@ fn what_needs_a_restart_is_named_and_the_rest_is_applied() {
 fn an_operators_token_is_replaced_and_the_old_one_is_worth_nothing() {
     let setting = Setting::with(|plan| plan.operating = true);
     let other = ADMIN_TOKEN.chars().rev().collect::<String>();
-    let status = |token: &str| {
-        let head = format!(
-            "GET /admin/sessions HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
-        );
-        send(setting.gateway.admin.unwrap(), head.as_bytes()).unwrap().status
-    };
+    let status = |token: &str| setting.gateway.operate_with(token, "GET", "/admin/sessions").status;
     assert_eq!((status(ADMIN_TOKEN), status(&other)), (200, 401));
     assert_eq!(setting.gateway.reload(&but(&setting, ADMIN_TOKEN, &other)), applied());
     assert_eq!((status(ADMIN_TOKEN), status(&other)), (401, 200));

@@ -6,42 +6,18 @@
 use super::backchannel::{FORM, form, post};
 use super::binary::{Run, file};
 use super::house::browser::Browser;
-use super::house::gateway::{ADMIN_TOKEN, Plan, TestGateway};
+use super::house::gateway::Plan;
+use super::house::patience::{LONG, until};
 use super::house::provider::Provider;
 use super::house::provider::script::{Canned, Place};
-use super::house::raw::{Answer, send};
 use super::house::setting::{Setting, usual_plan};
 use super::stores::Redis;
 use std::net::{SocketAddr, TcpListener};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
-
-const LONG: Duration = Duration::from_secs(20);
-
-fn until(what: &str, mut is: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is() {
-        assert!(begun.elapsed() < LONG, "not in time: {what}");
-        std::thread::yield_now();
-    }
-}
 
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
-}
-
-fn operate(gateway: &TestGateway, method: &str, target: &str) -> Answer {
-    let request = format!(
-        "{method} {target} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\nConnection: close\r\n\r\n"
-    );
-    send(gateway.admin.unwrap(), request.as_bytes()).unwrap()
-}
-
-fn metric(gateway: &TestGateway, line: &str) -> u64 {
-    let request = b"GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n";
-    let text = send(gateway.health.unwrap(), request).unwrap().text();
-    let found = text.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(' ').map(str::to_owned));
-    found.map_or(0, |value| value.parse().unwrap())
 }
 
 fn result(word: &str) -> String {
@@ -71,10 +47,10 @@ fn r56_every_ending_revokes_the_refresh_token_at_the_provider() {
 
     // An operator, who has no ticket.
     drop(setting.signed_in());
-    assert_eq!(operate(&setting.gateway, "DELETE", "/admin/sessions?user=alice-0001").json()["ended"], 1);
+    assert_eq!(setting.gateway.operate("DELETE", "/admin/sessions?user=alice-0001").json()["ended"], 1);
     revoked(&setting, 2);
     drop((setting.signed_in(), setting.signed_in()));
-    assert_eq!(operate(&setting.gateway, "DELETE", "/admin/sessions?all=true").json()["ended"], 2);
+    assert_eq!(setting.gateway.operate("DELETE", "/admin/sessions?all=true").json()["ended"], 2);
     revoked(&setting, 4);
 
     // The provider itself.
@@ -98,8 +74,8 @@ fn r56_every_ending_revokes_the_refresh_token_at_the_provider() {
     setting.clock.advance(seconds(2 * 60 * 60));
     assert_eq!(browser.fetch("GET", "/", &[], b"").status, 401);
     revoked(&setting, 7);
-    until("it is counted", || metric(&setting.gateway, &result("revoked")) == 7);
-    until("nothing is left", || metric(&setting.gateway, "keycard_token_revocations_owed") == 0);
+    until("it is counted", || setting.gateway.metric(&result("revoked")) == 7);
+    until("nothing is left", || setting.gateway.metric("keycard_token_revocations_owed") == 0);
 }
 
 #[test]
@@ -180,7 +156,7 @@ fn r56_a_provider_that_is_down_is_asked_again_and_holds_up_no_ending() {
     setting.provider.can(Place::Revoke, Canned::Reply(503, Vec::new(), Vec::new()));
     sign_out(&mut browser);
     until("it was asked", || setting.provider.count(Place::Revoke) == 1);
-    until("it is written down", || metric(&setting.gateway, "keycard_token_revocations_owed") == 1);
+    until("it is written down", || setting.gateway.metric("keycard_token_revocations_owed") == 1);
     until("it is asked again", || {
         setting.clock.advance(seconds(5));
         setting.provider.count(Place::Revoke) >= 3
@@ -189,7 +165,7 @@ fn r56_a_provider_that_is_down_is_asked_again_and_holds_up_no_ending() {
     setting.provider.behave();
     until("it is told at last", || {
         setting.clock.advance(seconds(60));
-        metric(&setting.gateway, &result("revoked")) == 1
+        setting.gateway.metric(&result("revoked")) == 1
     });
     assert!(asked < 10, "asked {asked} times");
     let told = setting.provider.count(Place::Revoke);
@@ -205,8 +181,8 @@ fn r56_a_provider_that_refuses_is_not_asked_again() {
         let headers = vec![("Content-Type", "application/json".to_owned())];
         setting.provider.can(Place::Revoke, Canned::Reply(status, headers, body));
         sign_out(&mut setting.signed_in());
-        until("it is counted", || metric(&setting.gateway, &result("refused")) == 1);
-        until("it is forgotten", || metric(&setting.gateway, "keycard_token_revocations_owed") == 0);
+        until("it is counted", || setting.gateway.metric(&result("refused")) == 1);
+        until("it is forgotten", || setting.gateway.metric("keycard_token_revocations_owed") == 0);
         setting.clock.advance(seconds(3600));
         assert_eq!(setting.provider.count(Place::Revoke), 1, "{error}");
     }
@@ -217,10 +193,10 @@ fn r56_after_a_day_nobody_tries_any_more() {
     let setting = operating();
     setting.provider.can(Place::Revoke, Canned::HangUp);
     sign_out(&mut setting.signed_in());
-    until("it was asked", || metric(&setting.gateway, &result("unanswered")) >= 1);
+    until("it was asked", || setting.gateway.metric(&result("unanswered")) >= 1);
     setting.clock.advance(seconds(25 * 60 * 60));
-    until("it is given up", || metric(&setting.gateway, &result("given-up")) == 1);
-    until("it is forgotten", || metric(&setting.gateway, "keycard_token_revocations_owed") == 0);
+    until("it is given up", || setting.gateway.metric(&result("given-up")) == 1);
+    until("it is forgotten", || setting.gateway.metric("keycard_token_revocations_owed") == 0);
 }
 
 #[test]
@@ -230,7 +206,7 @@ fn r44_without_revocable_only_the_browser_can_revoke() {
         plan.session_extra("revocable = false");
     });
     drop(setting.signed_in());
-    assert_eq!(operate(&setting.gateway, "DELETE", "/admin/sessions?user=alice-0001").json()["ended"], 1);
+    assert_eq!(setting.gateway.operate("DELETE", "/admin/sessions?user=alice-0001").json()["ended"], 1);
     let mut browser = setting.signed_in();
     // The tokens are all there for the browser that holds the ticket.
     setting.clock.advance(seconds(600));
@@ -290,13 +266,13 @@ fn r56_a_gateway_that_is_killed_leaves_its_debts_to_another() {
     until("it has tried", || setting.provider.count(Place::Revoke) >= 1);
     process.signal("KILL");
     process.end();
-    assert_eq!(metric(&setting.gateway, &result("revoked")), 0);
+    assert_eq!(setting.gateway.metric(&result("revoked")), 0);
     setting.provider.behave();
     let told = setting.provider.count(Place::Revoke);
     // To the time of that process, and until its lease is over.
     let ahead = unix_now() - setting.clock.unix() + 120;
     setting.clock.advance(seconds(u64::try_from(ahead).unwrap()));
-    until("another gateway tells", || metric(&setting.gateway, &result("revoked")) == 1);
+    until("another gateway tells", || setting.gateway.metric(&result("revoked")) == 1);
     assert_eq!(setting.provider.count(Place::Revoke), told + 1);
 }
 

@@ -5,19 +5,16 @@
 
 use super::check::{config, keycard};
 use super::house::clock::ManualClock;
+use super::house::patience::until;
 use super::house::provider::Provider;
-use super::house::raw::{Connection, send};
+use super::house::raw::Connection;
 use super::house::setting::Setting;
 use super::house::upstream::Upstream;
 use super::stores::Redis;
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
-
-/// For a busy machine.
-const LONG: Duration = Duration::from_secs(30);
 
 /// A master with one replica, and a sentinel that decides alone.
 struct Watched {
@@ -84,14 +81,6 @@ fn ask(address: SocketAddr, words: &[&str]) -> String {
     String::from_utf8_lossy(&connection.rest()).into_owned()
 }
 
-fn until(what: &str, mut is: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is() {
-        assert!(begun.elapsed() < LONG, "not in time: {what}");
-        std::thread::yield_now();
-    }
-}
-
 #[test]
 fn a34_a_master_that_is_killed_signs_nobody_out() {
     let mut watched = Watched::start();
@@ -126,8 +115,7 @@ fn a34_a_master_that_is_killed_signs_nobody_out() {
 
 /// How many writes were confirmed, or not.
 fn counted(setting: &Setting, result: &str) -> u64 {
-    let request = b"GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n";
-    let metrics = send(setting.gateway.health.unwrap(), request).unwrap().text();
+    let metrics = setting.gateway.probe("/metrics").text();
     let name = format!("keycard_store_waits_total{{result=\"{result}\"}} ");
     metrics.lines().find_map(|line| line.strip_prefix(&name)).unwrap().parse().unwrap()
 }

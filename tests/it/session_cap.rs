@@ -4,9 +4,9 @@
 //! I own: the tests. Everybody here is the same person unless a test says otherwise.
 
 use super::house::browser::Browser;
-use super::house::gateway::{ADMIN_TOKEN, TestGateway};
+use super::house::gateway::TestGateway;
+use super::house::patience::until;
 use super::house::provider::script::Place;
-use super::house::raw::send;
 use super::house::setting::{Setting, usual_plan};
 use super::stores::Redis;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -32,15 +32,7 @@ fn is_in(browser: &Browser) -> bool {
 }
 
 fn count(gateway: &TestGateway) -> usize {
-    let request = format!(
-        "GET /admin/sessions HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\nConnection: close\r\n\r\n"
-    );
-    send(gateway.admin.unwrap(), request.as_bytes()).unwrap().json()["sessions"].as_array().unwrap().len()
-}
-
-fn metrics(gateway: &TestGateway) -> String {
-    let request = b"GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n";
-    send(gateway.health.unwrap(), request).unwrap().text()
+    gateway.operate("GET", "/admin/sessions").json()["sessions"].as_array().unwrap().len()
 }
 
 #[test]
@@ -56,13 +48,9 @@ fn the_oldest_session_ends_where_one_is_too_many() {
     assert_eq!([&one, &two].map(is_in), [true, true]);
     let three = next(&setting);
     assert_eq!([&one, &two, &three].map(is_in), [false, true, true]);
-    let text = metrics(&setting.gateway);
+    let text = setting.gateway.probe("/metrics").text();
     assert!(text.contains("keycard_sessions_ended_total{reason=\"cap\"} 1"), "{text}");
-    let told = std::time::Instant::now();
-    while setting.provider.count(Place::Revoke) < 1 {
-        assert!(told.elapsed() < Duration::from_secs(20), "its token is not revoked");
-        std::thread::yield_now();
-    }
+    until("its token is revoked", || setting.provider.count(Place::Revoke) >= 1);
     // Somebody else is counted apart.
     setting.provider.person(serde_json::json!({ "sub": "bob-0002" }));
     let bob = next(&setting);
@@ -97,7 +85,7 @@ fn a_sign_in_that_is_one_too_many_is_refused_with_a_page_that_says_what_to_do() 
     assert!(text.contains("Sign out on one of them"), "{text}");
     assert!(!setting.has_session(&third));
     assert_eq!([&one, &two].map(is_in), [true, true]);
-    let text = metrics(&setting.gateway);
+    let text = setting.gateway.probe("/metrics").text();
     assert!(
         text.contains("keycard_logins_total{provider=\"corp\",result=\"too-many-sessions\"} 1"),
         "{text}"

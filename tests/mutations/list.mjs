@@ -37,8 +37,8 @@ export const mutations = [
     name: 'the-list-shows-who-is-gone',
     rules: ['R47'],
     file: 'src/gateway/own.rs',
-    find: 'self.judge(&summary, last_seen, now).ok()?;',
-    replace: 'let _ = self.judge(&summary, last_seen, now);',
+    find: 'let last_seen = self.in_force(&summary, listed.last_seen, cleared, now)?;',
+    replace: 'let last_seen = listed.last_seen.unwrap_or(summary.started.max(cleared));',
     test: it('it::own_sessions::the_list_says_where_i_am_signed_in_and_nobody_else'),
   },
   {
@@ -153,7 +153,7 @@ export const mutations = [
     file: 'src/inbound.rs',
     find: 'if asks_for_session { desk.gateway.must_be_readable(ticket).await } else { Ok(()) }',
     replace: 'let _ = (asks_for_session, ticket);\n    Ok(())',
-    test: it('it::rotation::r44_r82_in_one_step_the_other_gateway_says_503_and_takes_no_session_away'),
+    test: it('it::rotation::pair::r44_r82_in_one_step_the_other_gateway_says_503_and_takes_no_session_away'),
   },
   {
     name: 'a-kept-form-is-of-the-first-key-s-pseudonym',
@@ -185,23 +185,23 @@ export const mutations = [
     file: 'src/config/session.rs',
     find: 'if key.is_blank() {',
     replace: 'if key.is_blank() && dev {',
-    test: lib('config::tests::rules::a45_keys_are_32_bytes_in_base64'),
+    test: lib('config::tests::secrets::a45_keys_are_32_bytes_in_base64'),
   },
   // --- the breaker
   {
     name: 'a-dead-store-is-asked-by-everybody',
     rules: ['A34', 'R82'],
     file: 'src/store/breaker.rs',
-    find: '        if self.is_open() {',
-    replace: '        if self.is_open() && kind == Kind::Write {',
+    find: 'if self.is_open() && !is_always_tried(command) {',
+    replace: 'if self.is_open() && Kind::of(command) == Kind::Write && !is_always_tried(command) {',
     test: lib('store::breaker::tests::a34_an_open_breaker_asks_nobody_and_says_unavailable_at_once'),
   },
   {
     name: 'an-ending-is-not-tried-in-an-outage',
     rules: ['A34', 'R56'],
     file: 'src/store/breaker.rs',
-    find: 'self.pass_always(Kind::Write, move |store| store.remove(key))',
-    replace: 'self.pass(Kind::Write, move |store| store.remove(key))',
+    find: 'Command::Remove | Command::Mark | Command::Release)',
+    replace: 'Command::Mark | Command::Release)',
     test: lib('store::breaker::tests::a34_r56_an_ending_is_tried_while_it_is_open_and_its_answer_closes_it'),
   },
   {
@@ -251,7 +251,7 @@ export const mutations = [
     file: 'src/upstream/tunnel/walker.rs',
     find: 'matches!(self.place, Place::Header { known: 0, .. })',
     replace: 'matches!(self.place, Place::Header { .. } | Place::Payload { .. })',
-    test: it('it::websockets::r65_an_ending_within_a_frame_cuts_and_never_breaks_the_frame'),
+    test: it('it::websockets::endings::r65_an_ending_within_a_frame_cuts_and_never_breaks_the_frame'),
   },
   {
     name: 'nobody-is-told-of-an-ending',
@@ -259,7 +259,7 @@ export const mutations = [
     file: 'src/gateway/ending.rs',
     find: '        self.live.ended(key, reason);\n',
     replace: '        let _ = key;\n',
-    test: it('it::websockets::a40_r65_a_sign_out_closes_the_tunnel_with_4401'),
+    test: it('it::websockets::endings::a40_r65_a_sign_out_closes_the_tunnel_with_4401'),
   },
   // --- what endings do besides
   {
@@ -543,8 +543,8 @@ export const mutations = [
     name: 'a-notice-is-done-while-endings-are-owed',
     rules: ['R84'],
     file: 'src/gateway/notice.rs',
-    find: 'if self.store.owed() > 0 {',
-    replace: 'if self.store.owed() == usize::MAX {',
+    find: '        self.settled(ended)\n',
+    replace: '        Ok(ended)\n',
     test: it('it::backchannel::timing::r84_a_store_that_fails_is_a_503_and_the_token_stays_good'),
   },
   // --- Redis with replicas
@@ -1358,7 +1358,7 @@ export const mutations = [
     file: 'src/config/server.rs',
     find: '!origin.is_secure() && !origin.is_loopback()',
     replace: '!origin.is_secure() && origin.as_str().is_empty()',
-    test: lib('config::tests::rules::r52_public_urls_are_https_or_local'),
+    test: lib('config::tests::server::r52_public_urls_are_https_or_local'),
   },
   {
     name: 'a-long-cookie',
@@ -1418,7 +1418,7 @@ export const mutations = [
   {
     name: 'answers-may-be-stored',
     rules: ['R58'],
-    file: 'src/inbound/answer.rs',
+    file: 'src/inbound/harden.rs',
     find: '(header::CACHE_CONTROL, "no-store"),',
     replace: '(header::CACHE_CONTROL, "private"),',
     test: it('it::endpoints::r58_everything_under_the_prefix_is_not_to_be_stored'),
@@ -2016,7 +2016,7 @@ export const mutations = [
     file: 'src/gateway/keep.rs',
     find: '.filter(|ticket| self.is_pass(pass, &name, ticket))',
     replace: '.filter(|ticket| self.is_pass(pass, &name, ticket) || !pass.is_empty())',
-    test: it('it::keeping::r50_another_session_in_the_same_browser_cannot_open_a_kept_form'),
+    test: it('it::keeping::whose::r50_another_session_in_the_same_browser_cannot_open_a_kept_form'),
   },
   {
     name: 'a-fragment-may-leave',

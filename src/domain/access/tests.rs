@@ -1,28 +1,12 @@
 //! Every kind of rule: holds, misses, and stays open while nobody is signed in.
 
 use super::*;
-use crate::domain::origin::Origin;
-use crate::domain::path::CanonicalPath;
-use crate::domain::request::{Client, FetchSite, OriginHeader, RequestKind};
+use crate::domain::request::{self, Client};
 use crate::domain::session::tests::session;
 
 fn facts(method: Method, client: &str) -> RequestFacts {
-    RequestFacts {
-        origin: Arc::new(Origin::parse("https://apps.example.com").unwrap()),
-        method,
-        path: CanonicalPath::root(),
-        query: None,
-        site: FetchSite::SameOrigin,
-        kind: RequestKind::Script,
-        to_document: false,
-        origin_header: OriginHeader::Absent,
-        referer: OriginHeader::Absent,
-        csrf_header: false,
-        event_stream: false,
-        cors: crate::domain::cors::CorsRequest::default(),
-        websocket: false,
-        client: client.parse::<std::net::IpAddr>().unwrap().into(),
-    }
+    let client = client.parse::<std::net::IpAddr>().unwrap().into();
+    RequestFacts { method, client, ..request::tests::facts() }
 }
 
 /// Alice: an editor, of the staff, at example.com, in ward 7.

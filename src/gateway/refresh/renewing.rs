@@ -6,9 +6,10 @@
 //!
 //! The order is: lease, read, look again, mark, ask, write, give the lease back. The mark in the record decides; the lease
 //! only keeps others from trying. Both live long enough for an attempt that asks soon; one that comes to asking too late,
-//! because its process was stopped or the store was slow, does not ask. A process that dies between the answer and the writing leaves its mark behind, and with
-//! it a refresh token that is perhaps used up: whoever finds it waits until the lease would be over, tries the token
-//! all the same, and takes a refusal then for lost tokens, not for the end of the session.
+//! because its process was stopped or the store was slow, does not ask. A process that dies between the answer and the
+//! writing leaves its mark behind, and with it a refresh token that is perhaps used up: whoever finds it waits until the
+//! lease would be over, tries the token all the same, and takes a refusal then for lost tokens, not for the end of the
+//! session.
 
 use super::End;
 use crate::domain::ending::Ending;

@@ -7,7 +7,7 @@ use super::Act;
 use crate::gateway::{Gateway, GatewayError};
 use crate::inbound::answer::json;
 use crate::inbound::error;
-use crate::inbound::user::rfc3339;
+use crate::inbound::moment::rfc3339;
 use crate::ports::{Census, KeyCensus, KeyUse};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};

@@ -5,7 +5,8 @@
 
 use super::{Act, error, json};
 use crate::gateway::Gateway;
-use crate::inbound::answer::{Fault, harden};
+use crate::inbound::answer::Fault;
+use crate::inbound::harden::harden;
 use crate::inbound::unread;
 use crate::ports::{Imported, Piece, StoreError, Terms, TransferError};
 use actix_web::http::StatusCode;

@@ -7,8 +7,8 @@
 use crate::domain::keep;
 use crate::domain::time::Timestamp;
 use crate::inbound::language::Language;
+use crate::inbound::moment::rfc3339;
 use crate::inbound::pages::Link;
-use crate::inbound::user::rfc3339;
 use crate::inbound::words;
 use crate::keyring::sha256;
 use base64::Engine as _;

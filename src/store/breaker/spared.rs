@@ -5,8 +5,8 @@
 
 use super::Breaker;
 use crate::domain::time::Timestamp;
-use crate::ports::{Breaking as _, Clearing, StoreError};
-use futures_util::future::{BoxFuture, ready};
+use crate::ports::{Answer, Breaking as _, Clearing, StoreError};
+use futures_util::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl Spared {
 }
 
 impl Clearing for Spared {
-    fn clear(&self, now: Timestamp, keep: Duration) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn clear(&self, now: Timestamp, keep: Duration) -> Answer<'_, ()> {
         self.clearing.clear(now, keep)
     }
 
@@ -36,7 +36,7 @@ impl Clearing for Spared {
         self.clearing.kept()
     }
 
-    fn ask(&self, now: Timestamp, keep: Duration) -> BoxFuture<'_, Result<Timestamp, StoreError>> {
+    fn ask(&self, now: Timestamp, keep: Duration) -> Answer<'_, Timestamp> {
         if !self.breaker.is_open() {
             return self.clearing.ask(now, keep);
         }

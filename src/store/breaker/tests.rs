@@ -3,6 +3,13 @@
 
 use super::*;
 use crate::app::SystemClock;
+use crate::domain::identity::{Issuer, Subject};
+use crate::domain::login::LoginId;
+use crate::domain::logout::Mark;
+use crate::domain::renewal::LeaseId;
+use crate::domain::session::{LiveSession, Session, SessionKey, Ticket};
+use crate::domain::time::Timestamp;
+use crate::ports::{Answer, Cursor, Listed, Listing, Updated};
 use crate::store::contract::house::NOW;
 use std::sync::atomic::AtomicUsize;
 use tokio::sync::Notify;
@@ -28,7 +35,7 @@ struct Patient {
 }
 
 impl Patient {
-    fn answer<'a, T: Send + 'a>(&self, kind: Kind, answer: T) -> BoxFuture<'a, Result<T, StoreError>> {
+    fn answer<'a, T: Send + 'a>(&self, kind: Kind, answer: T) -> Answer<'a, T> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let refused = kind == Kind::Write && self.read_only.load(Ordering::SeqCst);
         let down = self.down.load(Ordering::SeqCst) || refused;
@@ -79,8 +86,6 @@ impl Stopwatch for Patient {
         *self.elapsed.lock().unwrap()
     }
 }
-
-type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 impl SessionStore for Patient {
     fn create<'a>(&'a self, _: &'a Ticket, _: &'a Session, _: Timestamp) -> Answer<'a, ()> {

@@ -40,7 +40,7 @@ pub(super) async fn r85_an_index_entry_lives_as_long_as_its_record(house: House)
 pub(super) async fn r85_a_mark_keeps_its_latest_moment_and_its_longest_life(house: House) {
     let store = house.store(&[1]);
     let who = session().identity;
-    let all = Mark::not_before(&who, Some("idp-session"));
+    let all = Mark::not_before(&who.issuer, &who.subject, Some("idp-session"));
     let elsewhere = Issuer::new("https://idp.example.com/");
     assert_eq!(store.marked(&all, NOW).await.unwrap(), None);
     for (mark, at) in all.iter().zip([3, 1, 2]) {
@@ -108,21 +108,9 @@ pub(super) async fn r85_a_login_and_a_logout_at_once_leave_no_session(house: Hou
 
 /// The last step of a login.
 async fn look(store: &Arc<dyn SessionStore>, session: &Session, key: &SessionKey, began: Timestamp) {
-    let marks = Mark::not_before(&session.identity, session.provider_sid.as_deref());
+    let who = &session.identity;
+    let marks = Mark::not_before(&who.issuer, &who.subject, session.provider_sid.as_deref());
     if store.marked(&marks, NOW).await.unwrap().is_some_and(|ended| began <= ended) {
         store.remove(key).await.unwrap();
     }
-}
-
-pub(super) async fn one_session_is_shown_by_its_key(house: House) {
-    let store = house.store(&[1]);
-    let (_, key) = signed_in(&store, &session()).await;
-    let shown = store.glance(&key, NOW).await.unwrap().unwrap();
-    assert_eq!((shown.key, shown.last_seen), (key, Some(NOW)));
-    assert_eq!(shown.summary.unwrap().subject, session().identity.subject);
-    let found = house.found(&key).await;
-    house.forge(&key, 1, found.private, b"damaged".to_vec()).await;
-    assert!(store.glance(&key, NOW).await.unwrap().unwrap().summary.is_none());
-    assert!(store.remove(&key).await.unwrap());
-    assert!(store.glance(&key, NOW).await.unwrap().is_none());
 }

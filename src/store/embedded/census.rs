@@ -5,16 +5,12 @@
 
 use super::{Embedded, tables};
 use crate::domain::session::SessionKey;
-use crate::ports::StoreError;
+use crate::ports::Answer;
 use crate::store::IndexName;
 use crate::store::census::Entries;
-use futures_util::future::BoxFuture;
 
 impl Entries for Embedded {
-    fn entries<'a>(
-        &'a self,
-        keys: &'a [SessionKey],
-    ) -> BoxFuture<'a, Result<Vec<Vec<IndexName>>, StoreError>> {
+    fn entries<'a>(&'a self, keys: &'a [SessionKey]) -> Answer<'a, Vec<Vec<IndexName>>> {
         let keys = keys.to_vec();
         Box::pin(self.read(move |database| tables::entries(database, &keys)))
     }

@@ -210,7 +210,8 @@ impl List {
     }
 
     fn is_marked(&self, session: &Session) -> bool {
-        let marks = Mark::not_before(&session.identity, session.provider_sid.as_deref());
+        let who = &session.identity;
+        let marks = Mark::not_before(&who.issuer, &who.subject, session.provider_sid.as_deref());
         self.moments(&marks).any(|(moment, _)| session.started <= moment)
     }
 

@@ -4,13 +4,14 @@
 use super::*;
 use crate::domain::session::tests::session;
 use crate::keyring::new_ticket;
-use crate::ports::{EndingStep, Entry, Ledger, Stopwatch};
+use crate::ports::{Answer, EndingStep, Entry, Ledger, Stopwatch};
+use crate::store::around::{Around, Command};
 use crate::store::contract::house::{NOW, ring};
 use crate::store::memory::Memory as Shelf;
 use crate::store::near::tests::Stage;
 use crate::store::sealed::Sealed;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -21,142 +22,26 @@ const LONG: Duration = Duration::from_secs(20);
 struct Fickle {
     store: Arc<Sealed>,
     away: AtomicBool,
-    removed: Mutex<Vec<SessionKey>>,
+    removed: AtomicUsize,
 }
 
-impl Fickle {
-    fn answer<'a, T: Send + 'a>(
-        &self,
-        call: BoxFuture<'a, Result<T, StoreError>>,
-    ) -> BoxFuture<'a, Result<T, StoreError>> {
+impl Around for Fickle {
+    fn inside(&self) -> &dyn SessionStore {
+        self.store.as_ref()
+    }
+
+    fn pass<'a, T: Send + 'a>(
+        &'a self,
+        command: Command,
+        ask: impl FnOnce(&'a dyn SessionStore) -> Answer<'a, T>,
+    ) -> Answer<'a, T> {
         if self.away.load(Ordering::SeqCst) {
             return Box::pin(ready(Err(StoreError::Unavailable("away".into()))));
         }
-        call
-    }
-}
-
-impl SessionStore for Fickle {
-    fn create<'a>(
-        &'a self,
-        ticket: &'a Ticket,
-        session: &'a Session,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.answer(self.store.create(ticket, session, now))
-    }
-
-    fn load<'a>(
-        &'a self,
-        ticket: &'a Ticket,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<LiveSession>, StoreError>> {
-        self.answer(self.store.load(ticket, now))
-    }
-
-    fn update<'a>(
-        &'a self,
-        ticket: &'a Ticket,
-        session: &'a Session,
-        expected: u64,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
-        self.answer(self.store.update(ticket, session, expected, now))
-    }
-
-    fn touch<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.answer(self.store.touch(key, now, keep))
-    }
-
-    fn remove<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<bool, StoreError>> {
-        if !self.away.load(Ordering::SeqCst) {
-            self.removed.lock().unwrap().push(*key);
+        if command == Command::Remove {
+            self.removed.fetch_add(1, Ordering::SeqCst);
         }
-        self.answer(self.store.remove(key))
-    }
-
-    fn of_subject<'a>(
-        &'a self,
-        issuer: &'a Issuer,
-        subject: &'a Subject,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>> {
-        self.answer(self.store.of_subject(issuer, subject, now))
-    }
-
-    fn of_provider_sid<'a>(
-        &'a self,
-        issuer: &'a Issuer,
-        provider_sid: &'a str,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>> {
-        self.answer(self.store.of_provider_sid(issuer, provider_sid, now))
-    }
-
-    fn take_once<'a>(
-        &'a self,
-        login: LoginId,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.answer(self.store.take_once(login, now, keep))
-    }
-
-    fn lease<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        holder: LeaseId,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.answer(self.store.lease(key, holder, now, keep))
-    }
-
-    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.answer(self.store.release(key, holder))
-    }
-
-    fn glance<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Listed>, StoreError>> {
-        self.answer(self.store.glance(key, now))
-    }
-
-    fn mark<'a>(
-        &'a self,
-        mark: Mark<'a>,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.answer(self.store.mark(mark, now, keep))
-    }
-
-    fn marked<'a>(
-        &'a self,
-        marks: &'a [Mark<'a>],
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
-        self.answer(self.store.marked(marks, now))
-    }
-
-    fn list<'a>(
-        &'a self,
-        cursor: Option<&'a Cursor>,
-        limit: usize,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Listing, StoreError>> {
-        self.answer(self.store.list(cursor, limit, now))
-    }
-
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.answer(self.store.ping())
+        ask(self.inside())
     }
 }
 
@@ -200,7 +85,7 @@ struct Scene {
 impl Scene {
     fn with_room_for(most: usize) -> Self {
         let store = Arc::new(Sealed::new(Arc::new(Shelf::new()), ring(&[1]), true));
-        let below = Arc::new(Fickle { store, away: AtomicBool::new(false), removed: Mutex::default() });
+        let below = Arc::new(Fickle { store, away: AtomicBool::new(false), removed: AtomicUsize::new(0) });
         let (steps, stage) = (Arc::new(Steps::default()), Arc::new(Stage::default()));
         let clock: Arc<dyn Stopwatch> = stage.clone();
         let memory = Arc::new(Memory::new(most, HOUR, clock, steps.clone(), stage.clone()));
@@ -290,7 +175,7 @@ async fn a34_an_ending_that_the_store_forgets_is_written_again_when_it_began_ane
     // Those that it had not forgotten are written once more, and that is all.
     scene.memory.began_anew();
     let written = async {
-        while scene.below.removed.lock().unwrap().len() < 3 {
+        while scene.below.removed.load(Ordering::SeqCst) < 3 {
             tokio::task::yield_now().await;
         }
     };
@@ -380,7 +265,7 @@ async fn what_somebody_else_has_ended_is_remembered_too() {
     let (ticket, key) = scene.signed_in().await;
     scene.memory.ended(&key);
     assert!(!scene.is_live_here(&ticket).await);
-    assert!(scene.below.removed.lock().unwrap().is_empty(), "they write it themselves");
+    assert_eq!(scene.below.removed.load(Ordering::SeqCst), 0, "they write it themselves");
     scene.memory.began_anew();
     scene.until_gone_there(&ticket).await;
 }

@@ -4,16 +4,13 @@
 
 use super::Memory;
 use crate::domain::session::SessionKey;
-use crate::ports::StoreError;
+use crate::ports::Answer;
 use crate::store::IndexName;
 use crate::store::census::Entries;
-use futures_util::future::{BoxFuture, ready};
+use futures_util::future::ready;
 
 impl Entries for Memory {
-    fn entries<'a>(
-        &'a self,
-        keys: &'a [SessionKey],
-    ) -> BoxFuture<'a, Result<Vec<Vec<IndexName>>, StoreError>> {
+    fn entries<'a>(&'a self, keys: &'a [SessionKey]) -> Answer<'a, Vec<Vec<IndexName>>> {
         let shelves = self.shelves();
         let of = |key| shelves.rows.get(key).map(|row| row.indexes.clone()).unwrap_or_default();
         Box::pin(ready(Ok(keys.iter().map(of).collect())))

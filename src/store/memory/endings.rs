@@ -5,10 +5,10 @@
 use super::Memory;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
-use crate::ports::StoreError;
+use crate::ports::Answer;
 use crate::store::shelf::{EndingShelf, Notes, RemovedAt};
 use crate::store::{Backend as _, IndexName};
-use futures_util::future::{BoxFuture, FutureExt, ready};
+use futures_util::future::{FutureExt, ready};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,17 +39,12 @@ impl Shelf {
 }
 
 impl EndingShelf for Memory {
-    fn owe<'a>(&'a self, debt: &'a [u8], due: Timestamp) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn owe<'a>(&'a self, debt: &'a [u8], due: Timestamp) -> Answer<'a, ()> {
         self.debts.lock().insert(debt.to_vec(), due);
         ready(Ok(())).boxed()
     }
 
-    fn claim(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        most: usize,
-    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+    fn claim(&self, now: Timestamp, until: Timestamp, most: usize) -> Answer<'_, Vec<Vec<u8>>> {
         let mut claimed = Vec::new();
         for (debt, due) in self.debts.lock().iter_mut().filter(|(_, due)| **due <= now).take(most) {
             *due = until;
@@ -58,28 +53,24 @@ impl EndingShelf for Memory {
         ready(Ok(claimed)).boxed()
     }
 
-    fn settle<'a>(&'a self, debt: &'a [u8]) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn settle<'a>(&'a self, debt: &'a [u8]) -> Answer<'a, ()> {
         self.debts.lock().remove(debt);
         ready(Ok(())).boxed()
     }
 
-    fn defer<'a>(&'a self, debt: &'a [u8], due: Timestamp) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn defer<'a>(&'a self, debt: &'a [u8], due: Timestamp) -> Answer<'a, ()> {
         if let Some(at) = self.debts.lock().get_mut(debt) {
             *at = due;
         }
         ready(Ok(())).boxed()
     }
 
-    fn debts(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
+    fn debts(&self) -> Answer<'_, usize> {
         let count = self.debts.lock().len();
         ready(Ok(count)).boxed()
     }
 
-    fn delete_at<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        version: u64,
-    ) -> BoxFuture<'a, Result<RemovedAt, StoreError>> {
+    fn delete_at<'a>(&'a self, key: &'a SessionKey, version: u64) -> Answer<'a, RemovedAt> {
         let mut shelves = self.shelves();
         let removed = match shelves.rows.get(key).map(|row| row.version) {
             None => RemovedAt::Gone,
@@ -92,11 +83,11 @@ impl EndingShelf for Memory {
         ready(Ok(removed)).boxed()
     }
 
-    fn clear(&self, now: Timestamp, keep: Duration) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn clear(&self, now: Timestamp, keep: Duration) -> Answer<'_, ()> {
         self.mark(&ALL, now, keep)
     }
 
-    fn cleared(&self, now: Timestamp) -> BoxFuture<'_, Result<Notes, StoreError>> {
+    fn cleared(&self, now: Timestamp) -> Answer<'_, Notes> {
         async move { Ok(Notes::one(self.marked(&[ALL], now).await?.unwrap_or(Timestamp::NEVER))) }.boxed()
     }
 }

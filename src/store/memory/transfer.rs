@@ -5,9 +5,9 @@
 
 use super::{Memory, Seen, Shelves};
 use crate::domain::time::Timestamp;
-use crate::ports::{Cursor, StoreError};
+use crate::ports::{Answer, Cursor};
 use crate::store::transfer::{Haul, Load, Parcel, Placed};
-use futures_util::future::{BoxFuture, ready};
+use futures_util::future::ready;
 
 impl Shelves {
     fn load(&self, cursor: Option<&Cursor>, limit: usize, now: Timestamp) -> Load {
@@ -44,16 +44,11 @@ impl Shelves {
 }
 
 impl Haul for Memory {
-    fn load<'a>(
-        &'a self,
-        cursor: Option<&'a Cursor>,
-        limit: usize,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Load, StoreError>> {
+    fn load<'a>(&'a self, cursor: Option<&'a Cursor>, limit: usize, now: Timestamp) -> Answer<'a, Load> {
         Box::pin(ready(Ok(self.shelves().load(cursor, limit, now))))
     }
 
-    fn place<'a>(&'a self, parcel: &'a Parcel, now: Timestamp) -> BoxFuture<'a, Result<Placed, StoreError>> {
+    fn place<'a>(&'a self, parcel: &'a Parcel, now: Timestamp) -> Answer<'a, Placed> {
         Box::pin(ready(Ok(self.shelves().place(parcel, now))))
     }
 }

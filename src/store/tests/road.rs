@@ -8,7 +8,7 @@ use crate::domain::login::LoginId;
 use crate::domain::renewal::LeaseId;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
-use crate::ports::{Cursor, StoreError, Updated};
+use crate::ports::{Answer, Cursor, StoreError, Updated};
 use crate::store::census::Entries;
 use crate::store::shelf::{EndingShelf, Notes, RemovedAt};
 use crate::store::transfer::{Haul, Load, Parcel, Placed};
@@ -68,7 +68,7 @@ impl Road {
     async fn go<'a, T: Send>(
         &'a self,
         command: Command,
-        act: impl FnOnce() -> BoxFuture<'a, Result<T, StoreError>> + Send + 'a,
+        act: impl FnOnce() -> Answer<'a, T> + Send + 'a,
     ) -> Result<T, StoreError> {
         let fault = self.next(command);
         if fault == Some(Fault::RequestLate) {
@@ -103,12 +103,7 @@ impl Road {
 }
 
 impl Backend for Road {
-    fn insert<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        row: &'a Row,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn insert<'a>(&'a self, key: &'a SessionKey, row: &'a Row, now: Timestamp) -> Answer<'a, bool> {
         let act = move || -> BoxFuture<'a, _> {
             Box::pin(async move {
                 let made = self.shelf.memory.insert(key, row, now).await?;
@@ -121,11 +116,7 @@ impl Backend for Road {
         Box::pin(self.go(Command::Create, act))
     }
 
-    fn fetch<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Found>, StoreError>> {
+    fn fetch<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> Answer<'a, Option<Found>> {
         Box::pin(self.go(Command::Read, move || self.shelf.memory.fetch(key, now)))
     }
 
@@ -135,7 +126,7 @@ impl Backend for Road {
         row: &'a Row,
         expected: u64,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Updated, StoreError>> {
+    ) -> Answer<'a, Updated> {
         let act = move || -> BoxFuture<'a, _> {
             Box::pin(async move {
                 let updated = self.shelf.memory.replace(key, row, expected, now).await?;
@@ -148,7 +139,7 @@ impl Backend for Road {
         Box::pin(self.go(Command::Update, act))
     }
 
-    fn delete<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn delete<'a>(&'a self, key: &'a SessionKey) -> Answer<'a, bool> {
         let act = move || -> BoxFuture<'a, _> {
             Box::pin(async move {
                 let was_there = self.shelf.memory.delete(key).await?;
@@ -161,46 +152,23 @@ impl Backend for Road {
         Box::pin(self.go(Command::Remove, act))
     }
 
-    fn seen<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn seen<'a>(&'a self, key: &'a SessionKey, now: Timestamp, keep: Duration) -> Answer<'a, ()> {
         Box::pin(self.go(Command::Touch, move || self.shelf.memory.seen(key, now, keep)))
     }
 
-    fn members<'a>(
-        &'a self,
-        names: &'a [IndexName],
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<SessionKey>, StoreError>> {
+    fn members<'a>(&'a self, names: &'a [IndexName], now: Timestamp) -> Answer<'a, Vec<SessionKey>> {
         Box::pin(self.go(Command::Other, move || self.shelf.memory.members(names, now)))
     }
 
-    fn mark<'a>(
-        &'a self,
-        name: &'a IndexName,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn mark<'a>(&'a self, name: &'a IndexName, now: Timestamp, keep: Duration) -> Answer<'a, ()> {
         Box::pin(self.go(Command::Other, move || self.shelf.memory.mark(name, now, keep)))
     }
 
-    fn marked<'a>(
-        &'a self,
-        names: &'a [IndexName],
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
+    fn marked<'a>(&'a self, names: &'a [IndexName], now: Timestamp) -> Answer<'a, Option<Timestamp>> {
         Box::pin(self.go(Command::Other, move || self.shelf.memory.marked(names, now)))
     }
 
-    fn take_once(
-        &self,
-        login: LoginId,
-        now: Timestamp,
-        keep: Duration,
-    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn take_once(&self, login: LoginId, now: Timestamp, keep: Duration) -> Answer<'_, bool> {
         Box::pin(self.go(Command::Other, move || self.shelf.memory.take_once(login, now, keep)))
     }
 
@@ -210,68 +178,51 @@ impl Backend for Road {
         holder: LeaseId,
         now: Timestamp,
         keep: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    ) -> Answer<'a, bool> {
         Box::pin(self.go(Command::Other, move || self.shelf.memory.lease(key, holder, now, keep)))
     }
 
-    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn release<'a>(&'a self, key: &'a SessionKey, holder: LeaseId) -> Answer<'a, ()> {
         Box::pin(self.go(Command::Other, move || self.shelf.memory.release(key, holder)))
     }
 
-    fn page<'a>(
-        &'a self,
-        cursor: Option<&'a Cursor>,
-        limit: usize,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Page, StoreError>> {
+    fn page<'a>(&'a self, cursor: Option<&'a Cursor>, limit: usize, now: Timestamp) -> Answer<'a, Page> {
         Box::pin(self.go(Command::Other, move || self.shelf.memory.page(cursor, limit, now)))
     }
 
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn ping(&self) -> Answer<'_, ()> {
         Box::pin(self.go(Command::Other, move || self.shelf.memory.ping()))
     }
 }
 
 impl Entries for Road {
-    fn entries<'a>(
-        &'a self,
-        keys: &'a [SessionKey],
-    ) -> BoxFuture<'a, Result<Vec<Vec<IndexName>>, StoreError>> {
+    fn entries<'a>(&'a self, keys: &'a [SessionKey]) -> Answer<'a, Vec<Vec<IndexName>>> {
         Box::pin(self.go(Command::Other, move || self.shelf.memory.entries(keys)))
     }
 }
 
 impl EndingShelf for Road {
-    fn owe<'a>(&'a self, debt: &'a [u8], due: Timestamp) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn owe<'a>(&'a self, debt: &'a [u8], due: Timestamp) -> Answer<'a, ()> {
         Box::pin(self.go(Command::Other, move || self.shelf.memory.owe(debt, due)))
     }
 
-    fn claim(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        most: usize,
-    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+    fn claim(&self, now: Timestamp, until: Timestamp, most: usize) -> Answer<'_, Vec<Vec<u8>>> {
         Box::pin(self.go(Command::Other, move || self.shelf.memory.claim(now, until, most)))
     }
 
-    fn settle<'a>(&'a self, debt: &'a [u8]) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn settle<'a>(&'a self, debt: &'a [u8]) -> Answer<'a, ()> {
         Box::pin(self.go(Command::Other, move || self.shelf.memory.settle(debt)))
     }
 
-    fn defer<'a>(&'a self, debt: &'a [u8], due: Timestamp) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn defer<'a>(&'a self, debt: &'a [u8], due: Timestamp) -> Answer<'a, ()> {
         Box::pin(self.go(Command::Other, move || self.shelf.memory.defer(debt, due)))
     }
 
-    fn debts(&self) -> BoxFuture<'_, Result<usize, StoreError>> {
+    fn debts(&self) -> Answer<'_, usize> {
         Box::pin(self.go(Command::Other, move || self.shelf.memory.debts()))
     }
 
-    fn delete_at<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        version: u64,
-    ) -> BoxFuture<'a, Result<RemovedAt, StoreError>> {
+    fn delete_at<'a>(&'a self, key: &'a SessionKey, version: u64) -> Answer<'a, RemovedAt> {
         let act = move || -> BoxFuture<'a, _> {
             Box::pin(async move {
                 let removed = self.shelf.memory.delete_at(key, version).await?;
@@ -284,7 +235,7 @@ impl EndingShelf for Road {
         Box::pin(self.go(Command::Remove, act))
     }
 
-    fn clear(&self, now: Timestamp, keep: Duration) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn clear(&self, now: Timestamp, keep: Duration) -> Answer<'_, ()> {
         let act = move || -> BoxFuture<'_, _> {
             Box::pin(async move {
                 self.shelf.memory.clear(now, keep).await?;
@@ -295,22 +246,17 @@ impl EndingShelf for Road {
         Box::pin(self.go(Command::Other, act))
     }
 
-    fn cleared(&self, now: Timestamp) -> BoxFuture<'_, Result<Notes, StoreError>> {
+    fn cleared(&self, now: Timestamp) -> Answer<'_, Notes> {
         Box::pin(self.go(Command::Other, move || self.shelf.memory.cleared(now)))
     }
 }
 
 impl Haul for Road {
-    fn load<'a>(
-        &'a self,
-        cursor: Option<&'a Cursor>,
-        limit: usize,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Load, StoreError>> {
+    fn load<'a>(&'a self, cursor: Option<&'a Cursor>, limit: usize, now: Timestamp) -> Answer<'a, Load> {
         Box::pin(self.go(Command::Other, move || self.shelf.memory.load(cursor, limit, now)))
     }
 
-    fn place<'a>(&'a self, parcel: &'a Parcel, now: Timestamp) -> BoxFuture<'a, Result<Placed, StoreError>> {
+    fn place<'a>(&'a self, parcel: &'a Parcel, now: Timestamp) -> Answer<'a, Placed> {
         let act = move || -> BoxFuture<'a, _> {
             Box::pin(async move {
                 let placed = self.shelf.memory.place(parcel, now).await?;

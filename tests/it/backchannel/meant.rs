@@ -4,11 +4,7 @@
 
 use super::{FORM, PATH, accepts, form, is_in, post, refuses, say};
 use crate::it::house::browser::Browser;
-use crate::it::house::clock::ManualClock;
-use crate::it::house::provider::Provider;
-use crate::it::house::raw::send;
-use crate::it::house::setting::{Setting, usual_plan};
-use crate::it::house::upstream::Upstream;
+use crate::it::house::setting::{Setting, Two};
 use serde_json::json;
 
 /// A person signed in on a session of the provider's.
@@ -87,8 +83,7 @@ fn r84_every_ending_has_its_reason_in_audit_and_metrics() {
     accepts(&say(&setting, |f| f.sign())).unwrap();
     assert_eq!(browsers.each_mut().map(is_in), [false; 2]);
     refuses(&say(&setting, |f| f.without("jti"))).unwrap();
-    let address = setting.gateway.health.unwrap();
-    let metrics = send(address, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap().text();
+    let metrics = setting.gateway.probe("/metrics").text();
     for line in [
         "keycard_sessions_ended_total{reason=\"by-provider\"} 2",
         "keycard_requests_total{route=\"backchannel-logout\",outcome=\"ended\",status_class=\"2xx\"} 1",
@@ -100,13 +95,8 @@ fn r84_every_ending_has_its_reason_in_audit_and_metrics() {
 
 #[test]
 fn r83_a26_a_provider_speaks_for_its_own_people_only() {
-    let clock = ManualClock::new();
-    let (corp, other, upstream) = (Provider::start(&clock), Provider::start(&clock), Upstream::start());
-    let mut plan = usual_plan(&upstream);
-    plan.provider("corp", &corp, "");
-    plan.provider("other", &other, "");
-    plan.guarded_routes_extra("providers = [\"corp\", \"other\"]");
-    let gateway = plan.start(&clock);
+    let two = Two::start();
+    let (corp, other, gateway) = (&two.corp, &two.other, &two.gateway);
     let mut browser = gateway.browser();
     assert_eq!(browser.navigate("/").answer.status, 200);
     let tell =

@@ -4,6 +4,7 @@
 
 use super::{accepts, is_in, say, tell, two};
 use crate::it::house::browser::Browser;
+use crate::it::house::patience::until;
 use crate::it::house::provider::script::{Canned, Place};
 use crate::it::house::raw::Answer;
 use crate::it::house::setting::Setting;
@@ -159,11 +160,7 @@ fn r84_a34_a_notice_that_finds_no_store_is_carried_out_when_there_is_one() {
     let mut later = setting.signed_in();
     assert!(is_in(&mut later));
     redis.right("+zrangebyscore");
-    let begun = Instant::now();
-    while redis.records() != ":1" {
-        assert!(begun.elapsed() < LONG, "{}", redis.records());
-        std::thread::yield_now();
-    }
+    until("only who came later has a record", || redis.records() == ":1");
     assert!(is_in(&mut later));
 }
 

@@ -4,7 +4,6 @@
 //! what is said about them.
 
 use super::{Document, Machine, root, spans};
-use crate::it::house::raw::send;
 use crate::it::house::setting::Setting;
 use crate::it::stores::Redis;
 use keycard::app::bounds::bounds;
@@ -234,8 +233,7 @@ fn every_metric_that_is_named_is_there() {
     assert_eq!(browser.fetch("GET", "/api/x", &[], b"").status, 200, "with a token that was renewed");
     drop(redis);
     assert_eq!(browser.open("/").status, 503);
-    let request = b"GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n";
-    let metrics = send(setting.gateway.health.unwrap(), request).unwrap().text();
+    let metrics = setting.gateway.probe("/metrics").text();
     let mut named = 0;
     for document in Document::all() {
         for span in document.spans().iter().filter(|span| span.starts_with("keycard_")) {

@@ -1,6 +1,6 @@
 //! The usual setting: one provider, one upstream, one gateway with a route of each kind.
 //!
-//! I own: [`Setting`] and the assertions about a sign-in that every topic needs. I never hide a step that a test is
+//! I own: [`Setting`], [`Two`], and the assertions about a sign-in that every topic needs. I never hide a step that a test is
 //! about.
 
 use super::browser::{Browser, Page};
@@ -9,6 +9,7 @@ use super::gateway::{Plan, TestGateway};
 use super::provider::Provider;
 use super::provider::script::Place;
 use super::upstream::Upstream;
+use serde_json::json;
 
 pub struct Setting {
     pub clock: ManualClock,
@@ -50,6 +51,12 @@ impl Setting {
         let page = browser.navigate("/");
         self.assert_signed_in(&browser, &page);
         browser
+    }
+
+    /// Bob, signed in beside alice. Whoever signs in from here on is him.
+    pub fn bob(&self) -> Browser {
+        self.provider.person(json!({ "sub": "bob-0002", "email": "bob@example.test", "name": "Bob" }));
+        self.signed_in()
     }
 
     /// Whether a browser holds a session cookie.
@@ -95,6 +102,27 @@ impl Setting {
             return Err("the canary was called".to_owned());
         }
         Ok(())
+    }
+}
+
+/// Two providers, each of whose people may go where the other's may; "corp" is the default.
+pub struct Two {
+    pub corp: Provider,
+    pub other: Provider,
+    pub upstream: Upstream,
+    pub gateway: TestGateway,
+}
+
+impl Two {
+    pub fn start() -> Self {
+        let clock = ManualClock::new();
+        let (corp, other, upstream) = (Provider::start(&clock), Provider::start(&clock), Upstream::start());
+        let mut plan = usual_plan(&upstream);
+        plan.provider("corp", &corp, "");
+        plan.provider("other", &other, "");
+        plan.guarded_routes_extra("providers = [\"corp\", \"other\"]");
+        let gateway = plan.start(&clock);
+        Self { corp, other, upstream, gateway }
     }
 }
 

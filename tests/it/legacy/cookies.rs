@@ -4,8 +4,7 @@
 
 use super::{SIGNED_IN, with_app};
 use crate::it::house::browser::{Browser, EVIL, SIBLING};
-use crate::it::house::gateway::ADMIN_TOKEN;
-use crate::it::house::raw::{Answer, send};
+use crate::it::house::raw::Answer;
 use crate::it::house::setting::Setting;
 use crate::it::house::upstream::Upstream;
 use serde_json::json;
@@ -52,11 +51,7 @@ fn is_at_home(app: &Upstream, browser: &mut Browser) {
 }
 
 fn end_all(setting: &Setting) {
-    let request = format!(
-        "DELETE /admin/sessions?all=true HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n\
-         Connection: close\r\n\r\n"
-    );
-    assert_eq!(send(setting.gateway.admin.unwrap(), request.as_bytes()).unwrap().status, 200);
+    assert_eq!(setting.gateway.operate("DELETE", "/admin/sessions?all=true").status, 200);
 }
 
 #[test]

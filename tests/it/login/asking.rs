@@ -3,32 +3,10 @@
 //! I own: the parameters of `login` as they arrive at the provider, and the size of what carries them.
 
 use crate::it::house::browser::Browser;
-use crate::it::house::clock::ManualClock;
-use crate::it::house::gateway::TestGateway;
-use crate::it::house::provider::Provider;
 use crate::it::house::provider::script::Place;
-use crate::it::house::setting::{Setting, usual_plan};
-use crate::it::house::upstream::Upstream;
+use crate::it::house::setting::{Setting, Two};
 use serde_json::json;
 use std::time::Duration;
-
-struct Two {
-    corp: Provider,
-    other: Provider,
-    _upstream: Upstream,
-    gateway: TestGateway,
-}
-
-fn two() -> Two {
-    let clock = ManualClock::new();
-    let (corp, other, upstream) = (Provider::start(&clock), Provider::start(&clock), Upstream::start());
-    let mut plan = usual_plan(&upstream);
-    plan.provider("corp", &corp, "");
-    plan.provider("other", &other, "");
-    plan.guarded_routes_extra("providers = [\"corp\", \"other\"]");
-    let gateway = plan.start(&clock);
-    Two { corp, other, _upstream: upstream, gateway }
-}
 
 const WISH: &str = "/bff/login?prompt=login&login_hint=mallory&provider=other&return_to=/";
 
@@ -42,7 +20,7 @@ fn signed_in(two: &Two) -> Browser {
 #[test]
 fn r69_another_site_does_not_choose_the_account_of_who_is_signed_in() {
     for from in ["https://evil.test", "https://other.example.test"] {
-        let two = two();
+        let two = Two::start();
         let mut browser = signed_in(&two);
         let page = browser.follow_link(from, WISH);
         assert_eq!(two.other.count(Place::Authorize), 0, "{from} chose the provider: {}", page.way());
@@ -55,7 +33,7 @@ fn r69_another_site_does_not_choose_the_account_of_who_is_signed_in() {
 #[test]
 fn r69_a_page_of_ours_and_the_address_bar_choose_freely() {
     for from in [Some("https://apps.example.test"), None] {
-        let two = two();
+        let two = Two::start();
         let mut browser = signed_in(&two);
         match from {
             Some(from) => browser.follow_link(from, WISH),
@@ -70,7 +48,7 @@ fn r69_a_page_of_ours_and_the_address_bar_choose_freely() {
 
 #[test]
 fn r69_who_is_not_signed_in_may_be_sent_to_a_provider_by_a_portal() {
-    let two = two();
+    let two = Two::start();
     two.gateway.browser().follow_link("https://portal.test", WISH);
     let asked = two.other.last(Place::Authorize);
     assert_eq!(asked.query("login_hint").as_deref(), Some("mallory"));

@@ -3,30 +3,16 @@
 //! I own: the crossing of their answers. Both are scripted providers; "corp" is the honest one and the default.
 
 use crate::it::house::clock::ManualClock;
-use crate::it::house::gateway::TestGateway;
 use crate::it::house::provider::Provider;
 use crate::it::house::provider::script::Place;
-use crate::it::house::setting::usual_plan;
+use crate::it::house::setting::{Two, usual_plan};
 use crate::it::house::upstream::Upstream;
 use serde_json::json;
 
-struct Two {
-    corp: Provider,
-    other: Provider,
-    upstream: Upstream,
-    gateway: TestGateway,
-}
-
 fn two() -> Two {
-    let clock = ManualClock::new();
-    let (corp, other, upstream) = (Provider::start(&clock), Provider::start(&clock), Upstream::start());
-    other.person(json!({"sub": "otto-0002", "name": "Otto Other"}));
-    let mut plan = usual_plan(&upstream);
-    plan.provider("corp", &corp, "");
-    plan.provider("other", &other, "");
-    plan.guarded_routes_extra("providers = [\"corp\", \"other\"]");
-    let gateway = plan.start(&clock);
-    Two { corp, other, upstream, gateway }
+    let two = Two::start();
+    two.other.person(json!({"sub": "otto-0002", "name": "Otto Other"}));
+    two
 }
 
 impl Two {

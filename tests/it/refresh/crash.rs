@@ -3,10 +3,11 @@
 //! I own: the tests with real processes, on the clock of this machine; the provider's clock is set by it. The store is
 //! frozen before the provider answers, so that the answer arrives and cannot be written down.
 
-use super::{api, seconds, until};
+use super::{api, seconds};
 use crate::it::house::browser::Browser;
 use crate::it::house::clock::ManualClock;
 use crate::it::house::gateway::{ORIGIN, TestGateway};
+use crate::it::house::patience::until;
 use crate::it::house::provider::Provider;
 use crate::it::house::provider::script::{Canned, Place};
 use crate::it::house::raw::Connection;

@@ -3,7 +3,8 @@
 //! I own: the rows and their judgement. Accepted: the app gets the new access token. Rejected: the session is over, the
 //! app got nothing, and what came was given back.
 
-use super::{api, expired, seconds, until};
+use super::{api, expired, seconds};
+use crate::it::house::patience::until;
 use crate::it::house::provider::keys::{keys, rs256, rsa_jwk};
 use crate::it::house::provider::script::Place;
 use crate::it::house::provider::weak;

@@ -2,9 +2,10 @@
 //!
 //! I own: the races. Two real gateways share a real Redis; the provider's answers are held where the order matters.
 
-use super::{api, assert_no_reuse, expired, handed, seconds, until};
+use super::{api, assert_no_reuse, expired, handed, seconds};
 use crate::it::house::browser::Browser;
 use crate::it::house::gateway::TestGateway;
+use crate::it::house::patience::until;
 use crate::it::house::provider::script::Place;
 use crate::it::house::setting::{Setting, usual_plan};
 use crate::it::stores::Redis;
