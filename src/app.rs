@@ -1,23 +1,24 @@
 //! The composition root: settings become a running gateway.
 //!
 //! I own: the choice of adapters, the one clock, the listener and the drain; `connect` tries what the gateway depends
-//! on, `bounds` lists the time limits of the rooms, `furnish` makes the desk and `reload` another one, `stopwatch` is what
-//! sleep does not stop. I may call: every room; nobody calls me but `main` and the tests. I
-//! never decide anything about a request.
+//! on, `bounds` lists the time limits of the rooms, `stack` puts the layers around the store, `furnish` makes the desk and
+//! `reload` another one, `stopwatch` is what sleep does not stop. I may call: every room; nobody calls me but `main` and
+//! the tests. I never decide anything about a request.
 
 pub mod bounds;
 pub mod connect;
 mod furnish;
 pub mod reload;
+mod stack;
 pub mod stopwatch;
 
 use crate::app::furnish::{Furniture, House};
 use crate::app::reload::keys::Keys;
 use crate::app::reload::{Changing, Reloader};
-use crate::app::stopwatch::BootClock;
+use crate::app::stack::{Layers, Stack};
+use crate::config::Settings;
 use crate::config::fixed::Fixed;
 use crate::config::sources::{Reading, Sources};
-use crate::config::{NearSettings, Settings, StoreSettings};
 use crate::domain::identity::ProviderId;
 use crate::domain::time::Timestamp;
 use crate::gateway::ending;
@@ -29,11 +30,8 @@ use crate::inbound::health::{self, Watch};
 use crate::inbound::sentry::Sentry;
 use crate::inbound::throttle::Throttle;
 use crate::inbound::{self, BrokenPage, CookieNames, Current, EnvelopeKeys};
-use crate::ports::{Clearing, Clock, Entry, Ledger, News, ProviderError, SessionStore, StoreError};
-use crate::store::{
-    self, Breaker, BreakerParts, Endings, EndingsMemory, Keeper, MOST_ENDINGS, Measured, Near, NearBounds,
-    NearParts, OPINIONS, Opened, Spared,
-};
+use crate::ports::{Clock, Entry, Ledger, ProviderError, SessionStore, StoreError};
+use crate::store::{self, Endings, Keeper, Opened};
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::{TrustError, Upstreams};
 use actix_web::dev::{Server, ServerHandle};
@@ -148,56 +146,15 @@ impl App {
             waits.report_to(Arc::clone(&ledger));
         }
         let live = Arc::<Live>::default();
-        // Measured within the near cache: what the store itself is asked.
-        let store: Arc<dyn SessionStore> = Arc::new(Measured::new(store, Arc::clone(&ledger)));
-        // Over a store that is a server: one that does not answer is not asked.
-        let redis = match &session.store {
-            StoreSettings::Redis(redis) => Some(redis),
-            StoreSettings::Embedded(_) | StoreSettings::Memory => None,
+        let layers = Layers {
+            store: &session.store,
+            near: session.near,
+            limits: session.limits,
+            clock: &clock,
+            ledger: &ledger,
+            live: &live,
         };
-        let breaker = redis.map(|redis| {
-            let parts = BreakerParts {
-                ledger: Arc::clone(&ledger),
-                clock: Arc::clone(&clock),
-                stopwatch: Arc::new(BootClock),
-                runtime: Handle::current(),
-                opinions: if redis.is_cluster() { OPINIONS } else { 0 },
-            };
-            Arc::new(Breaker::new(Arc::clone(&store), parts))
-        });
-        let (store, clearing) = match &breaker {
-            Some(breaker) => {
-                let clearing: Arc<dyn Clearing> = Arc::new(Spared::new(clearing, Arc::clone(breaker)));
-                (Arc::clone(breaker) as Arc<dyn SessionStore>, clearing)
-            }
-            None => (store, clearing),
-        };
-        // The near cache tells it of news, and it tells those who wait.
-        let memory = Arc::new(EndingsMemory::new(
-            MOST_ENDINGS,
-            session.limits.lifetime,
-            Arc::new(BootClock),
-            Arc::clone(&ledger),
-            Arc::clone(&live) as Arc<dyn News>,
-        ));
-        let store = match near_bounds(&session.near) {
-            None => store,
-            Some(bounds) => {
-                let parts = NearParts {
-                    bounds,
-                    limits: session.limits,
-                    stopwatch: Arc::new(BootClock),
-                    ledger: Arc::clone(&ledger),
-                    news: Arc::clone(&memory) as Arc<dyn News>,
-                };
-                Arc::new(match feed {
-                    Some(feed) => Near::new(store, feed, parts),
-                    None => Near::alone(store, parts, &aside),
-                })
-            }
-        };
-        let endings = Arc::new(Endings::around(store, memory));
-        let store: Arc<dyn SessionStore> = Arc::clone(&endings) as Arc<dyn SessionStore>;
+        let Stack { endings, clearing, breaker } = layers.around(store, clearing, feed, &aside);
         let sentry = Sentry::new(
             &server.limits,
             server.header_timeout,
@@ -213,7 +170,7 @@ impl App {
         let envelope = EnvelopeKeys::new(&keys).ok_or(StartError::Missing("session keys"))?;
         let house = House {
             clock,
-            store,
+            store: Arc::clone(&endings) as Arc<dyn SessionStore>,
             keys,
             ledger,
             live,
@@ -367,12 +324,6 @@ fn carry_out_debts(revoker: &Arc<Revoker>, current: &web::Data<Current>) -> Join
         desk.gateway.providers.find(Some(id.as_str())).map(|(_, provider)| Arc::clone(provider))
     };
     tokio::spawn(async move { revoker.run(Box::new(find)).await })
-}
-
-/// What the near cache may hold; `None` where it is switched off.
-fn near_bounds(settings: &NearSettings) -> Option<NearBounds> {
-    let NearSettings { sessions, bytes, outage_grace } = *settings;
-    (sessions > 0).then_some(NearBounds { sessions, bytes, outage_grace })
 }
 
 /// Lets a server run beside the public one.

@@ -1,11 +1,12 @@
 //! Who is to be told when a session ends.
 //!
 //! I own: [`Vigil`], which watches one session for one long request. I may call: `domain`, `ports`, `keyring`, the list of
-//! those who wait ([`Live`]), and the gateway for a second look. I never end a session, and I never say that one is over because the store did not answer.
+//! those who wait ([`Live`]), and the gateway for a second look. I never end a session, and I never say that one is over
+//! because the store did not answer.
 //!
 //! A request subscribes before its record is read ([`Gateway::admit`]), so that no ending can fall between the two. What
 //! ends a session in this process tells the list at once; idle and absolute limits are local timers; what is changed
-//! elsewhere is told by the store's feed ([`ports::News`]), and where there is none, found by a second look every
+//! elsewhere is told by the store's feed ([`crate::ports::News`]), and where there is none, found by a second look every
 //! [`RECHECK`].
 
 use super::Gateway;

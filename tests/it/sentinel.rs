@@ -93,7 +93,11 @@ fn a34_a_master_that_is_killed_signs_nobody_out() {
     });
     let mut browser = setting.signed_in();
     assert_eq!(browser.fetch("GET", "/", &[], b"").status, 200);
-    assert_eq!((counted(&setting, "confirmed"), counted(&setting, "short")), (1, 0), "the sign-in");
+    assert_eq!(
+        (counted(&setting, "confirmed"), counted(&setting, "short")),
+        (2, 0),
+        "the login that was taken, and the session"
+    );
     drop(watched.master.take());
     let mut refused = 0;
     until("somebody is served again", || match browser.fetch("GET", "/", &[], b"").status {
