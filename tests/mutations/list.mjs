@@ -617,9 +617,9 @@ export const mutations = [
   {
     name: 'sign-ins-are-not-confirmed',
     rules: ['A34'],
-    file: 'src/store/redis.rs',
+    file: 'src/store/redis/backend.rs',
     find: 'self.connection.ask_kept(Request::Script(&call), IfBroken::GiveUp).await?;\n            fault',
-    replace: 'self.connection.ask(Request::Script(&call), IfBroken::GiveUp).await?;\n            fault',
+    replace: 'self.connection.ask(Request::Script(&call)).await?;\n            fault',
     test: lib(
       'store::redis::sentinel::tests::waiting::what_must_not_be_forgotten_is_confirmed_and_nothing_else_is_waited_for',
     ),

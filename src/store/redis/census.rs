@@ -15,7 +15,7 @@ impl Redis {
     async fn entries_of(&self, key: &SessionKey) -> Result<Vec<IndexName>, StoreError> {
         let mut command = cmd("HGET");
         command.arg(self.record(key)).arg("i");
-        match self.connection.ask::<Option<Vec<u8>>>(Request::Command(&command), IfBroken::AskAgain).await {
+        match self.connection.ask::<Option<Vec<u8>>>(Request::Command(&command)).await {
             Ok(names) => Ok(names.unwrap_or_default().as_chunks().0.to_vec()),
             // Something else lies there; the page has said so already.
             Err(StoreError::Unreadable(_)) => Ok(Vec::new()),

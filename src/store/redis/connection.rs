@@ -121,17 +121,13 @@ impl Connection {
         &self.waits
     }
 
-    /// Asks Redis; connects first where there is no connection.
+    /// Asks Redis what does no harm when it is asked twice; connects first where there is no connection.
     ///
     /// # Errors
     /// [`StoreError::Unreadable`] when the answer has another shape than what we write, else
     /// [`StoreError::Unavailable`].
-    pub(super) async fn ask<T: FromRedisValue>(
-        &self,
-        request: Request<'_>,
-        if_broken: IfBroken,
-    ) -> Result<T, StoreError> {
-        self.try_ask(&request, if_broken, Keep::Usual).await.map_err(Failure::into_store_error)
+    pub(super) async fn ask<T: FromRedisValue>(&self, request: Request<'_>) -> Result<T, StoreError> {
+        self.try_ask(&request, IfBroken::AskAgain, Keep::Usual).await.map_err(Failure::into_store_error)
     }
 
     /// The same for what a failover must not forget: waits until replicas have it, where there are any, and no longer
@@ -207,7 +203,7 @@ impl Connection {
     /// [`NoWay`].
     pub(super) async fn server(&self, protocol: ProtocolVersion) -> Result<(ConnectionAddr, Client), NoWay> {
         // One that was lost while nobody asked is noticed only now. What else is wrong shows below.
-        let _ = self.ask::<()>(Request::Command(&cmd("PING")), IfBroken::AskAgain).await;
+        let _ = self.ask::<()>(Request::Command(&cmd("PING"))).await;
         let (number, link) = self.link();
         match link.await {
             Ok(line) => Ok((line.address.clone(), self.way.client(line.address.clone(), protocol)?)),

@@ -113,7 +113,7 @@ impl Redis {
     async fn read_all(&self, name: &str) -> Result<Timestamp, StoreError> {
         let mut command = cmd("GET");
         command.arg(name);
-        let at: Option<Vec<u8>> = self.connection.ask(Request::Command(&command), IfBroken::AskAgain).await?;
+        let at: Option<Vec<u8>> = self.connection.ask(Request::Command(&command)).await?;
         at.map_or(Ok(Timestamp::NEVER), |text| number(&text).map(Timestamp::from_unix_millis))
     }
 }
@@ -151,8 +151,7 @@ impl EndingShelf for Redis {
             let shelves = (0..SHELVES).map(|number| async move {
                 let mut call = self.endings.claim.key(self.shelf(number));
                 call.arg(now.unix_millis()).arg(until.unix_millis()).arg(most.div_ceil(usize::from(SHELVES)));
-                let claimed: Vec<Vec<u8>> =
-                    self.connection.ask(Request::Script(&call), IfBroken::AskAgain).await?;
+                let claimed: Vec<Vec<u8>> = self.connection.ask(Request::Script(&call)).await?;
                 Ok::<_, StoreError>(claimed)
             });
             // What was given out is leased: one server that is away does not make it wait for nothing.
@@ -183,7 +182,7 @@ impl EndingShelf for Redis {
         Box::pin(async move {
             let mut command = cmd("ZREM");
             command.arg(self.shelf_of(debt)).arg(debt);
-            self.connection.ask(Request::Command(&command), IfBroken::AskAgain).await
+            self.connection.ask(Request::Command(&command)).await
         })
     }
 
@@ -191,7 +190,7 @@ impl EndingShelf for Redis {
         Box::pin(async move {
             let mut call = self.endings.defer.key(self.shelf_of(debt));
             call.arg(debt).arg(due.unix_millis());
-            self.connection.ask::<()>(Request::Script(&call), IfBroken::AskAgain).await
+            self.connection.ask::<()>(Request::Script(&call)).await
         })
     }
 
@@ -200,7 +199,7 @@ impl EndingShelf for Redis {
             let shelves = (0..SHELVES).map(|number| async move {
                 let mut command = cmd("ZCARD");
                 command.arg(self.shelf(number));
-                self.connection.ask::<usize>(Request::Command(&command), IfBroken::AskAgain).await
+                self.connection.ask::<usize>(Request::Command(&command)).await
             });
             Ok(try_join_all(shelves).await?.into_iter().sum())
         })
@@ -226,9 +225,7 @@ impl EndingShelf for Redis {
             fault::point("end: record gone").await;
             let mut commands = pipe();
             commands.del(self.last_seen(key)).ignore();
-            if let Err(error) =
-                self.connection.ask::<()>(Request::Pipeline(&commands), IfBroken::AskAgain).await
-            {
+            if let Err(error) = self.connection.ask::<()>(Request::Pipeline(&commands)).await {
                 tracing::warn!(cause = %error, "the last use of an ended session stays until it expires");
             }
             join(self.leave(key, &indexes), self.tell_of_end(key)).await;

@@ -32,8 +32,7 @@ impl Redis {
         // It is told when it is written, and leaves nothing behind.
         let mut commands = pipe();
         commands.cmd("SET").arg(&name).arg("").arg("PX").arg(TOLD_FOR_MS).ignore().del(&name).ignore();
-        if let Err(error) = self.connection.ask::<()>(Request::Pipeline(&commands), IfBroken::AskAgain).await
-        {
+        if let Err(error) = self.connection.ask::<()>(Request::Pipeline(&commands)).await {
             tracing::debug!(%error, "other gateways are not told of an ending");
         }
     }

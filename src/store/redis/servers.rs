@@ -63,18 +63,15 @@ impl Servers {
         }
     }
 
-    /// Asks whoever has the keys: each command has one at most, but for a script's text, which goes where it is missing.
+    /// Asks whoever has the keys what does no harm when it is asked twice. Each command has one key at most, but for a
+    /// script's text, which goes where it is missing.
     ///
     /// # Errors
     /// As [`Connection::ask`].
-    pub(super) async fn ask<T: FromRedisValue>(
-        &self,
-        request: Request<'_>,
-        if_broken: IfBroken,
-    ) -> Result<T, StoreError> {
+    pub(super) async fn ask<T: FromRedisValue>(&self, request: Request<'_>) -> Result<T, StoreError> {
         match self {
-            Self::One(connection) => connection.ask(request, if_broken).await,
-            Self::Cluster(cluster) => ask_cluster(cluster, &request, if_broken, Keep::Usual).await,
+            Self::One(connection) => connection.ask(request).await,
+            Self::Cluster(cluster) => ask_cluster(cluster, &request, IfBroken::AskAgain, Keep::Usual).await,
         }
     }
 
@@ -101,11 +98,10 @@ impl Servers {
     pub(super) async fn ask_before_kept<T: FromRedisValue>(
         &self,
         request: Request<'_>,
-        if_broken: IfBroken,
     ) -> Result<T, StoreError> {
         match self {
-            Self::One(_) => self.ask(request, if_broken).await,
-            Self::Cluster(_) => self.ask_kept(request, if_broken).await,
+            Self::One(_) => self.ask(request).await,
+            Self::Cluster(_) => self.ask_kept(request, IfBroken::AskAgain).await,
         }
     }
 
@@ -150,8 +146,7 @@ impl Servers {
                 let Some(scan) = scan.unwrap_or(Some(0)) else { return Ok(None) };
                 let mut command = cmd("SCAN");
                 command.arg(scan).arg("MATCH").arg(pattern).arg("COUNT").arg(count);
-                let (next, names): (u64, Vec<Vec<u8>>) =
-                    self.ask(Request::Command(&command), IfBroken::AskAgain).await?;
+                let (next, names): (u64, Vec<Vec<u8>>) = self.ask(Request::Command(&command)).await?;
                 Ok(Some((names, (next != 0).then(|| next.to_string().into_bytes()))))
             }
         }

@@ -20,7 +20,7 @@ impl Redis {
         let mut commands = pipe();
         commands.cmd("HMGET").arg(self.record(&key)).arg("v").arg("p").arg("o").arg("i");
         commands.get(self.last_seen(&key));
-        let answer = self.connection.ask(Request::Pipeline(&commands), IfBroken::AskAgain).await;
+        let answer = self.connection.ask(Request::Pipeline(&commands)).await;
         let (fields, last_seen): (Fields, Option<Vec<u8>>) = match answer {
             Err(StoreError::Unreadable(_)) => return Ok(None),
             answer => answer?,
@@ -37,8 +37,7 @@ impl Redis {
     async fn version(&self, key: &SessionKey) -> Result<Option<u64>, StoreError> {
         let mut command = cmd("HGET");
         command.arg(self.record(key)).arg("v");
-        let version: Option<Vec<u8>> =
-            self.connection.ask(Request::Command(&command), IfBroken::AskAgain).await?;
+        let version: Option<Vec<u8>> = self.connection.ask(Request::Command(&command)).await?;
         version.map(|text| number(&text)).transpose()
     }
 
@@ -47,8 +46,7 @@ impl Redis {
         let Some(seen) = parcel.last_seen else { return Ok(()) };
         let mut command = cmd("GET");
         command.arg(self.last_seen(&parcel.key));
-        let before: Option<Vec<u8>> =
-            self.connection.ask(Request::Command(&command), IfBroken::AskAgain).await?;
+        let before: Option<Vec<u8>> = self.connection.ask(Request::Command(&command)).await?;
         let before = before.and_then(|text| number(&text).ok());
         if before.is_some_and(|before| seen.unix_millis() <= before) {
             return Ok(());
