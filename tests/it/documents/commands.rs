@@ -74,7 +74,7 @@ const PROOFS: &[(&str, Proof)] = &[
     (
         "docker run --read-only --cap-drop ALL --security-opt no-new-privileges \
          -p 127.0.0.1:8080:8080 -v keycard:/var/lib/keycard \
-         -v ./keycard.toml:/etc/keycard/keycard.toml:ro -v ./oidc:/run/secrets/oidc:ro keycard",
+         -v \"$PWD/keycard.toml:/etc/keycard/keycard.toml:ro\" -v \"$PWD/oidc:/run/secrets/oidc:ro\" keycard",
         Elsewhere(&[("tests/engine", "'docker run '*) run \"$command\""), IN_CI]),
     ),
     (
