@@ -1,6 +1,6 @@
 //! What `config/compose.yaml` sets, and the file that the documents put beside it, make a configuration.
 //!
-//! I own: the names of variables there, and what they lead to. I never start a container: `tests/image` does.
+//! I own: the names of variables there, and what they lead to. I never start a container: `tests/engine` does.
 
 use keycard::config::environment::{Environment, Variable};
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ impl Environment for Container {
     }
 }
 
-/// The lines of one service of the Compose file. Read by indentation: `tests/image` has a parser look at the whole.
+/// The lines of one service of the Compose file. Read by indentation: `tests/engine` has Compose run the whole.
 fn service(name: &str) -> Vec<String> {
     let text = include_str!("../../config/compose.yaml");
     let head = format!("  {name}:");

@@ -30,6 +30,9 @@ enum Proof {
 
 use Proof::{Elsewhere, Runs, Serves};
 
+/// That the engine is among what CI runs.
+const IN_CI: (&str, &str) = (".ci/run", " tests/engine\n");
+
 const PROOFS: &[(&str, Proof)] = &[
     // The demo does not end by itself; a browser takes its whole tour.
     (
@@ -62,26 +65,21 @@ const PROOFS: &[(&str, Proof)] = &[
         "cargo install --locked --path . --no-default-features",
         Elsewhere(&[("Dockerfile", "cargo build --locked --profile \"$PROFILE\" --no-default-features")]),
     ),
-    // There is no daemon here. tests/image builds the Dockerfile by other means and starts what comes of it, read-only
-    // and as another user; that Docker takes these very flags is not tested.
+    // A Docker engine is not started within a test. tests/engine has one of its own, takes these lines from the document,
+    // and runs each as it stands there.
     (
         "docker build -t keycard .",
-        Elsewhere(&[("tests/image", "buildah"), ("Dockerfile", "ENTRYPOINT [\"/keycard\"]")]),
+        Elsewhere(&[("tests/engine", "'docker build '*) build \"$command\""), IN_CI]),
     ),
     (
         "docker run --read-only --cap-drop ALL --security-opt no-new-privileges \
          -p 127.0.0.1:8080:8080 -v keycard:/var/lib/keycard \
-         -v ./keycard.toml:/etc/keycard/keycard.toml:ro -v ./oidc:/run/secrets/oidc:ro keycard",
-        Elsewhere(&[
-            ("Dockerfile", "EXPOSE 8080"),
-            ("Dockerfile", "VOLUME /var/lib/keycard"),
-            ("Dockerfile", "\"--config\", \"/etc/keycard/keycard.toml\""),
-        ]),
+         -v \"$PWD/keycard.toml:/etc/keycard/keycard.toml:ro\" -v \"$PWD/oidc:/run/secrets/oidc:ro\" keycard",
+        Elsewhere(&[("tests/engine", "'docker run '*) run \"$command\""), IN_CI]),
     ),
-    // The file is read as YAML, and has this service under this profile (`documents.rs`); Compose itself is not run.
     (
         "docker compose -f config/compose.yaml up demo",
-        Elsewhere(&[("config/compose.yaml", "profiles: [demo]")]),
+        Elsewhere(&[("tests/engine", "'docker compose '*' up demo') demo \"$command\""), IN_CI]),
     ),
     // These need a registry; a page that uses what they make is tried in a browser.
     (
@@ -212,6 +210,23 @@ fn what_cannot_run_here_is_run_elsewhere() {
             let mode = fs::metadata(root().join(program)).unwrap().permissions().mode();
             assert!(mode & 0o111 != 0, "{program} cannot be executed");
         }
+    }
+}
+
+#[test]
+fn the_engine_takes_every_docker_line_from_the_document_that_shows_it() {
+    let engine = fs::read_to_string(root().join("tests/engine")).unwrap();
+    let document = "docs/deployment.md";
+    assert!(engine.contains(&format!("\nDOCUMENT={document}\n")));
+    let shown = all_shown();
+    let docker: Vec<&Shown> = shown.iter().filter(|one| one.command.starts_with("docker ")).collect();
+    assert!(
+        engine.contains(&format!("\"${{#commands[@]}}\" {}\n", docker.len())),
+        "tests/engine expects another number"
+    );
+    for one in docker {
+        assert_eq!(one.document, document, "tests/engine does not read it: `{}`", one.command);
+        assert!(!engine.contains(&one.command), "tests/engine has a copy of `{}`", one.command);
     }
 }
 
