@@ -230,6 +230,7 @@ impl Idp {
 
     /// Whoever has the newest tokens of a family has given them back to the store that had forgotten them.
     pub(super) fn put_back(&self, family: usize) {
+        let now = self.clock.now();
         let mut book = self.book();
         let Book { attempts, families, refresh, .. } = &mut *book;
         let kept = &mut families[family];
@@ -240,7 +241,8 @@ impl Idp {
         (kept.is_forgotten, kept.is_tainted) = before;
         for attempt in attempts.iter_mut().filter(|attempt| refresh[&attempt.token].0 == family) {
             if std::mem::take(&mut attempt.is_lost) {
-                attempt.end = End::Settled;
+                // What is written now may be forgotten again.
+                (attempt.end, attempt.settled) = (End::Settled, now);
             }
         }
     }
