@@ -206,7 +206,7 @@ fn a34_an_ending_in_an_outage_is_in_force_where_it_was_asked_for_and_written_aft
 }
 
 /// What has to have happened for a silence to mean anything.
-const SEEN: [&str; 18] = [
+const SEEN: [&str; 22] = [
     "near: hit",
     "near: doubtful",
     "near: fell back",
@@ -223,6 +223,10 @@ const SEEN: [&str; 18] = [
     "endings: written",
     "endings: forgotten",
     "cap",
+    "too many",
+    "person-changed",
+    "replaced",
+    "refresh-refused",
     "idle",
     "stream: over",
 ];

@@ -118,6 +118,11 @@ fn phrase() -> impl Strategy<Value = Vec<Step>> {
             let ending = Step::SignOut { side, session };
             vec![Step::Heartbeat { side }, ending, Step::FailOver { steps }, millis(6000), millis(1000)]
         }),
+        // The provider has answered, and whoever asked is killed before anything is written.
+        1 => (side(), session()).prop_map(|(side, session)| {
+            let hold = |held| Step::HoldIdp { what: Hold::Answers, held };
+            vec![millis(301_000), hold(true), Step::Relay { side, session }, Step::Crash { side }, hold(false)]
+        }),
         1 => (side(), session(), fault()).prop_map(|(side, session, fault)| {
             vec![Step::Use { side, session }, fault, Step::Outage { down: true }, Step::SignOut { side, session }]
         }),

@@ -249,6 +249,11 @@ impl Oracle {
         Err(format!("session {session} is alive, and a stream was ended for it"))
     }
 
+    /// A stream is about to be opened at this replica, which was told nothing yet.
+    pub(super) fn opens(&mut self, session: usize, side: usize) {
+        self.sessions[session].said[side] = false;
+    }
+
     /// Whether a stream at this replica has been told.
     pub(super) fn was_said(&self, session: usize, side: usize) -> bool {
         self.sessions[session].said[side]

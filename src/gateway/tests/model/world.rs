@@ -208,8 +208,10 @@ impl World {
                 asks: since_failover || (self.failed_over.is_some() && side.begun.is_some()),
                 gave_back: side.gave_back(),
             };
-            if let Outcome::Over(why) = outcome {
-                side.diary.count(why);
+            match outcome {
+                Outcome::Over(why) => side.diary.count(why),
+                Outcome::TooMany => side.diary.count("too many"),
+                _ => {}
             }
             let before = self.oracle.sessions.len();
             self.oracle.judge(&op, outcome, around)?;

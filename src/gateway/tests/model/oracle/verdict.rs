@@ -237,7 +237,7 @@ impl Oracle {
             let signed = &mut self.sessions[number];
             // Whoever has come in long after it may have been let in: its mark is over.
             let is_marked = signed.started.1.since(at) <= MARK_KEPT / 2;
-            if signed.redeemed <= at && is_marked {
+            if signed.redeemed <= at && is_marked && !signed.may_be_hidden {
                 signed.end(watch);
             }
         }

@@ -37,6 +37,7 @@ impl World {
     pub(super) fn stream(&mut self, side: usize, session: usize) {
         let Some(session) = self.oracle.choose(session) else { return };
         let (must, alive_until) = self.oracle.expect(session, side, self.now());
+        self.oracle.opens(session, side);
         let ticket = self.oracle.sessions[session].ticket.clone();
         let work = opens(self.gateway(side), facts(&self.origin, "/x"), ticket);
         let (outcome, state) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(Open::NotYet)));
