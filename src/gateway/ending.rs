@@ -89,7 +89,8 @@ impl<'s> From<&'s Summary> for About<'s> {
 
 impl Gateway {
     /// Signs a person out: first the record goes, then the provider is asked where the browser shall go (R56, R86).
-    /// Idempotent: without a session there is only the question to the provider left, and it is not asked.
+    /// Idempotent: without a session in force there is only the record left that the store may still have, and the provider is
+    /// not asked.
     ///
     /// # Errors
     /// [`GatewayError::Store`] when the ending was taken neither by the store nor by this process's memory of endings:
@@ -103,7 +104,12 @@ impl Gateway {
     ) -> Result<Farewell, GatewayError> {
         let session = match self.store.load(ticket, now).await {
             Ok(Some(live)) => live.session,
-            Ok(None) => return Ok(Farewell { end_session: None }),
+            // This process may know that it is over and the store not, which is what everybody else asks.
+            Ok(None) => {
+                let tokens = Tokens::Revoke(None);
+                self.end_record(&session_key(ticket), None, Ending::ByUser.code(), tokens).await?;
+                return Ok(Farewell { end_session: None });
+            }
             // What nobody can read nobody needs; whoever holds its ticket may end it.
             Err(StoreError::Unreadable(why)) => {
                 self.discard(ticket, why).await?;
@@ -209,7 +215,12 @@ impl Gateway {
     ) -> Result<(), GatewayError> {
         let live = match self.store.load(old, now).await {
             Ok(Some(live)) => live,
-            Ok(None) => return Ok(()),
+            // As for a sign-out.
+            Ok(None) => {
+                let tokens = Tokens::Replaced(None);
+                self.end_record(&session_key(old), None, Ending::Replaced.code(), tokens).await?;
+                return Ok(());
+            }
             // A record that does not open must not lock its browser out of a new sign-in.
             Err(StoreError::Unreadable(why)) => return self.discard(old, why).await,
             Err(error) => return Err(error.into()),

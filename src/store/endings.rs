@@ -16,7 +16,7 @@
 
 pub use self::memory::{MOST_ENDINGS, Memory};
 
-use self::list::{Noted, Over, OwnMark};
+use self::list::{Ask, Noted, Over, OwnMark};
 use crate::domain::identity::{Issuer, Subject};
 use crate::domain::login::LoginId;
 use crate::domain::logout::Mark;
@@ -109,27 +109,27 @@ impl Drop for Endings {
 /// An ending that the store is being asked to take. If nobody waits for the answer it is owed.
 struct Asked<'m> {
     memory: &'m Memory,
-    number: Option<u64>,
+    ask: Option<Ask>,
 }
 
 impl Asked<'_> {
     fn settle(mut self) {
-        if let Some(number) = self.number.take() {
-            self.memory.settle(number);
+        if let Some(ask) = self.ask.take() {
+            self.memory.settle(ask);
         }
     }
 
     fn withdraw(mut self) {
-        if let Some(number) = self.number.take() {
-            self.memory.withdraw(number);
+        if let Some(ask) = self.ask.take() {
+            self.memory.withdraw(ask.number);
         }
     }
 }
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
-        if let Some(number) = self.number {
-            self.memory.owe(number);
+        if let Some(ask) = self.ask {
+            self.memory.owe(ask.number);
         }
     }
 }
@@ -183,11 +183,11 @@ impl SessionStore for Endings {
     fn remove<'a>(&'a self, key: &'a SessionKey) -> Answer<'a, bool> {
         Box::pin(async move {
             let asked = match self.memory.note(Over::Session(*key)) {
-                Noted::Here(number) => Asked { memory: &self.memory, number: Some(number) },
+                Noted::Here(ask) => Asked { memory: &self.memory, ask: Some(ask) },
                 Noted::Owed => return Ok(false),
-                Noted::Full => Asked { memory: &self.memory, number: None },
+                Noted::Full => Asked { memory: &self.memory, ask: None },
             };
-            let is_noted = asked.number.is_some();
+            let is_noted = asked.ask.is_some();
             let answer = self.store.remove(key).await;
             self.take_note(&answer);
             match answer {
@@ -259,11 +259,11 @@ impl SessionStore for Endings {
     fn mark<'a>(&'a self, mark: Mark<'a>, now: Timestamp, keep: Duration) -> Answer<'a, ()> {
         let Some(own) = OwnMark::of(mark) else { return self.heard(self.store.mark(mark, now, keep)) };
         Box::pin(async move {
-            let number = match self.memory.note(Over::Marked(own, now, keep)) {
-                Noted::Here(number) => Some(number),
+            let ask = match self.memory.note(Over::Marked(own, now, keep)) {
+                Noted::Here(ask) => Some(ask),
                 Noted::Owed | Noted::Full => None,
             };
-            let asked = Asked { memory: &self.memory, number };
+            let asked = Asked { memory: &self.memory, ask };
             let answer = self.store.mark(mark, now, keep).await;
             self.take_note(&answer);
             match answer {
@@ -271,7 +271,7 @@ impl SessionStore for Endings {
                     asked.settle();
                     Ok(())
                 }
-                Err(StoreError::Unavailable(_)) if number.is_some() => {
+                Err(StoreError::Unavailable(_)) if ask.is_some() => {
                     // Nobody knows by name who is meant: whoever is open here looks.
                     self.memory.anything_changed();
                     Ok(())

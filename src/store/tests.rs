@@ -1,8 +1,8 @@
 //! A store that several replicas share within one test, each over a road of its own that can fail, and each told of
 //! changes what and when the test wants.
 //!
-//! I own: [`Shelf`], which all share, and [`Replica`], a near cache over it; for tests of this room and of those below.
-//! `road` is the way there, `real` has the same over Redis.
+//! I own: [`Shelf`], which all share, and [`Replica`], all that stands before it in one process; for tests of this room and
+//! of those below. `road` is the way there, `stack` what `app` puts around a store, `real` has the same over Redis.
 //! I may call: everything in this room. I never decide when something happens: whoever tests does.
 //!
 //! A feed is a queue: the news of a change stand in it behind everything that was told before, and so does a heartbeat.
@@ -11,28 +11,33 @@
 
 mod real;
 mod road;
+mod stack;
 
 pub(crate) use real::{Copy as RealCopy, RealShelf};
 pub(crate) use road::{Command, Fault};
+pub(crate) use stack::Around;
 
 use self::road::Road;
+use self::stack::Stack;
 
 use super::Backend;
+use super::breaker::Spared;
 use super::clearing::{Board, Slate};
 use super::contract::house::ring;
 use super::memory::Memory;
+use super::near::Near;
 use super::near::held::Told;
-use super::near::{Near, NearParts};
 use super::outbox::Debts;
 use super::sealed::Sealed;
 use super::transfer::Carrier;
 use crate::domain::session::SessionKey;
 use crate::keyring::KeyRing;
-use crate::ports::{Clearing, Outbox, SessionStore, Transfer};
+use crate::ports::{Breaking as _, Clearing, Outbox, SessionStore, Transfer};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// What a store has besides the port itself.
 #[derive(Clone)]
@@ -93,6 +98,8 @@ pub(crate) struct Snapshot(Arc<Memory>);
 pub(crate) enum News {
     Written(SessionKey),
     Removed(SessionKey),
+    /// It was ended: Redis says so with a message of its own.
+    Ended(SessionKey),
     /// Everybody was sent home.
     Cleared,
     /// A heartbeat that was sent at this moment of the stopwatch.
@@ -132,9 +139,14 @@ impl Ear {
     }
 }
 
-/// A near cache over the shelf, and the threads that a test pulls.
+/// How long the feed's own task bears silence: until those who wait are told to look, and until it begins anew. As in
+/// `redis::feed`.
+const SUSPICIOUS: Duration = Duration::from_millis(700);
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// All that stands before the shelf in one process, and the threads that a test pulls.
 pub(crate) struct Replica {
-    near: Arc<Near>,
+    stack: Stack,
     told: Told,
     slate: Arc<Slate>,
     beside: Beside,
@@ -144,22 +156,26 @@ pub(crate) struct Replica {
 
 impl Replica {
     /// With a feed that has just begun, and proves nothing yet.
-    pub(crate) fn of(shelf: &Arc<Shelf>, parts: NearParts) -> Self {
+    pub(crate) fn of(shelf: &Arc<Shelf>, around: Around) -> Self {
         let road = Road::to(shelf);
         let keys = shelf.keys();
         let backend = Arc::clone(&road) as Arc<dyn Backend>;
         let sealed: Arc<dyn SessionStore> = Arc::new(Sealed::new(Arc::clone(&backend), shelf.keys(), true));
         let outbox = Arc::new(Debts { backend, shelf: road.clone(), keys: Arc::clone(&keys) });
         let transfer = Arc::new(Carrier::new(road.clone(), road.clone(), Arc::clone(&sealed), keys));
-        let (near, told) = Near::by_hand(sealed, parts);
         let slate = Arc::new(Slate::shared([0].into()));
-        near.tells(&slate);
-        let clearing = Arc::new(Board { shelf: road.clone(), slate: Arc::clone(&slate) });
+        let (stack, told) = Stack::over(sealed, around, |store, parts| {
+            let (near, told) = Near::by_hand(store, parts);
+            near.tells(&slate);
+            (near, told)
+        });
+        let board = Arc::new(Board { shelf: road.clone(), slate: Arc::clone(&slate) });
+        let clearing = Arc::new(Spared::new(board, Arc::clone(&stack.breaker)));
         let ear = Arc::new(Ear { line: Mutex::new((Line::Up, VecDeque::new())) });
         lock(&shelf.ears).push(Arc::clone(&ear));
         told.begun();
         let beside = Beside { outbox, clearing, transfer };
-        Self { near: Arc::new(near), told, slate, beside, road, ear }
+        Self { stack, told, slate, beside, road, ear }
     }
 
     /// What the store has besides the port itself.
@@ -168,7 +184,20 @@ impl Replica {
     }
 
     pub(crate) fn store(&self) -> Arc<dyn SessionStore> {
-        Arc::clone(&self.near) as Arc<dyn SessionStore>
+        Arc::clone(&self.stack.endings) as Arc<dyn SessionStore>
+    }
+
+    /// Whether the store is not asked for now.
+    pub(crate) fn is_open(&self) -> bool {
+        self.stack.breaker.is_open()
+    }
+
+    /// Whether nothing is late, nothing that ends or looks for a session will fail, and everything is asked.
+    pub(crate) fn is_unhindered(&self) -> bool {
+        let nothing_is_late = lock(&self.road.late).iter().all(oneshot::Sender::is_closed);
+        let matters = |command: Command| matches!(command, Command::Read | Command::Remove | Command::Other);
+        let nothing_fails = lock(&self.road.faults).iter().all(|(command, _)| !matters(*command));
+        nothing_is_late && nothing_fails && !self.is_blocked() && !self.is_open()
     }
 
     /// Every command fails from now on, or no longer.
@@ -213,6 +242,7 @@ impl Replica {
         let news = lock(&self.ear.line).1.pop_front()?;
         match &news {
             News::Written(key) | News::Removed(key) => self.told.changed(key),
+            News::Ended(key) => self.told.ended(key),
             News::Cleared => {
                 self.slate.struck();
                 self.told.suspected();
@@ -220,6 +250,22 @@ impl Replica {
             News::Beat(sent) => self.told.proved(*sent),
         }
         Some(news)
+    }
+
+    /// What the feed's own task does when time has passed: those who wait look for themselves once nothing was proved for a
+    /// while, and a feed that hears nothing begins anew; whether it did.
+    pub(crate) fn tend(&self) -> bool {
+        let line = lock(&self.ear.line).0;
+        let silent = self.stack.endings.feed().age().unwrap_or(Duration::MAX);
+        if line == Line::Down || silent <= SUSPICIOUS {
+            return false;
+        }
+        self.told.suspected();
+        if line == Line::Up || silent <= SILENCE || self.is_blocked() {
+            return false;
+        }
+        self.lose_feed();
+        self.begin_feed()
     }
 
     /// The feed goes on to look well, and hears nothing more.

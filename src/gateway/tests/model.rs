@@ -1,126 +1,37 @@
 //! The session engine against a model: two replicas, one store, one provider, and everything that can befall them, in
 //! random order.
 //!
-//! I own: how steps are chosen, and what came of it: a failure that was found here once is a test with a name below. The
-//! rules are in `oracle`, the replicas in `world`, the provider in `provider`. I may call: everything.
+//! I own: what came of it: a failure that was found here once is a test with a name below. `chance` chooses the steps, the rules
+//! are in `oracle`, the replicas in `world`, the provider in `provider`; `real` is the same over Redis. I may call: everything.
 //!
 //! `PROPTEST_CASES=20000 cargo test --release --lib gateway::tests::model` looks longer. A failure prints the fewest
 //! steps that lead there.
 
+mod chance;
 mod oracle;
 mod provider;
 mod real;
 mod world;
 
+use self::chance::{cap, forgotten_tokens, millis, real_step, story};
 use self::provider::Hold;
 use self::real::Town;
 use self::world::{Step, Whose, World};
+use crate::domain::cap::Cap;
 use crate::store::tests::{Command, Fault, RealShelf};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 /// How many cases are tried unless somebody asks for more.
 const CASES: u32 = 400;
 
-const fn millis(count: u64) -> Step {
-    Step::Pass(Duration::from_millis(count))
-}
-
-fn side() -> impl Strategy<Value = usize> {
-    0..2_usize
-}
-
-fn session() -> impl Strategy<Value = usize> {
-    0..3_usize
-}
-
-fn whose() -> impl Strategy<Value = Whose> {
-    prop_oneof![
-        2 => session().prop_map(Whose::All),
-        2 => side().prop_map(Whose::Person),
-        3 => session().prop_map(Whose::Sid),
-        1 => (side(), session()).prop_map(|(person, sid)| Whose::Both(person, sid)),
-    ]
-}
-
-fn span() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        4 => Just(millis(50)),
-        4 => Just(millis(400)),
-        4 => Just(millis(1000)),
-        2 => Just(millis(6000)),
-        2 => Just(millis(11_000)),
-        2 => Just(millis(36_000)),
-        2 => Just(millis(280_000)),
-        2 => Just(millis(301_000)),
-        1 => Just(millis(1_000_000)),
-        1 => Just(millis(1_900_000)),
-    ]
-}
-
-fn fault() -> impl Strategy<Value = Step> {
-    let command = prop_oneof![
-        9 => Just(Command::Read),
-        1 => Just(Command::Create),
-        4 => Just(Command::Update),
-        3 => Just(Command::Remove),
-        1 => Just(Command::Touch),
-        2 => Just(Command::Other),
-    ];
-    let fault = prop_oneof![
-        1 => Just(Fault::RequestLost),
-        2 => Just(Fault::AnswerLost),
-        1 => Just(Fault::RequestLate),
-        5 => Just(Fault::AnswerLate),
-    ];
-    (side(), command, fault).prop_map(|(side, command, fault)| Step::Fault { side, command, fault })
-}
-
-fn hold() -> impl Strategy<Value = Hold> {
-    prop_oneof![3 => Just(Hold::Answers), 2 => Just(Hold::Connections), 1 => Just(Hold::Codes)]
-}
-
-/// Simpler ones first: that is what a failure shrinks to.
-fn step() -> impl Strategy<Value = Step> {
-    let login = (side(), side(), side(), proptest::option::weighted(0.2, session()))
-        .prop_map(|(side, person, sid, over)| Step::Login { side, person, sid, over });
-    prop_oneof![
-        16 => (side(), session()).prop_map(|(side, session)| Step::Use { side, session }),
-        14 => (side(), session()).prop_map(|(side, session)| Step::Relay { side, session }),
-        6 => login,
-        6 => (side(), session()).prop_map(|(side, session)| Step::SignOut { side, session }),
-        2 => (side(), whose()).prop_map(|(side, whose)| Step::Operator { side, whose }),
-        3 => (side(), whose()).prop_map(|(side, whose)| Step::Notice { side, whose }),
-        1 => session().prop_map(|session| Step::Forget { session }),
-        14 => span(),
-        14 => side().prop_map(|side| Step::Heartbeat { side }),
-        2 => side().prop_map(|side| Step::Beat { side }),
-        3 => (side(), 1..4_usize).prop_map(|(side, count)| Step::Hear { side, count }),
-        1 => side().prop_map(|side| Step::LoseFeed { side }),
-        2 => side().prop_map(|side| Step::BeginFeed { side }),
-        1 => side().prop_map(|side| Step::Deafen { side }),
-        1 => side().prop_map(|side| Step::Block { side, blocked: true }),
-        3 => side().prop_map(|side| Step::Block { side, blocked: false }),
-        12 => fault(),
-        9 => side().prop_map(|side| Step::LetGo { side }),
-        2 => hold().prop_map(|what| Step::HoldIdp { what, held: true }),
-        2 => hold().prop_map(|what| Step::HoldIdp { what, held: false }),
-        4 => (hold(), prop::bool::weighted(0.8)).prop_map(|(what, well)| Step::LetGoIdp { what, well }),
-        1 => side().prop_map(|side| Step::Crash { side }),
-        2 => side().prop_map(|side| Step::Stop { side }),
-        4 => side().prop_map(|side| Step::Continue { side }),
-        1 => (0..6_usize).prop_map(|steps| Step::FailOver { steps }),
-    ]
-}
-
 /// Alice signs in at the first replica and Bob at the second, some things happen, everything gets well again, and
 /// everybody is looked after once more. What was counted.
-fn run(steps: &[Step]) -> Result<BTreeMap<&'static str, u64>, String> {
-    let mut world = World::new();
+fn run(cap: Option<Cap>, steps: &[Step]) -> Result<BTreeMap<&'static str, u64>, String> {
+    let mut world = World::new(cap);
     for who in 0..2 {
         world.step(Step::Login { side: who, person: who, sid: who, over: None })?;
     }
@@ -148,7 +59,7 @@ fn runner(config: Config, cases: u32, asked_for: Option<u32>) -> TestRunner {
 
 /// Steps after which something was once found.
 fn found(steps: &[Step]) {
-    run(steps).unwrap_or_else(|why| panic!("{why}"));
+    run(None, steps).unwrap_or_else(|why| panic!("{why}"));
 }
 
 #[test]
@@ -182,15 +93,18 @@ fn r45_whoever_is_stopped_on_the_way_to_the_provider_does_not_present_the_token_
 #[test]
 fn r45_a_mark_that_a_failover_has_lost_does_not_cost_the_tokens() {
     let what = Hold::Answers;
-    let seen = run(&[
-        millis(301_000),
-        Step::HoldIdp { what, held: true },
-        Step::Relay { side: 0, session: 0 },
-        // Back to before the renewal began: no mark, and no lease.
-        Step::FailOver { steps: 1 },
-        Step::HoldIdp { what, held: false },
-        Step::LetGoIdp { what, well: true },
-    ]);
+    let seen = run(
+        None,
+        &[
+            millis(301_000),
+            Step::HoldIdp { what, held: true },
+            Step::Relay { side: 0, session: 0 },
+            // Back to before the renewal began: no mark, and no lease.
+            Step::FailOver { steps: 1 },
+            Step::HoldIdp { what, held: false },
+            Step::LetGoIdp { what, well: true },
+        ],
+    );
     let seen = seen.unwrap();
     // That of the other session, too, when all was well again.
     assert_eq!(seen.get("renewed"), Some(&2), "{seen:?}");
@@ -209,8 +123,90 @@ fn r45_tokens_that_came_and_went_while_a_request_waited_are_fetched_once_more() 
     ]);
 }
 
+#[test]
+fn r45_tokens_that_a_failover_has_forgotten_are_back_after_a_request_where_they_are_in_memory() {
+    let mut steps = forgotten_tokens(0, 0);
+    steps.push(Step::Relay { side: 1, session: 0 });
+    let seen = run(None, &steps).unwrap();
+    assert_eq!(seen.get("near: put back"), Some(&1), "{seen:?}");
+    // The other session was renewed when all was well again.
+    assert_eq!(seen.get("renewed"), Some(&2), "{seen:?}");
+}
+
+#[test]
+fn a34_an_ending_whose_answer_came_after_the_failover_that_has_forgotten_it_is_written_again() {
+    found(&[
+        // The first way to remove it does not get through, and the answer on the second is late.
+        Step::Fault { side: 0, command: Command::Remove, fault: Fault::RequestLost },
+        Step::Fault { side: 0, command: Command::Remove, fault: Fault::AnswerLate },
+        Step::SignOut { side: 0, session: 0 },
+        // Back to before it was asked for; the feed is silent, and begins anew.
+        Step::FailOver { steps: 1 },
+        millis(6000),
+        Step::LetGo { side: 0 },
+        millis(1000),
+        millis(1000),
+        Step::Use { side: 1, session: 0 },
+    ]);
+}
+
+#[test]
+fn a34_whoever_signs_out_while_a_logout_of_the_provider_is_under_way_is_signed_out_everywhere() {
+    found(&[
+        Step::Fault { side: 0, command: Command::Remove, fault: Fault::RequestLate },
+        Step::Notice { side: 0, whose: Whose::Person(0) },
+        Step::SignOut { side: 0, session: 0 },
+        millis(1000),
+        Step::Use { side: 1, session: 0 },
+    ]);
+}
+
+#[test]
+fn a34_whoever_signs_out_where_an_operator_came_to_half_of_an_ending_is_signed_out_everywhere() {
+    found(&[
+        Step::Fault { side: 0, command: Command::Read, fault: Fault::RequestLost },
+        Step::Person { side: 0, person: 0 },
+        Step::SignOut { side: 0, session: 0 },
+        millis(1000),
+        Step::Use { side: 1, session: 0 },
+    ]);
+}
+
+#[test]
+fn a34_a_session_that_is_over_by_half_is_not_left_to_the_next_person_at_its_browser() {
+    found(&[
+        Step::Fault { side: 0, command: Command::Read, fault: Fault::RequestLost },
+        Step::Person { side: 0, person: 0 },
+        millis(50),
+        Step::Login { side: 0, person: 1, sid: 1, over: Some(0) },
+        millis(1000),
+        Step::Use { side: 1, session: 0 },
+    ]);
+}
+
+#[test]
+fn a34_an_ending_in_an_outage_is_in_force_where_it_was_asked_for_and_written_afterwards() {
+    let seen = run(
+        None,
+        &[
+            Step::Use { side: 0, session: 0 },
+            Step::Stream { side: 0, session: 0 },
+            Step::Outage { down: true },
+            millis(1000),
+            Step::SignOut { side: 0, session: 0 },
+            Step::Use { side: 0, session: 0 },
+            Step::Outage { down: false },
+            millis(1000),
+            millis(1000),
+            Step::Use { side: 1, session: 0 },
+        ],
+    );
+    let seen = seen.unwrap();
+    assert!(seen.contains_key("endings: deferred") && seen.contains_key("endings: written"), "{seen:?}");
+}
+
 /// What has to have happened for a silence to mean anything.
-const SEEN: [&str; 10] = [
+const SEEN: [&str; 22] = [
     "near: hit",
     "near: doubtful",
     "near: fell back",
@@ -221,6 +217,18 @@ const SEEN: [&str; 10] = [
     "by-user",
     "by-operator",
     "by-provider",
+    "near: put back",
+    "breaker: open",
+    "endings: deferred",
+    "endings: written",
+    "endings: forgotten",
+    "cap",
+    "too many",
+    "person-changed",
+    "replaced",
+    "refresh-refused",
+    "idle",
+    "stream: over",
 ];
 
 #[test]
@@ -234,13 +242,13 @@ fn r45_r88_a34_whatever_happens_to_two_replicas_nobody_stays_who_is_out_and_nobo
     let asked_for = asked_for(&config);
     let cases = asked_for.unwrap_or(CASES);
     let events = Mutex::new(BTreeMap::new());
-    let strategy = prop::collection::vec(step(), 0..90);
+    let strategy = (cap(), story());
     let (tried, has_failed) = (AtomicU32::new(0), AtomicBool::new(false));
-    let outcome = runner(config, cases, asked_for).run(&strategy, |steps| {
+    let outcome = runner(config, cases, asked_for).run(&strategy, |(cap, steps)| {
         if !has_failed.load(Ordering::SeqCst) {
             tried.fetch_add(1, Ordering::SeqCst);
         }
-        let seen = run(&steps).map_err(|why| {
+        let seen = run(cap, &steps).map_err(|why| {
             has_failed.store(true, Ordering::SeqCst);
             TestCaseError::fail(why)
         })?;
@@ -252,34 +260,16 @@ fn r45_r88_a34_whatever_happens_to_two_replicas_nobody_stays_who_is_out_and_nobo
     });
     match outcome {
         Ok(()) => {}
-        Err(TestError::Fail(why, steps)) => {
+        Err(TestError::Fail(why, (cap, steps))) => {
             let steps: Vec<String> = steps.iter().map(|step| format!("    {step:?},\n")).collect();
             let tried = tried.load(Ordering::SeqCst);
-            panic!("case {tried}: {why}\nafter two sign-ins and\n{}", steps.concat());
+            panic!("case {tried}: {why}\nafter two sign-ins, with {cap:?}, and\n{}", steps.concat());
         }
         Err(TestError::Abort(why)) => panic!("{why}"),
     }
     let events = events.into_inner().unwrap();
     let unseen: Vec<_> = SEEN.iter().filter(|name| !events.contains_key(**name)).collect();
     assert!(unseen.is_empty() || cases < CASES, "it never happened: {unseen:?}; what did: {events:?}");
-}
-
-fn real_step() -> impl Strategy<Value = real::Step> {
-    use real::Step;
-    prop_oneof![
-        8 => (side(), session()).prop_map(|(side, session)| Step::Use { side, session }),
-        6 => session().prop_map(|session| Step::Relay { session }),
-        4 => (side(), session()).prop_map(|(side, session)| Step::SignOut { side, session }),
-        3 => (side(), session()).prop_map(|(side, session)| Step::Race { side, session }),
-        5 => (side(), side()).prop_map(|(side, person)| Step::Login { side, person }),
-        4 => Just(Step::Settle),
-        3 => Just(Step::Later),
-        2 => Just(Step::Pass(Duration::from_millis(20))),
-        1 => Just(Step::Pass(Duration::from_millis(1000))),
-        2 => Just(Step::Cut),
-        1 => Just(Step::Freeze(Duration::from_millis(1500))),
-        2 => (0..3_usize).prop_map(|steps| Step::FailOver { steps }),
-    ]
 }
 
 /// How many cases are tried over Redis, which takes real time.

@@ -82,10 +82,18 @@ struct Kept {
     since: Duration,
 }
 
+/// That the store is being asked to take an ending. If it is doubted meanwhile, it may be another store that takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ask {
+    pub(super) number: u64,
+    /// How often the store had been doubted by then.
+    doubts: u64,
+}
+
 /// An ending that is to be written.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Due {
-    pub(super) number: u64,
+    pub(super) ask: Ask,
     pub(super) over: Over,
     /// The store had taken it, and may have forgotten it since.
     pub(super) was_taken: bool,
@@ -94,8 +102,8 @@ pub(super) struct Due {
 /// What became of a note.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Noted {
-    /// It is in the list under this number, and the store has to be asked.
-    Here(u64),
+    /// It is in the list, and the store has to be asked.
+    Here(Ask),
     /// It is owed already.
     Owed,
     /// There is no room.
@@ -109,11 +117,14 @@ pub(super) struct List {
     sessions: HashMap<SessionKey, u64>,
     marks: HashMap<OwnMark, u64>,
     last: u64,
+    /// How often the store has been doubted.
+    doubts: u64,
 }
 
 impl List {
     pub(super) fn new(bounds: Bounds) -> Self {
-        Self { bounds, kept: BTreeMap::new(), sessions: HashMap::new(), marks: HashMap::new(), last: 0 }
+        let (sessions, marks) = (HashMap::new(), HashMap::new());
+        Self { bounds, kept: BTreeMap::new(), sessions, marks, last: 0, doubts: 0 }
     }
 
     /// An ending is about to be written.
@@ -123,7 +134,7 @@ impl List {
             let Some(kept) = self.kept.get_mut(&number) else { return Noted::Full };
             match (kept.state, &over) {
                 (State::Owed, Over::Session(_)) => return Noted::Owed,
-                (_, Over::Session(_)) => return Noted::Here(number),
+                (_, Over::Session(_)) => return Noted::Here(self.ask(number)),
                 // A later moment covers an earlier one, and is another ending.
                 (_, Over::Marked(..)) => {
                     let newer = later(&kept.over, over);
@@ -137,16 +148,19 @@ impl List {
 
     /// Somebody else has ended it, and the store took it.
     pub(super) fn learn(&mut self, key: SessionKey, now: Duration) {
-        if let Noted::Here(number) = self.note(Over::Session(key), now) {
-            self.settle(number);
+        if let Noted::Here(ask) = self.note(Over::Session(key), now) {
+            self.settle(ask);
         }
     }
 
-    /// The store has taken it.
-    pub(super) fn settle(&mut self, number: u64) {
-        if let Some(kept) = self.kept.get_mut(&number) {
-            kept.state = State::Written;
+    /// The store has taken it; whether it is the store of now that has. One that was doubted since it was asked may have
+    /// forgotten it before its answer came.
+    pub(super) fn settle(&mut self, ask: Ask) -> bool {
+        let is_sure = ask.doubts == self.doubts;
+        if let Some(kept) = self.kept.get_mut(&ask.number) {
+            kept.state = if is_sure { State::Written } else { State::Doubted };
         }
+        is_sure
     }
 
     /// The store did not take it.
@@ -163,6 +177,7 @@ impl List {
 
     /// The store may have forgotten what it took in the last ten minutes: all of that is to be written again.
     pub(super) fn doubt(&mut self, now: Duration) {
+        self.doubts += 1;
         self.expire(now);
         for kept in self.kept.values_mut() {
             if kept.state == State::Written {
@@ -182,7 +197,7 @@ impl List {
         let sessions = sessions.filter(|(_, kept)| is_due(kept) && matches!(kept.over, Over::Session(_)));
         let due = first.into_iter().chain(sessions).take(most);
         due.map(|(number, kept)| Due {
-            number,
+            ask: self.ask(number),
             over: kept.over.clone(),
             was_taken: kept.state == State::Doubted,
         })
@@ -240,7 +255,11 @@ impl List {
             Over::Marked(mark, ..) => self.marks.insert(mark.clone(), self.last),
         };
         self.kept.insert(self.last, Kept { over, state: State::Asked, since: now });
-        Noted::Here(self.last)
+        Noted::Here(self.ask(self.last))
+    }
+
+    fn ask(&self, number: u64) -> Ask {
+        Ask { number, doubts: self.doubts }
     }
 
     fn number_of(&self, over: &Over) -> Option<u64> {
@@ -310,9 +329,9 @@ mod tests {
         list.has(&SessionKey::from_digest([byte; 32]))
     }
 
-    fn note(list: &mut List, byte: u8, now: u64) -> u64 {
+    fn note(list: &mut List, byte: u8, now: u64) -> Ask {
         match list.note(over(byte), at(now)) {
-            Noted::Here(number) => number,
+            Noted::Here(ask) => ask,
             other => panic!("{other:?}"),
         }
     }
@@ -320,18 +339,18 @@ mod tests {
     #[test]
     fn what_is_owed_stays_and_is_written_in_order() {
         let mut list = List::new(BOUNDS);
-        let numbers: Vec<u64> = (1..=3).map(|byte| note(&mut list, byte, 0)).collect();
+        let asks: Vec<Ask> = (1..=3).map(|byte| note(&mut list, byte, 0)).collect();
         assert!(list.owed(9, at(0)).is_empty(), "whoever ends them is at it");
-        numbers.iter().for_each(|number| list.owe(*number));
+        asks.iter().for_each(|ask| list.owe(ask.number));
         assert_eq!(list.note(over(2), at(1)), Noted::Owed);
         let due = |number: usize| Due {
-            number: numbers[number],
+            ask: asks[number],
             over: over(u8::try_from(number).unwrap() + 1),
             was_taken: false,
         };
         assert_eq!(list.owed(9, at(20_000)), [due(0), due(1), due(2)]);
         assert_eq!(list.owed(2, at(20_000)).len(), 2);
-        list.settle(numbers[0]);
+        list.settle(asks[0]);
         assert_eq!(list.owed(9, at(20_000)).len(), 2);
         // After the longest life of a session its record is gone by itself.
         assert!(list.owed(9, at(36_000)).is_empty());
@@ -341,37 +360,54 @@ mod tests {
     #[test]
     fn what_was_written_is_remembered_for_ten_minutes_and_doubted_as_often_as_need_be() {
         let mut list = List::new(BOUNDS);
-        let number = note(&mut list, 1, 0);
-        list.settle(number);
+        let first = note(&mut list, 1, 0);
+        list.settle(first);
+        let mut ask = first;
         for now in [1, 300, 599] {
             assert!(list.owed(9, at(now)).is_empty());
             list.doubt(at(now));
-            assert_eq!(list.owed(9, at(now)), [Due { number, over: over(1), was_taken: true }]);
-            list.settle(number);
+            ask = Ask { doubts: ask.doubts + 1, ..ask };
+            assert_eq!(list.owed(9, at(now)), [Due { ask, over: over(1), was_taken: true }]);
+            assert!(list.settle(ask));
         }
         // An outage that lasts longer does not make the store surer.
         list.doubt(at(599));
-        assert_eq!(list.owed(9, at(5000)).len(), 1);
-        list.settle(number);
+        let [Due { ask, .. }] = list.owed(9, at(5000)).try_into().unwrap();
+        list.settle(ask);
         list.doubt(at(5000));
         assert!(list.owed(9, at(5000)).is_empty());
         assert!(!has(&list, 1));
     }
 
     #[test]
+    fn a34_what_a_store_took_that_was_doubted_before_it_answered_is_written_again() {
+        let mut list = List::new(BOUNDS);
+        let (asked, owed) = (note(&mut list, 1, 0), note(&mut list, 2, 0));
+        list.owe(owed.number);
+        let writing = list.owed(9, at(1)).remove(0).ask;
+        // A failover, between the writing and its answer.
+        list.doubt(at(2));
+        assert!(!list.settle(asked) && !list.settle(writing));
+        let again: Vec<Due> = list.owed(9, at(3));
+        assert_eq!(again.iter().map(|due| due.was_taken).collect::<Vec<_>>(), [true, true]);
+        assert!(again.into_iter().all(|due| list.settle(due.ask)));
+        assert!(list.owed(9, at(4)).is_empty());
+    }
+
+    #[test]
     fn what_is_owed_never_makes_room() {
         let mut list = List::new(BOUNDS);
-        let numbers: Vec<u64> = (1..=3).map(|byte| note(&mut list, byte, 0)).collect();
-        list.owe(numbers[0]);
-        list.settle(numbers[1]);
-        list.owe(numbers[2]);
+        let asks: Vec<Ask> = (1..=3).map(|byte| note(&mut list, byte, 0)).collect();
+        list.owe(asks[0].number);
+        list.settle(asks[1]);
+        list.owe(asks[2].number);
         let fourth = note(&mut list, 4, 1);
         assert!(has(&list, 1) && !has(&list, 2) && has(&list, 3) && has(&list, 4));
-        list.owe(fourth);
+        list.owe(fourth.number);
         assert_eq!(list.note(over(5), at(1)), Noted::Full);
         assert!(!has(&list, 5));
         // One that turns out not to be gives its place back.
-        list.withdraw(fourth);
+        list.withdraw(fourth.number);
         note(&mut list, 5, 2);
     }
 
@@ -389,9 +425,9 @@ mod tests {
         assert!(!list.refuses(&key, &session));
         // The later moment counts, in whatever order they come.
         let after = moment.plus(at(5));
-        let Noted::Here(number) = list.note(Over::Marked(mark.clone(), after, keep), at(1)) else { panic!() };
+        let Noted::Here(ask) = list.note(Over::Marked(mark.clone(), after, keep), at(1)) else { panic!() };
         assert!(list.refuses(&key, &session));
-        list.owe(number);
+        list.owe(ask.number);
         list.note(Over::Marked(mark.clone(), moment, keep), at(2));
         assert_eq!((list.latest(&[mark.as_mark()], after), list.len()), (Some(after), 1));
         // Another person's session is nobody's business here.
@@ -404,12 +440,12 @@ mod tests {
     fn marks_are_written_first() {
         let mut list = List::new(BOUNDS);
         let first = note(&mut list, 1, 0);
-        list.owe(first);
+        list.owe(first.number);
         let mark = OwnMark::ProviderSession(Issuer::new("https://idp.example.com"), "one".into());
         let marked = Over::Marked(mark, Timestamp::from_unix_seconds(5), at(600));
         let Noted::Here(second) = list.note(marked, at(1)) else { panic!() };
-        list.owe(second);
-        let numbers: Vec<u64> = list.owed(9, at(1)).into_iter().map(|due| due.number).collect();
-        assert_eq!(numbers, [second, first]);
+        list.owe(second.number);
+        let asks: Vec<Ask> = list.owed(9, at(1)).into_iter().map(|due| due.ask).collect();
+        assert_eq!(asks, [second, first]);
     }
 }

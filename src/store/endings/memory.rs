@@ -6,7 +6,7 @@
 //! I stand in the way of news, between the near cache's feed and those who wait for endings: when the feed has begun
 //! anew, the store may be another one than before, and what it had taken is doubted.
 
-use super::list::{Bounds, Due, List, Noted, Over};
+use super::list::{Ask, Bounds, Due, List, Noted, Over};
 use crate::domain::logout::Mark;
 use crate::domain::session::{LiveSession, SessionKey};
 use crate::domain::time::Timestamp;
@@ -72,9 +72,11 @@ impl Memory {
         self.change(|list, now| list.note(over, now))
     }
 
-    /// The store has taken it.
-    pub(super) fn settle(&self, number: u64) {
-        self.change(|list, _| list.settle(number));
+    /// The store has taken it. Where it may have been another store than that of now, it is written again.
+    pub(super) fn settle(&self, ask: Ask) {
+        if !self.change(|list, _| list.settle(ask)) {
+            self.stirred.notify_one();
+        }
     }
 
     /// It did not come about.

@@ -219,9 +219,9 @@ async fn a34_where_there_is_no_room_nothing_is_claimed() {
 async fn a34_whoever_does_not_wait_for_the_answer_has_ended_it_all_the_same() {
     let scene = Scene::with_room_for(10);
     let (ticket, key) = scene.signed_in().await;
-    let mut never = Asked { memory: &scene.memory, number: None };
-    let Noted::Here(number) = scene.memory.note(Over::Session(key)) else { panic!() };
-    never.number = Some(number);
+    let mut never = Asked { memory: &scene.memory, ask: None };
+    let Noted::Here(ask) = scene.memory.note(Over::Session(key)) else { panic!() };
+    never.ask = Some(ask);
     drop(never);
     scene.until_gone_there(&ticket).await;
 }

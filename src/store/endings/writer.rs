@@ -65,7 +65,7 @@ async fn write(store: &dyn SessionStore, memory: &Memory) -> Option<bool> {
         };
         match was_there {
             Ok(was_there) => {
-                memory.settle(due.number);
+                memory.settle(due.ask);
                 if !due.was_taken {
                     memory.count(EndingStep::Written);
                 } else if was_there {
@@ -78,7 +78,7 @@ async fn write(store: &dyn SessionStore, memory: &Memory) -> Option<bool> {
             // Nobody can read it, so nobody can use it.
             Err(StoreError::Unreadable(why)) => {
                 tracing::warn!(why, "an ending could not be written");
-                memory.withdraw(due.number);
+                memory.withdraw(due.ask.number);
                 true
             }
         }

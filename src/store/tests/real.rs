@@ -5,10 +5,12 @@
 use crate::config::{KeySource, StoreSettings};
 use crate::keyring::KeyRing;
 use crate::ports::SessionStore;
+use crate::store::breaker::Spared;
 use crate::store::contract::house::{fresh_prefix, keys, ring};
-use crate::store::near::{Near, NearParts};
+use crate::store::near::Near;
 use crate::store::redis::server::Server;
 use crate::store::tests::Beside;
+use crate::store::tests::stack::{Around, Stack};
 use crate::store::{Opened, open};
 use redis::{cmd, pipe};
 use std::sync::Arc;
@@ -39,12 +41,15 @@ impl RealShelf {
     }
 
     /// Another replica, whose connections live on the runtime that this is called on.
-    pub(crate) async fn open(&self, parts: NearParts) -> (Arc<dyn SessionStore>, Beside) {
+    pub(crate) async fn open(&self, around: Around) -> (Arc<dyn SessionStore>, Beside) {
         let mut settings = self.server.settings(&self.prefix);
         settings.timeout = Duration::from_millis(500);
         let opened = open(&StoreSettings::Redis(settings), KeySource::Given(keys(&[1])), true).await;
         let Opened { store, feed, outbox, clearing, transfer, .. } = opened.unwrap();
-        (Arc::new(Near::new(store, feed.unwrap(), parts)), Beside { outbox, clearing, transfer })
+        let feed = feed.unwrap();
+        let (stack, ()) = Stack::over(store, around, |store, parts| (Near::new(store, feed, parts), ()));
+        let clearing = Arc::new(Spared::new(clearing, stack.breaker));
+        (stack.endings, Beside { outbox, clearing, transfer })
     }
 
     pub(crate) fn freeze(&self) {

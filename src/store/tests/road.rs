@@ -145,6 +145,7 @@ impl Backend for Road {
                 let was_there = self.shelf.memory.delete(key).await?;
                 if was_there {
                     self.shelf.tell(&News::Removed(*key));
+                    self.shelf.tell(&News::Ended(*key));
                 }
                 Ok(was_there)
             })
@@ -228,6 +229,7 @@ impl EndingShelf for Road {
                 let removed = self.shelf.memory.delete_at(key, version).await?;
                 if removed == RemovedAt::Done {
                     self.shelf.tell(&News::Removed(*key));
+                    self.shelf.tell(&News::Ended(*key));
                 }
                 Ok(removed)
             })

@@ -1,30 +1,29 @@
 //! An identity provider for the model: it rotates refresh tokens, ends a whole family when one comes twice, and keeps
 //! book of who has presented what.
 //!
-//! I own: [`Idp`], which all replicas share, and [`Door`], by which one of them comes to it. I may call: `domain`,
+//! I own: [`Idp`], which all replicas share, and its book; `door` is the way of one of them to it. I may call: `domain`,
 //! `ports`. I never forgive a second use: that is what this is for.
 //!
 //! The book: each time a refresh token is presented is an attempt. It may be presented again only if somebody could not
 //! know how an earlier attempt ended: it was cut off, its answer was lost, its holder crashed or could not write down what
 //! came, the store has forgotten that it was written down, or its holder has been away for longer than the lease.
 
-use crate::domain::identity::{Identity, Issuer, ProviderId, Subject};
-use crate::domain::login::{ProvenCallback, Requested, ResponseRules};
-use crate::domain::logout::{Departed, LogoutNotice};
+mod door;
+
+pub(super) use self::door::Door;
+
+use crate::domain::identity::{Issuer, ProviderId};
+use crate::domain::login::Requested;
 use crate::domain::renewal::RenewalRules;
 use crate::domain::secret::{AccessToken, RawIdToken, RefreshToken};
+use crate::domain::session::TokenSet;
 use crate::domain::session::tests::session;
-use crate::domain::session::{Session, TokenSet};
 use crate::domain::time::Timestamp;
-use crate::ports::{
-    AuthorizationRequest, Clock, IdentityProvider, ProviderError, RenewalError, Renewed, SignedIn,
-};
-use futures_util::future::BoxFuture;
+use crate::ports::Clock;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
-use url::Url;
 
 /// How long an access token lives.
 pub(super) const TOKEN_LIFE: Duration = Duration::from_secs(300);
@@ -56,6 +55,8 @@ struct Attempt {
     end: End,
     /// When it was settled.
     settled: Timestamp,
+    /// It was settled, and the store has forgotten what it was told of it.
+    is_lost: bool,
 }
 
 /// The tokens of one sign-in.
@@ -71,6 +72,12 @@ struct Family {
     told: bool,
     /// Some attempt ended in a way that nobody knows: its tokens may be lost.
     is_tainted: bool,
+    /// `is_forgotten` and `is_tainted` as they were before the store forgot, if it did.
+    before: Option<(bool, bool)>,
+    /// What the store has forgotten cannot be put back any more.
+    is_beyond: bool,
+    /// The number of the last tokens.
+    newest: u64,
 }
 
 #[derive(Default)]
@@ -206,14 +213,51 @@ impl Idp {
         };
         let mut book = self.book();
         let Book { attempts, families, refresh, .. } = &mut *book;
-        for attempt in attempts.iter().filter(|attempt| is_lost(attempt)) {
-            families[refresh[&attempt.token].0].is_forgotten = true;
+        for family in families.iter_mut() {
+            family.before.get_or_insert((family.is_forgotten, family.is_tainted));
+        }
+        for attempt in attempts.iter_mut().filter(|attempt| is_lost(attempt)) {
+            let family = &mut families[refresh[&attempt.token].0];
+            (family.is_forgotten, family.is_tainted) = (true, true);
+            attempt.is_lost |= attempt.end == End::Settled;
+            family.is_beyond |= matches!(attempt.end, End::Pending | End::Heard);
+            attempt.end = End::Unknown;
         }
         for family in families.iter_mut().filter(|_| under_way) {
-            (family.is_forgotten, family.is_tainted) = (true, true);
+            (family.is_forgotten, family.is_tainted, family.is_beyond) = (true, true, true);
         }
-        drop(book);
-        self.unknown(is_lost);
+    }
+
+    /// Whoever has the newest tokens of a family has given them back to the store that had forgotten them.
+    pub(super) fn put_back(&self, family: usize) {
+        let now = self.clock.now();
+        let mut book = self.book();
+        let Book { attempts, families, refresh, .. } = &mut *book;
+        let kept = &mut families[family];
+        if kept.is_beyond {
+            return;
+        }
+        let Some(before) = kept.before.take() else { return };
+        (kept.is_forgotten, kept.is_tainted) = before;
+        for attempt in attempts.iter_mut().filter(|attempt| refresh[&attempt.token].0 == family) {
+            if std::mem::take(&mut attempt.is_lost) {
+                // What is written now may be forgotten again.
+                (attempt.end, attempt.settled) = (End::Settled, now);
+            }
+        }
+    }
+
+    /// The number of the last tokens of a family.
+    pub(super) fn newest(&self, family: usize) -> u64 {
+        self.book().families[family].newest
+    }
+
+    /// Whether this is the last access token of a family, and none is on its way.
+    pub(super) fn is_newest(&self, family: usize, access: &str) -> bool {
+        let book = self.book();
+        let is_open = |attempt: &Attempt| matches!(attempt.end, End::Pending | End::Heard);
+        let own = |attempt: &&Attempt| book.refresh[&attempt.token].0 == family;
+        access == access_name(book.families[family].newest) && !book.attempts.iter().filter(own).any(is_open)
     }
 
     fn unknown(&self, which: impl Fn(&Attempt) -> bool) {
@@ -227,7 +271,8 @@ impl Idp {
 
     fn issue(&self, book: &mut Book, family: usize) -> TokenSet {
         book.names += 1;
-        let (access, refresh) = (format!("access-{}", book.names), format!("refresh-{}", book.names));
+        let (access, refresh) = (access_name(book.names), format!("refresh-{}", book.names));
+        book.families[family].newest = book.names;
         let expires = self.clock.now().plus(TOKEN_LIFE);
         book.access.insert(access.clone(), (family, expires));
         book.refresh.insert(refresh.clone(), (family, false));
@@ -259,10 +304,17 @@ impl Idp {
         }
         let at = book.attempts.len();
         let (token, end) = (token.to_owned(), End::Pending);
-        book.attempts.push(Attempt { token: token.clone(), side, began: now, end, settled: now });
+        book.attempts.push(Attempt {
+            token: token.clone(),
+            side,
+            began: now,
+            end,
+            settled: now,
+            is_lost: false,
+        });
         if was_used {
             let family = &mut book.families[family];
-            (family.is_over, family.is_tainted) = (true, true);
+            (family.is_over, family.is_tainted, family.is_beyond) = (true, true, true);
         }
         if book.families[family].is_over {
             book.families[family].told = true;
@@ -288,6 +340,10 @@ impl Idp {
     }
 }
 
+fn access_name(number: u64) -> String {
+    format!("access-{number}")
+}
+
 /// Ends an attempt as unknown if whoever waits for its answer goes away.
 struct Waiting<'i> {
     idp: &'i Idp,
@@ -306,137 +362,6 @@ impl Drop for Waiting<'_> {
         if attempt.end == End::Unknown {
             families[refresh[&attempt.token].0].is_tainted = true;
         }
-    }
-}
-
-/// The provider, as one replica sees it.
-pub(super) struct Door {
-    pub(super) idp: Arc<Idp>,
-    pub(super) side: usize,
-}
-
-fn unavailable() -> ProviderError {
-    ProviderError::Unavailable("the connection was lost".into())
-}
-
-impl IdentityProvider for Door {
-    fn is_known(&self) -> bool {
-        true
-    }
-
-    fn issuer(&self) -> &Issuer {
-        &self.idp.issuer
-    }
-
-    fn requested(&self) -> &Requested {
-        &self.idp.requested
-    }
-
-    fn authorization_url<'a>(
-        &'a self,
-        request: AuthorizationRequest<'a>,
-    ) -> BoxFuture<'a, Result<Url, ProviderError>> {
-        let url = Url::parse_with_params("https://idp.example.com/authorize", [("state", request.state)]);
-        Box::pin(std::future::ready(url.map_err(|_| unavailable())))
-    }
-
-    fn response_rules(&self) -> BoxFuture<'_, Result<ResponseRules, ProviderError>> {
-        let rules = ResponseRules { issuer: self.idp.issuer.clone(), iss_required: false };
-        Box::pin(std::future::ready(Ok(rules)))
-    }
-
-    /// The code is the person, the name of the session here, and a number.
-    fn redeem<'a>(
-        &'a self,
-        proven: ProvenCallback,
-        _redirect_uri: &'a Url,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<SignedIn, ProviderError>> {
-        Box::pin(async move {
-            let code = proven.code().expose().to_owned();
-            let words: Vec<&str> = code.split(' ').collect();
-            let (person, sid) = (words[0], words[1]);
-            if !self.idp.held(|book| book.holds_codes.then_some(&mut book.codes)).await {
-                return Err(unavailable());
-            }
-            let mut book = self.idp.book();
-            let family = book.families.len();
-            book.families.push(Family::default());
-            book.redeemed.insert(code.clone(), (now, family));
-            let tokens = self.idp.issue(&mut book, family);
-            Ok(SignedIn {
-                identity: Identity {
-                    issuer: self.idp.issuer.clone(),
-                    subject: Subject::parse(person).unwrap(),
-                    user_id: person.to_owned(),
-                    ..session().identity
-                },
-                tokens,
-                authenticated: Some(now),
-                acr: None,
-                provider_sid: Some(sid.to_owned()),
-            })
-        })
-    }
-
-    fn renewal_rules(&self) -> RenewalRules {
-        rules()
-    }
-
-    fn renew<'a>(
-        &'a self,
-        session: &'a Session,
-        _now: Timestamp,
-    ) -> BoxFuture<'a, Result<Renewed, RenewalError>> {
-        Box::pin(async move {
-            let token = session.tokens.refresh.as_ref().unwrap().expose();
-            if !self.idp.held(|book| book.holds_connections.then_some(&mut book.connections)).await {
-                return Err(unavailable().into());
-            }
-            let (attempt, issued) = self.idp.present(token, self.side);
-            let mut waiting = Waiting { idp: &self.idp, attempt, end: End::Unknown };
-            if !self.idp.held(|book| book.holds_answers.then_some(&mut book.answers)).await {
-                return Err(unavailable().into());
-            }
-            waiting.end = if issued.is_some() { End::Heard } else { End::Refused };
-            match issued {
-                Some(tokens) => Ok(Renewed { tokens, identity: None }),
-                None => Err(RenewalError::Refused),
-            }
-        })
-    }
-
-    fn revoke<'a>(&'a self, token: &'a RefreshToken) -> BoxFuture<'a, Result<bool, ProviderError>> {
-        let mut book = self.idp.book();
-        let known = book.refresh.get(token.expose()).map(|(family, _)| *family);
-        if let Some(family) = known {
-            book.families[family].is_over = true;
-        }
-        Box::pin(std::future::ready(Ok(true)))
-    }
-
-    /// The token is whom it is about: `sub alice 1`, `sid one 2`, `both alice one 3`.
-    fn verify_logout<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<LogoutNotice, ProviderError>> {
-        let words: Vec<&str> = token.split(' ').collect();
-        let person = |name: &str| Subject::parse(name).unwrap();
-        let departed = match words.as_slice() {
-            ["sub", name, _] => Departed::Person(person(name)),
-            ["sid", sid, _] => Departed::ProviderSession((*sid).to_owned()),
-            ["both", name, sid, _] => Departed::PersonInProviderSession(person(name), (*sid).to_owned()),
-            _ => unreachable!("{token}"),
-        };
-        let good_until = self.idp.clock.now().plus(Duration::from_secs(120));
-        let notice = LogoutNotice { issuer: self.idp.issuer.clone(), departed, id: token.into(), good_until };
-        Box::pin(std::future::ready(Ok(notice)))
-    }
-
-    fn end_session_url<'a>(
-        &'a self,
-        _id_token: Option<&'a RawIdToken>,
-        _back: &'a Url,
-        _state: &'a str,
-    ) -> BoxFuture<'a, Result<Option<Url>, ProviderError>> {
-        Box::pin(std::future::ready(Ok(None)))
     }
 }
 

@@ -4,16 +4,16 @@
 //! time of day stands still unless a step moves it; the stopwatch is that of this machine. When an error is in order
 //! cannot be told from outside on a busy machine: here only what is answered is judged.
 
-use super::oracle::{Knew, Oracle, Outcome};
+use super::oracle::{Around, Knew, Oracle, Outcome};
 use super::provider::{Door, Idp};
-use super::world::{Diary, Op, What, asks, facts, gateway, near_parts, signs_in};
+use super::world::{Diary, Op, What, asks, ended, facts, gateway, near_parts, signs_in};
 use crate::domain::origin::Origin;
 use crate::domain::time::Timestamp;
 use crate::gateway::Gateway;
 use crate::gateway::ending::Hint;
 use crate::gateway::live::Live;
 use crate::ports::{Clock, FeedState, Stopwatch};
-use crate::store::tests::{RealCopy, RealShelf};
+use crate::store::tests::{Around as Stack, RealCopy, RealShelf};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use std::collections::{BTreeMap, VecDeque};
@@ -108,7 +108,7 @@ impl<'s> Town<'s> {
         let idp = Idp::new(Arc::clone(&times) as Arc<dyn Clock>);
         let open = |side| runtime.block_on(open(side, shelf, &times, &idp));
         let sides = (0..2).map(open).collect();
-        let (oracle, past) = (Oracle::new(Arc::clone(&idp)), VecDeque::new());
+        let (oracle, past) = (Oracle::new(Arc::clone(&idp), None), VecDeque::new());
         let origin = Arc::new(Origin::parse("https://apps.example.com").unwrap());
         let town = Self { shelf, runtime, times, idp, sides, oracle, past, origin, serial: 0, later: 0 };
         town.settle();
@@ -172,8 +172,16 @@ impl<'s> Town<'s> {
     /// # Errors
     /// As [`Self::step`].
     pub(super) fn rest(&mut self) -> Result<BTreeMap<&'static str, u64>, String> {
+        let a_second = Duration::from_millis(1001);
         self.settle();
-        self.runtime.block_on(async { tokio::time::sleep(Duration::from_millis(1001)).await });
+        self.runtime.block_on(async { tokio::time::sleep(a_second).await });
+        self.settle();
+        // Whatever had happened before, both feeds have begun anew since, and what was forgotten is written again.
+        let watch = self.times.elapsed();
+        for side in 0..2 {
+            self.oracle.applied_again(side, watch, watch);
+        }
+        self.runtime.block_on(async { tokio::time::sleep(a_second).await });
         for session in 0..self.oracle.sessions.len() {
             self.requests(session, &[(0, "/x"), (1, "/x")], None)?;
             self.requests(session, &[(0, "/api/x"), (1, "/api/x")], None)?;
@@ -202,16 +210,22 @@ impl<'s> Town<'s> {
 
     fn login(&mut self, side: usize, person: usize) -> Result<(), String> {
         self.serial += 1;
+        self.oracle.signing_in(person, true);
         let code = format!("{} sid-{} {}", ["alice", "bob"][person], self.serial, self.serial);
         let (gateway, origin) = (Arc::clone(&self.sides[side].0), Arc::clone(&self.origin));
         let op = Op::now(
             side,
             What::Login { code: code.clone(), person, sid: self.serial, over: None },
-            self.times.now(),
+            self.now(),
         );
         let signed_in = self.runtime.spawn(signs_in(gateway, origin, code, None));
         let outcome = self.runtime.block_on(signed_in).unwrap();
-        self.oracle.judge(&op, outcome, false, self.now())
+        self.oracle.judge(&op, outcome, self.around(false))
+    }
+
+    fn around(&self, had_errors: bool) -> Around {
+        let (wall, watch) = self.now();
+        Around { wall, watch, had_errors, is_alone: false, asks: false, gave_back: false }
     }
 
     /// Requests with one session, all at once; perhaps while it is signed out at one of the replicas.
@@ -231,17 +245,17 @@ impl<'s> Town<'s> {
         let mut tasks = Vec::new();
         for (side, path) in asked {
             let (must, alive_until) = self.oracle.expect(session, *side, self.now());
-            ops.push(Op::now(*side, What::Use { session, must, alive_until }, self.times.now()));
+            ops.push(Op::now(*side, What::Use { session, must, alive_until }, self.now()));
             let gateway = Arc::clone(&self.sides[*side].0);
             tasks.push(self.runtime.spawn(asks(gateway, facts(&self.origin, path), ticket.clone())));
         }
         let farewell = signed_out_at.map(|side| {
-            self.oracle.threaten(&[session]);
+            self.oracle.threaten(&[session], self.times.elapsed());
             let (gateway, origin) = (Arc::clone(&self.sides[side].0), Arc::clone(&self.origin));
             let (ticket, now) = (ticket.clone(), self.times.now());
             self.runtime.spawn(async move {
                 let farewell = gateway.sign_out(&ticket, &origin, Hint::Withheld, now).await;
-                Outcome::Ended(farewell.is_ok())
+                ended(&gateway, &farewell)
             })
         });
         let outcomes = self.runtime.block_on(join_all(tasks));
@@ -259,14 +273,14 @@ impl<'s> Town<'s> {
             let fell_back = fallen_back(&self.sides, op.side) > before[op.side];
             // The store may have been late, whatever the reason.
             if !matches!(outcome, Outcome::NoStore | Outcome::NoProvider) {
-                self.oracle.judge(op, outcome, fell_back, self.now())?;
+                self.oracle.judge(op, outcome, self.around(fell_back))?;
             }
         }
         if let (Some(farewell), Some(side)) = (farewell, signed_out_at) {
             let outcome = self.runtime.block_on(farewell).unwrap();
             let what = What::End { targets: vec![session], meant: None, notice: None };
-            let op = Op::now(side, what, self.times.now());
-            self.oracle.judge(&op, outcome, false, self.now())?;
+            let op = Op::now(side, what, self.now());
+            self.oracle.judge(&op, outcome, self.around(false))?;
         }
         Ok(())
     }
@@ -283,9 +297,14 @@ async fn open(
     idp: &Arc<Idp>,
 ) -> (Arc<Gateway>, Arc<Diary>) {
     let (live, diary) = (Arc::new(Live::default()), Arc::new(Diary::default()));
-    let (store, beside) =
-        shelf.open(near_parts(Arc::clone(times) as Arc<dyn Stopwatch>, &diary, &live)).await;
+    let clock = Arc::clone(times) as Arc<dyn Clock>;
+    let around = Stack {
+        near: near_parts(Arc::clone(times) as Arc<dyn Stopwatch>, &diary, &live),
+        clock: Arc::clone(&clock),
+        runtime: Handle::current(),
+    };
+    let (store, beside) = shelf.open(around).await;
     let house = (store, beside, shelf.keys(), Handle::current());
     let door = Door { idp: Arc::clone(idp), side };
-    (gateway(Arc::clone(times) as Arc<dyn Clock>, house, door, &diary, live), diary)
+    (gateway(clock, house, door, (&diary, live, None)), diary)
 }

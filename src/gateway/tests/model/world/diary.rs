@@ -3,7 +3,7 @@
 //! I own: [`Times`] and [`Diary`]. I may call: `ports`. I never let time pass by itself.
 
 use crate::domain::time::Timestamp;
-use crate::ports::{Clock, Entry, Ledger, Near, Stopwatch};
+use crate::ports::{Clock, EndingStep, Entry, Ledger, Near, Stopwatch};
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,8 +29,9 @@ impl Clock for Times {
         Timestamp::from_unix_millis(self.wall.load(Ordering::SeqCst))
     }
 
-    fn until(&self, _moment: Timestamp) -> BoxFuture<'static, ()> {
-        Box::pin(std::future::pending())
+    /// By the timers of the replica that asks, which the model moves along.
+    fn until(&self, moment: Timestamp) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(moment.since(self.now())))
     }
 }
 
@@ -48,7 +49,13 @@ pub(in super::super) struct Diary {
 }
 
 impl Diary {
-    fn count(&self, what: &'static str) {
+    /// How often this has happened.
+    pub(in super::super) fn counted(&self, what: &str) -> u64 {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.get(what).copied().unwrap_or_default()
+    }
+
+    pub(super) fn count(&self, what: &'static str) {
         *self.events.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
     }
 }
@@ -65,6 +72,11 @@ impl Ledger for Diary {
             Entry::Near(Near::Doubtful) => self.count("near: doubtful"),
             Entry::Near(Near::FellBack) => self.count("near: fell back"),
             Entry::Near(Near::FillRefused) => self.count("near: fill refused"),
+            Entry::Near(Near::PutBack) => self.count("near: put back"),
+            Entry::Breaker { open: true } => self.count("breaker: open"),
+            Entry::Endings(EndingStep::Deferred) => self.count("endings: deferred"),
+            Entry::Endings(EndingStep::Written) => self.count("endings: written"),
+            Entry::Endings(EndingStep::Forgotten) => self.count("endings: forgotten"),
             _ => {}
         }
     }

@@ -1,12 +1,13 @@
 //! How a gateway of the model is made, and what is asked of one.
 //!
-//! I own: [`gateway`], and the two questions. I may call: the whole room. I never wait for an answer.
+//! I own: [`gateway`], and the questions. I may call: the whole room. I never wait for an answer.
 
-use super::super::oracle::Outcome;
+use super::super::oracle::{How, Outcome};
 use super::super::provider::{self, Door};
 use super::{Diary, GRACE, LIMITS};
+use crate::domain::cap::Cap;
 use crate::domain::cors::CorsRequest;
-use crate::domain::login::{CallbackParams, Requested};
+use crate::domain::login::{CallbackParams, LoginRefusal, Requested};
 use crate::domain::origin::Origin;
 use crate::domain::path::CanonicalPath;
 use crate::domain::policy::WhySignIn;
@@ -16,11 +17,11 @@ use crate::domain::route::tests::route;
 use crate::domain::route::{Access, Relay, Route, RouteTable};
 use crate::domain::session::{SignInPlace, Ticket, WhyOver};
 use crate::gateway::ending::Endings;
-use crate::gateway::live::Live;
+use crate::gateway::live::{Live, Vigil};
 use crate::gateway::login::{Callback, Held, LoginEnd, LoginWish};
 use crate::gateway::refresh::Refreshes;
 use crate::gateway::revoking::Revoker;
-use crate::gateway::{Gateway, GatewayError, Outcome as Admitted, Providers};
+use crate::gateway::{Gateway, GatewayError, Outcome as Admitted, Providers, Verdict};
 use crate::keyring::{KeyRing, session_key};
 use crate::ports::{Clock, IdentityProvider, Ledger, SessionStore, Stopwatch};
 use crate::store::tests::Beside;
@@ -34,8 +35,7 @@ pub(in super::super) fn gateway(
     clock: Arc<dyn Clock>,
     (store, beside, keys, runtime): (Arc<dyn SessionStore>, Beside, Arc<KeyRing>, Handle),
     door: Door,
-    diary: &Arc<Diary>,
-    live: Arc<Live>,
+    (diary, live, cap): (&Arc<Diary>, Arc<Live>, Option<Cap>),
 ) -> Arc<Gateway> {
     let door: Arc<dyn IdentityProvider> = Arc::new(door);
     let Beside { outbox, clearing, transfer } = beside;
@@ -54,7 +54,7 @@ pub(in super::super) fn gateway(
         live,
         refreshes: Arc::new(Refreshes::on(runtime)),
         transfer,
-        endings: Arc::new(Endings { outbox, revoker, clearing, cap: None }),
+        endings: Arc::new(Endings { outbox, revoker, clearing, cap }),
     })
 }
 
@@ -93,7 +93,27 @@ pub(in super::super) fn facts(origin: &Arc<Origin>, path: &str) -> RequestFacts 
 }
 
 pub(in super::super) async fn asks(gateway: Arc<Gateway>, facts: RequestFacts, ticket: Ticket) -> Outcome {
-    match gateway.admit(&facts, Some(&ticket)).await.map(|verdict| verdict.outcome) {
+    outcome_of(gateway.admit(&facts, Some(&ticket)).await)
+}
+
+/// As [`asks`]; and if it passes, what watches its session for as long as it is open.
+pub(in super::super) async fn opens(
+    gateway: Arc<Gateway>,
+    facts: RequestFacts,
+    ticket: Ticket,
+) -> (Outcome, Option<Vigil>) {
+    let mut answer = gateway.admit(&facts, Some(&ticket)).await;
+    let place = answer.as_mut().ok().and_then(|verdict| verdict.subscription.take());
+    let live = match &answer {
+        Ok(Verdict { outcome: Admitted::Forward(permit), .. }) => permit.live().cloned(),
+        _ => None,
+    };
+    let vigil = place.zip(live).map(|(place, live)| Vigil::new(gateway, place, ticket, live));
+    (outcome_of(answer), vigil)
+}
+
+fn outcome_of(answer: Result<Verdict, GatewayError>) -> Outcome {
+    match answer.map(|verdict| verdict.outcome) {
         Ok(Admitted::Forward(permit)) => {
             Outcome::Served(permit.relayed_token().map(|token| token.expose().to_owned()))
         }
@@ -109,6 +129,15 @@ pub(in super::super) async fn asks(gateway: Arc<Gateway>, facts: RequestFacts, t
         Err(GatewayError::Provider(_)) => Outcome::NoProvider,
         Err(_) => Outcome::Strange("an error that cannot be"),
     }
+}
+
+/// What has come of an ending that may be in force in this replica alone.
+pub(in super::super) fn ended<T, E>(gateway: &Gateway, answer: &Result<T, E>) -> Outcome {
+    Outcome::Ended(match answer {
+        Ok(_) if gateway.store.owed() == 0 => How::Done,
+        Ok(_) => How::Here,
+        Err(_) => How::Not,
+    })
 }
 
 pub(in super::super) async fn signs_in(
@@ -135,7 +164,10 @@ pub(in super::super) async fn signs_in(
     let held = Held { binding: begun.new_binding, ..held };
     let callback = Callback { origin, provider: None, params, held, place };
     match gateway.complete_login(callback).await {
-        Ok(LoginEnd::SignedIn(ticket, _)) => Outcome::In(session_key(&ticket), ticket),
+        Ok(LoginEnd::SignedIn(ticket, _)) => {
+            Outcome::In(session_key(&ticket), ticket, gateway.store.owed() == 0)
+        }
+        Ok(LoginEnd::Failed(LoginRefusal::TooMany, _)) => Outcome::TooMany,
         Ok(LoginEnd::Failed(..)) | Err(_) => Outcome::NotIn,
         Ok(LoginEnd::Already(_) | LoginEnd::Again(_)) => Outcome::Strange("a login that was used already"),
     }

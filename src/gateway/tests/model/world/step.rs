@@ -30,10 +30,31 @@ pub(in super::super) enum Step {
         side: usize,
         session: usize,
     },
+    /// Somebody ends another session of theirs, or the same, in the list of their own.
+    Own {
+        side: usize,
+        session: usize,
+        other: usize,
+    },
+    /// A request that stays open until its session is over.
+    Stream {
+        side: usize,
+        session: usize,
+    },
     /// An operator ends sessions.
     Operator {
         side: usize,
         whose: Whose,
+    },
+    /// An operator ends those of a person by the index, and keeps out whoever is coming in.
+    Person {
+        side: usize,
+        person: usize,
+    },
+    /// The provider's sign-out page has our frame in it.
+    Frame {
+        side: usize,
+        sid: usize,
     },
     /// The provider announces the end of sessions.
     Notice {
@@ -68,6 +89,10 @@ pub(in super::super) enum Step {
     Block {
         side: usize,
         blocked: bool,
+    },
+    /// The store answers nobody, or everybody again.
+    Outage {
+        down: bool,
     },
     Fault {
         side: usize,
