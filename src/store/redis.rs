@@ -30,7 +30,7 @@ use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::ports::StoreError;
 use crate::store::clearing::Slate;
-use crate::store::redis::connection::{IfBroken, Request};
+use crate::store::redis::connection::Request;
 use crate::store::redis::endings::EndingScripts;
 use crate::store::redis::feed::Feed;
 use crate::store::redis::scripts::Scripts;

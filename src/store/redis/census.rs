@@ -3,7 +3,7 @@
 //! I own: that answer. I may call: the room's own types. I never name two keys in one command: they may lie on two servers.
 
 use super::Redis;
-use super::connection::{IfBroken, Request};
+use super::connection::Request;
 use crate::domain::session::SessionKey;
 use crate::ports::StoreError;
 use crate::store::IndexName;

@@ -7,7 +7,7 @@
 //! what was ended may be written again after a failover that forgot it, so endings have a message of their own: a key
 //! beside the records, written and deleted at once. Its news goes to whoever is told of the records.
 
-use super::connection::{IfBroken, Request};
+use super::connection::Request;
 use super::{Redis, key_in};
 use crate::domain::session::SessionKey;
 use base64::Engine as _;

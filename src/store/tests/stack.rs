@@ -40,6 +40,7 @@ impl Stack {
             clock,
             stopwatch: Arc::clone(&stopwatch),
             runtime: runtime.clone(),
+            opinions: 0,
         };
         let breaker = Arc::new(Breaker::new(measured, breaking));
         let lifetime = parts.limits.lifetime;
