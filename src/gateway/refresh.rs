@@ -63,20 +63,29 @@ impl Refreshes {
 
     /// Runs what must not be lost with the worker that it came to, at the side of the renewals; whether there was room.
     pub(super) fn beside(&self, task: impl Future<Output = ()> + Send + 'static) -> bool {
-        let others = Arc::clone(&self.others);
-        if others.fetch_add(1, Ordering::SeqCst) >= MOST_OTHERS {
-            others.fetch_sub(1, Ordering::SeqCst);
+        // Given back in whatever way the task ends, and where there is none.
+        let room = Room(Arc::clone(&self.others));
+        if room.0.fetch_add(1, Ordering::SeqCst) >= MOST_OTHERS {
             return false;
         }
         self.runtime.spawn(async move {
+            let _room = room;
             task.await;
-            others.fetch_sub(1, Ordering::SeqCst);
         });
         true
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SessionKey, Awaited>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of [`MOST_OTHERS`].
+struct Room(Arc<AtomicUsize>);
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -246,4 +255,24 @@ fn is_over_again(decision: &Decision, before: &LiveSession, found: &LiveSession)
 fn no_tokens(why: &str) -> GatewayError {
     let text = format!("the access token has expired, and there is no new one: {why}");
     GatewayError::Provider(ProviderError::Unavailable(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn room_at_the_side_is_limited_and_given_back_in_whatever_way_a_task_ends() {
+        let refreshes = Refreshes::on(Handle::current());
+        // None of them runs before this test waits.
+        assert!(refreshes.beside(async { panic!("a task that fails") }));
+        for _ in 1..MOST_OTHERS {
+            assert!(refreshes.beside(async {}));
+        }
+        assert!(!refreshes.beside(async {}));
+        while refreshes.others.load(Ordering::SeqCst) > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(refreshes.beside(async {}));
+    }
 }
