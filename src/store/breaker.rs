@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 mod spared;
 
@@ -88,6 +88,10 @@ struct State {
     cause: Arc<str>,
     /// Whether others are being asked for.
     inquires: bool,
+    /// Whether a request was answered since they are.
+    answered: bool,
+    /// When some of those who were asked for were answered, by the stopwatch: not asked for again within [`WINDOW`].
+    partly: Option<Duration>,
 }
 
 /// What an answer says about the store.
@@ -186,6 +190,7 @@ impl Inner {
         }
         self.failing.store(0, Ordering::SeqCst);
         state.since = None;
+        state.answered = true;
         if self.open.swap(false, Ordering::SeqCst) {
             state.round += 1;
             drop(state);
@@ -209,7 +214,9 @@ impl Inner {
         if this.opinions == 0 {
             return Self::turn_to_open(this, state);
         }
-        if !std::mem::replace(&mut state.inquires, true) {
+        let lately = state.partly.is_some_and(|then| now.saturating_sub(then) < WINDOW);
+        if !lately && !std::mem::replace(&mut state.inquires, true) {
+            state.answered = false;
             this.runtime.spawn(inquire(Arc::downgrade(this), round));
         }
     }
@@ -256,30 +263,31 @@ async fn probe(inner: Weak<Inner>, round: u64) {
     }
 }
 
-/// Asks for as many sessions as it takes to say that nobody answers, all at once.
+/// Asks for as many sessions as it takes to say that nobody answers, all at once. No answer for a [`WINDOW`] is none.
 async fn inquire(inner: Weak<Inner>, round: u64) {
     let Some(inner) = inner.upgrade() else { return };
     let mut asked: FuturesUnordered<_> = (0..inner.opinions).map(|_| inner.answers()).collect();
-    let mut is_silent = true;
-    while let Some(answers) = asked.next().await {
-        if answers {
-            is_silent = false;
-            break;
+    let somebody = async {
+        while let Some(answers) = asked.next().await {
+            if answers {
+                return true;
+            }
         }
-    }
+        false
+    };
+    let is_silent = !timeout(WINDOW, somebody).await.unwrap_or(false);
     drop(asked);
     let mut state = inner.lock();
     state.inquires = false;
     if state.round != round {
         return;
     }
-    // A request may have been answered meanwhile.
-    if is_silent && inner.failing.load(Ordering::SeqCst) > 0 {
-        Inner::turn_to_open(&inner, state);
-    } else {
-        inner.failing.store(0, Ordering::SeqCst);
-        state.since = None;
+    if is_silent && !state.answered {
+        return Inner::turn_to_open(&inner, state);
     }
+    inner.failing.store(0, Ordering::SeqCst);
+    state.since = None;
+    state.partly = Some(inner.stopwatch.elapsed());
 }
 
 #[cfg(test)]

@@ -339,6 +339,12 @@ async fn a34_one_silent_server_of_several_says_nothing_of_the_others() {
     let asked = ward.patient.asked_by_requests();
     assert!(!ward.loads().await);
     assert_eq!(ward.patient.asked_by_requests(), asked + 1, "it is asked as before");
+    // So soon after that nobody is asked for again.
+    for _ in 1..FAILURES {
+        assert!(!ward.loads().await);
+    }
+    assert!(!ward.breaker.0.lock().inquires && !ward.breaker.is_open());
+    ward.patient.advance(WINDOW);
     // Nobody answers anywhere.
     for _ in 1..FAILURES {
         assert!(!ward.loads().await);

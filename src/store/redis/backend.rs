@@ -168,8 +168,10 @@ impl Backend for Redis {
             let mark = new_text::<16>().map_err(|error| StoreError::Unavailable(error.to_string()))?;
             let mut call = self.scripts.take.key(self.named('l', &login.0));
             call.arg(mark.as_str()).arg(millis_until(now.plus(keep), now));
-            // A failover that forgets it would let the same login be taken twice.
-            self.connection.ask_kept(Request::Script(&call), IfBroken::AskAgain).await
+            // A failover that forgets it would let the same login be taken twice; one in between makes no "yes" of a "no".
+            let (first, again): (bool, Option<bool>) =
+                self.connection.ask_kept_everywhere(Request::Script(&call), IfBroken::AskAgain).await?;
+            Ok(first && again.unwrap_or(true))
         })
     }
 

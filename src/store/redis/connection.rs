@@ -227,18 +227,18 @@ impl Connection {
         if_broken: IfBroken,
     ) -> Result<T, Failure> {
         let (number, line) = self.line().await?;
-        // A worker's own connection may be idle, and closed for that: only what can be asked again goes over it.
+        // What may not be asked twice does not go over a worker's own connection: that may be idle, and closed for it.
         let local = if if_broken == IfBroken::AskAgain { line.locals.here() } else { None };
-        let Some(local) = local else {
-            return self.judged(number, request.send(line.usual.clone()).await);
-        };
-        match request.send(local).await.map_err(Failure::from) {
-            Err(failure @ Failure::Broken(_)) => {
-                line.locals.broke();
-                Err(failure)
+        if let Some(local) = local {
+            match request.send(local).await.map_err(Failure::from) {
+                // Broken or too late: that says something of this connection, or of a worker that was busy, and nothing yet of
+                // the server. So it costs neither the line nor the one retry.
+                Err(Failure::Broken(_)) => line.locals.broke(),
+                Err(Failure::Other(error)) if error.is_io_error() => line.locals.broke(),
+                answer => return answer.inspect_err(|failure| self.give_up_if(failure, number)),
             }
-            answer => answer.inspect_err(|failure| self.give_up_if(failure, number)),
         }
+        self.judged(number, request.send(line.usual.clone()).await)
     }
 
     async fn keep_once<T: FromRedisValue>(&self, request: &Request<'_>) -> Result<(T, Standing), Failure> {

@@ -24,6 +24,10 @@ use tokio::time::Instant;
 /// For so long a worker does without, once its own connection could not be made or broke.
 const WITHOUT: Duration = Duration::from_secs(1);
 
+/// An own connection that was not used for so long is made anew: what stands in between may have forgotten it without a word, and
+/// nobody sends heartbeats over it.
+const IDLE: Duration = Duration::from_secs(10);
+
 /// The workers' connections to one server.
 pub(super) struct Locals {
     way: Arc<Way>,
@@ -37,7 +41,8 @@ pub(super) struct Locals {
 
 enum Local {
     UnderWay,
-    There(MultiplexedConnection),
+    /// And when it was last used.
+    There(MultiplexedConnection, Instant),
     /// Since when.
     Without(Instant),
 }
@@ -62,11 +67,14 @@ impl Locals {
             return None;
         }
         let mut all = lock(&self.all);
-        match all.get(&here.id()) {
-            Some(Local::There(connection)) => return Some(connection.clone()),
+        match all.get_mut(&here.id()) {
+            Some(Local::There(connection, used)) if used.elapsed() < IDLE => {
+                *used = Instant::now();
+                return Some(connection.clone());
+            }
             Some(Local::UnderWay) => return None,
             Some(Local::Without(since)) if since.elapsed() < WITHOUT => return None,
-            Some(Local::Without(_)) | None => {}
+            Some(Local::There(..) | Local::Without(_)) | None => {}
         }
         all.insert(here.id(), Local::UnderWay);
         let (id, locals) = (here.id(), Arc::downgrade(self));
@@ -80,7 +88,9 @@ impl Locals {
             let reached = way.reach(address, Duration::ZERO).await;
             if let Some(locals) = locals.upgrade() {
                 let local = match reached {
-                    Ok(reached) if reached.process == locals.process => Local::There(reached.connection),
+                    Ok(reached) if reached.process == locals.process => {
+                        Local::There(reached.connection, Instant::now())
+                    }
                     Ok(_) | Err(_) => Local::Without(Instant::now()),
                 };
                 lock(&locals.all).insert(id, local);
@@ -89,7 +99,8 @@ impl Locals {
         None
     }
 
-    /// The connection of whoever asks has broken: a server closes those that it has not heard of for long.
+    /// The connection of whoever asks has broken, or an answer is late on it: servers close those that they have not heard of
+    /// for long, and what stands in between forgets them.
     pub(super) fn broke(&self) {
         if let Ok(here) = Handle::try_current() {
             lock(&self.all).insert(here.id(), Local::Without(Instant::now()));

@@ -248,12 +248,17 @@ pub(super) async fn role(connection: &mut MultiplexedConnection) -> Result<Optio
     }
 }
 
-/// Which process is at the other end; `None` where it does not say, or the user may not ask.
+/// Which process is at the other end; `None` where it does not say so as Redis does, or the user may not ask.
+///
+/// # Errors
+/// Those of the network and the clock.
 async fn process(connection: &mut MultiplexedConnection) -> Result<Option<String>, RedisError> {
-    let said: String = match cmd("INFO").arg("server").query_async(connection).await {
-        Err(error) if said(&error) => return Ok(None),
-        answer => answer?,
+    let said = match cmd("INFO").arg("server").query_async(connection).await {
+        Ok(Value::BulkString(text)) => text,
+        Err(error) if error.is_io_error() => return Err(error),
+        Ok(_) | Err(_) => return Ok(None),
     };
+    let said = String::from_utf8_lossy(&said);
     let id = said.lines().find_map(|line| line.strip_prefix("run_id:"));
     Ok(id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()))
 }

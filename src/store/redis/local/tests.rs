@@ -10,7 +10,7 @@ use crate::store::open;
 use crate::store::redis::sentinel::tests::{behind, pair, someone_who_names};
 use crate::store::redis::server::Server;
 use redis::cmd;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -204,4 +204,82 @@ async fn without_the_right_to_ask_who_answers_all_share_one_connection() {
         assert!(worker.finds(&store, &ticket).await);
     }
     assert_eq!(clients(&server).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a34_nobody_pays_when_all_connections_are_closed_at_once() {
+    let server = Server::start(None);
+    let store = opened(server.settings("keycard:")).await;
+    let ticket = signed_in(&store).await;
+    store.ping().await.unwrap();
+    let worker = Worker::start();
+    has_its_own(&worker, &store, &server, 1).await;
+    for (id, _) in clients(&server).await {
+        server.say::<i64>(cmd("CLIENT").arg("KILL").arg("ID").arg(id)).await;
+    }
+    assert!(worker.finds(&store, &ticket).await);
+}
+
+#[tokio::test]
+async fn a34_a_workers_connection_that_was_forgotten_without_a_word_costs_neither_a_request_nor_the_shared_one()
+ {
+    let server = Server::start(None);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let (hush, hushed) = tokio::sync::watch::channel(false);
+    let port = server.port();
+    // The second one that comes is the worker's. When told to, nothing passes on it, and nobody hangs up.
+    tokio::spawn(async move {
+        for number in 1.. {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut far = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let mut hushed = hushed.clone();
+            tokio::spawn(async move {
+                let told = async {
+                    if number == 2 { drop(hushed.wait_for(|told| *told).await) } else { pending().await }
+                };
+                tokio::select! {
+                    _ = copy_bidirectional(&mut near, &mut far) => {}
+                    () = told => pending().await,
+                }
+            });
+        }
+    });
+    let settings = RedisSettings { timeout: Duration::from_secs(1), ..server.settings_at(&url, "keycard:") };
+    let store = opened(settings).await;
+    store.ping().await.unwrap();
+    let shared = clients(&server).await;
+    let worker = Worker::start();
+    has_its_own(&worker, &store, &server, 1).await;
+    hush.send_replace(true);
+    worker.pings(&store).await;
+    store.ping().await.unwrap();
+    let now = clients(&server).await;
+    assert!(now.iter().any(|client| client.0 == shared[0].0), "the shared one is none the worse: {now:?}");
+}
+
+#[tokio::test]
+async fn a_workers_connection_that_was_idle_for_long_is_made_anew() {
+    let server = Server::start(None);
+    let store = opened(server.settings("keycard:")).await;
+    store.ping().await.unwrap();
+    let shared = clients(&server).await[0].0;
+    let worker = Worker::start();
+    has_its_own(&worker, &store, &server, 1).await;
+    let own = || async { clients(&server).await.into_iter().map(|client| client.0).find(|id| *id != shared) };
+    let before = own().await;
+    worker.pings(&store).await;
+    assert_eq!(own().await, before);
+    worker
+        .does(async {
+            tokio::time::pause();
+            tokio::time::advance(super::IDLE).await;
+            tokio::time::resume();
+        })
+        .await;
+    let begun = Instant::now();
+    while own().await.is_none_or(|id| Some(id) == before) {
+        worker.pings(&store).await;
+        assert!(begun.elapsed() < Duration::from_secs(20), "it is never made anew");
+    }
 }
