@@ -205,7 +205,9 @@ impl Gateway {
             Decision::Admit(permit) => {
                 // Only what passes counts as use: a forged request must not keep a session alive.
                 if let Some(live) = permit.live() {
-                    self.seen(live, now).await;
+                    // By the time of now: where the store was late, or this process was stopped, others may have noted a use
+                    // since this request came, and it must not be taken back.
+                    self.seen(live, self.clock.now()).await;
                 }
                 Outcome::Forward(permit)
             }

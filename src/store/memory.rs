@@ -224,7 +224,9 @@ impl Backend for Memory {
     fn seen<'a>(&'a self, key: &'a SessionKey, now: Timestamp, keep: Duration) -> Answer<'a, ()> {
         async move {
             let mut shelves = self.shelves();
-            if shelves.has(key, now) {
+            // One that comes late takes nothing back.
+            let is_known = shelves.seen.get(key).is_some_and(|seen| seen.at > now && now < seen.until);
+            if shelves.has(key, now) && !is_known {
                 shelves.seen.insert(*key, Seen { at: now, until: now.plus(keep) });
             }
             Ok(())

@@ -205,6 +205,20 @@ fn a34_an_ending_in_an_outage_is_in_force_where_it_was_asked_for_and_written_aft
     assert!(seen.contains_key("endings: deferred") && seen.contains_key("endings: written"), "{seen:?}");
 }
 
+#[test]
+fn r47_a_request_that_the_store_was_late_for_takes_no_later_use_back() {
+    found(&[
+        millis(301_000),
+        Step::Fault { side: 0, command: Command::Read, fault: Fault::AnswerLate },
+        Step::Use { side: 0, session: 0 },
+        millis(1_000_000),
+        Step::Use { side: 0, session: 0 },
+        Step::LetGo { side: 0 },
+        millis(1_000_000),
+        Step::Use { side: 0, session: 0 },
+    ]);
+}
+
 /// What has to have happened for a silence to mean anything.
 const SEEN: [&str; 22] = [
     "near: hit",
