@@ -887,6 +887,21 @@ export const mutations = [
     ),
   },
   {
+    name: 'a-use-is-dated-by-when-its-request-came',
+    rules: ['R47'],
+    file: 'src/gateway.rs',
+    find: 'self.seen(live, self.clock.now()).await;',
+    replace: 'self.seen(live, now).await;',
+    and: [
+      {
+        file: 'src/store/memory.rs',
+        find: 'if shelves.has(key, now) && !is_known {',
+        replace: 'if shelves.has(key, now) || is_known {',
+      },
+    ],
+    test: lib('gateway::tests::model::r47_a_request_that_the_store_was_late_for_takes_no_later_use_back'),
+  },
+  {
     name: 'an-answer-counts-however-late',
     rules: ['A34'],
     file: 'src/store/endings/list.rs',

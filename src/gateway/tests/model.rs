@@ -212,11 +212,11 @@ fn r47_a_request_that_the_store_was_late_for_takes_no_later_use_back() {
         Step::Fault { side: 0, command: Command::Read, fault: Fault::AnswerLate },
         Step::Use { side: 0, session: 0 },
         millis(1_000_000),
-        Step::Use { side: 0, session: 0 },
+        // Elsewhere: the one that waits knows nothing of it.
+        Step::Use { side: 1, session: 0 },
         Step::LetGo { side: 0 },
         millis(1_000_000),
-        // The other one knows of no use but what the store says.
-        Step::Use { side: 1, session: 0 },
+        Step::Use { side: 0, session: 0 },
     ]);
 }
 
