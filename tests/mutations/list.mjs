@@ -808,7 +808,7 @@ export const mutations = [
     file: 'src/domain/renewal.rs',
     find: 'self.patience + SAVE_FOR + MARGIN',
     replace: 'self.patience / 2',
-    test: MODEL,
+    test: lib('gateway::tests::model::r45_nobody_else_presents_a_token_while_an_answer_may_still_come'),
   },
   {
     name: 'the-model-notices-that-a-login-looks-for-no-marks',

@@ -212,10 +212,23 @@ fn r47_a_request_that_the_store_was_late_for_takes_no_later_use_back() {
         Step::Fault { side: 0, command: Command::Read, fault: Fault::AnswerLate },
         Step::Use { side: 0, session: 0 },
         millis(1_000_000),
-        Step::Use { side: 0, session: 0 },
+        // Elsewhere: the one that waits knows nothing of it.
+        Step::Use { side: 1, session: 0 },
         Step::LetGo { side: 0 },
         millis(1_000_000),
         Step::Use { side: 0, session: 0 },
+    ]);
+}
+
+#[test]
+fn r45_nobody_else_presents_a_token_while_an_answer_may_still_come() {
+    found(&[
+        millis(301_000),
+        Step::HoldIdp { what: Hold::Answers, held: true },
+        Step::Relay { side: 0, session: 0 },
+        millis(6000),
+        Step::Relay { side: 1, session: 0 },
+        Step::LetGoIdp { what: Hold::Answers, well: true },
     ]);
 }
 
