@@ -24,11 +24,15 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Parses the text of a ticket: exactly 43 characters of base64url. Unknown tickets are found out by the store.
+    /// Whether this could be the text of a ticket: exactly 43 characters of base64url.
+    pub fn is_sound(text: &str) -> bool {
+        text.len() == TICKET_LENGTH
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    }
+
+    /// Parses the text of a ticket. Unknown tickets are found out by the store.
     pub fn parse(text: &str) -> Option<Self> {
-        let sound = text.len() == TICKET_LENGTH
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        sound.then(|| Self { text: Zeroizing::new(text.to_owned()), key: OnceLock::new() })
+        Self::is_sound(text).then(|| Self { text: Zeroizing::new(text.to_owned()), key: OnceLock::new() })
     }
 
     /// The text. Every call site is a place where a session can leak.

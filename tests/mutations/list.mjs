@@ -1455,8 +1455,8 @@ export const mutations = [
     name: 'tickets-of-any-form',
     rules: ['R49'],
     file: 'src/domain/session.rs',
-    find: 'let sound = text.len() == TICKET_LENGTH',
-    replace: 'let sound = text.len() <= TICKET_LENGTH',
+    find: 'text.len() == TICKET_LENGTH\n',
+    replace: 'text.len() <= TICKET_LENGTH\n',
     test: lib('domain::session::tests::r49_tickets_have_one_form'),
   },
 
