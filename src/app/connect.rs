@@ -198,19 +198,27 @@ fn hidden(error: &io::Error) -> Failure {
     Failure { why: error.to_string(), remedy: remedy.to_owned() }
 }
 
+/// What a user of Redis has to be allowed, as its ACL has it; docs/operating.md shows the same.
+const RIGHTS: &str = "+ping +select +hmget +hget +hset +exists +get +set +del +pexpire +pttl +zadd +zscore +zcard +zrem \
+                      +zremrangebyscore +zrangebyscore +scan +evalsha +script|load +client|tracking +info +role +wait";
+
 fn unreached(error: &StoreError) -> Failure {
-    let remedy = "check host, port, user and password of `session.store`; TLS wants rediss:// and, for a CA of your \
-                  own, `store_ca_file`; with Sentinel, its user needs +role, and that of `store_sentinel_user` \
-                  +sentinel|get-master-addr-by-name; in a cluster it needs +cluster|slots";
-    Failure { why: error.to_string(), remedy: remedy.to_owned() }
+    let remedy = format!(
+        "check host, port, user and password of `session.store`; TLS wants rediss:// and, for a CA of your own, \
+         `store_ca_file`; where Redis answers NOPERM, its user needs, on `~<store_prefix>*`, {RIGHTS}; that of \
+         `store_sentinel_user` needs +sentinel|get-master-addr-by-name; in a cluster the user \
+         needs +cluster|slots +cluster|nodes +cluster|getkeysinslot +asking, too"
+    );
+    Failure { why: error.to_string(), remedy }
 }
 
 /// Everything that a session needs of the store. It answers already, so what fails here it does not allow.
 async fn rehearse(store: &dyn SessionStore, clock: &dyn Clock) -> Result<(), Failure> {
-    let remedy = "the store answers, but does not let Keycard do its work: it needs read and write on \
-                  `~<store_prefix>*` and +ping +select +hmget +hget +hset +exists +get +set +del +pexpire +pttl +zadd \
-                  +zscore +zrem +zremrangebyscore +zrangebyscore +scan +evalsha +script|load +client|tracking +info, and +role +wait with replicas; and it must not be a replica or full";
-    let failed = |why: String| Failure { why, remedy: remedy.to_owned() };
+    let remedy = format!(
+        "the store answers, but does not let Keycard do its work: its user needs, on `~<store_prefix>*`, {RIGHTS}; and it \
+         must not be a replica or full"
+    );
+    let failed = |why: String| Failure { why, remedy: remedy.clone() };
     rehearsal(store, clock).await.map_err(|error| match error {
         Stumble::Store(error) => failed(error.to_string()),
         Stumble::Random(error) => failed(error.to_string()),
@@ -351,6 +359,25 @@ impl fmt::Display for Findings {
             0 => write!(f, "everything can be reached"),
             1 => write!(f, "1 of {} cannot be reached", self.0.len()),
             _ => write!(f, "{failed} of {} cannot be reached", self.0.len()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RIGHTS;
+
+    #[test]
+    fn the_handbook_and_the_store_name_the_rights_that_are_printed() {
+        let handbook = include_str!("../../docs/operating.md");
+        let line =
+            handbook.lines().find(|line| line.starts_with("ACL SETUSER keycard on >… ~keycard:* ")).unwrap();
+        let shown: Vec<&str> = line.split(' ').filter(|word| word.starts_with('+')).collect();
+        assert_eq!(shown, RIGHTS.split_whitespace().collect::<Vec<_>>());
+        // The tests of the store allow a user what its note names, and no more.
+        let note = include_str!("../store/redis.rs").split("use crate::").next().unwrap();
+        for right in shown {
+            assert!(note.contains(right), "{right}");
         }
     }
 }

@@ -885,12 +885,12 @@ export const mutations = [
     test: MODEL,
   },
   {
-    name: 'the-model-notices-that-a-stream-is-told-nothing',
+    name: 'endings-keep-from-whoever-waits-what-the-feed-tells',
     rules: ['A34'],
     file: 'src/store/endings/memory.rs',
     find: 'fn anything_changed(&self) {\n        self.news.anything_changed();',
     replace: 'fn anything_changed(&self) {\n        let _ = &self.news;',
-    test: MODEL,
+    test: lib('store::endings::tests::a34_whoever_waits_hears_through_it_whatever_the_feed_tells'),
   },
   {
     name: 'the-model-notices-that-nobody-asks-whether-the-store-is-back',

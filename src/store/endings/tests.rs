@@ -123,6 +123,20 @@ impl Scene {
 }
 
 #[tokio::test]
+async fn a34_whoever_waits_hears_through_it_whatever_the_feed_tells() {
+    let scene = Scene::with_room_for(10);
+    let (_, key) = scene.signed_in().await;
+    let (_, other) = scene.signed_in().await;
+    scene.memory.changed(&key);
+    assert!(scene.stage.was_told(&key) && !scene.stage.was_told(&other));
+    assert!(!scene.stage.was_told_everything());
+    scene.memory.anything_changed();
+    assert!(scene.stage.was_told_everything());
+    scene.memory.ended(&key);
+    assert!(scene.stage.was_told_of_end(&key) && !scene.stage.was_told_of_end(&other));
+}
+
+#[tokio::test]
 async fn a34_an_ending_that_the_store_does_not_take_is_in_force_here_and_written_later() {
     let scene = Scene::with_room_for(10);
     let (ticket, key) = scene.signed_in().await;
