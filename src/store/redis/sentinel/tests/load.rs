@@ -126,7 +126,7 @@ async fn killed_under_load(replicas: Option<u8>) -> Findings {
             goes_on(2000);
             // On a busy machine a replica is late, and then nobody waits for a second.
             let confirmed = || desks.iter().map(|desk| desk.counts().0).sum::<u64>();
-            until("replicas confirm", || replicas == Some(0) || confirmed() >= 1000);
+            until("replicas confirm", || replicas == Some(0) || confirmed() >= 2000);
             watched.servers[0].kill();
             let killed = Instant::now();
             course.killed.store(true, Ordering::SeqCst);
@@ -171,8 +171,7 @@ async fn killed_under_load(replicas: Option<u8>) -> Findings {
 async fn a34_killed_under_load_nothing_is_lost_that_a_replica_has_confirmed() {
     let found = killed_under_load(None).await;
     assert_eq!((found.lost_though_confirmed, found.revived_though_confirmed), (0, 0), "{found:?}");
-    // Of a thousand confirmed writes: some sign-ins among them were ended by writes that were not.
-    assert!(found.confirmed > 250, "{found:?}");
+    assert!(found.confirmed > 500, "{found:?}");
     // Half a second until it counts as down, an election, a new master that the others follow: with room for a busy
     // machine.
     assert!(found.without_service < Duration::from_secs(15), "{found:?}");
