@@ -24,6 +24,8 @@ struct Patient {
     down: AtomicBool,
     /// While it is down, so many of those who ask for a session that nobody has get an answer.
     elsewhere: AtomicUsize,
+    /// Whoever asks for a session that nobody has hears nothing.
+    mute: AtomicBool,
     /// Writes are refused, reads answered.
     read_only: AtomicBool,
     asked: AtomicUsize,
@@ -131,6 +133,9 @@ impl SessionStore for Patient {
     fn glance<'a>(&'a self, _: &'a SessionKey, _: Timestamp) -> Answer<'a, Option<Listed>> {
         self.glances.fetch_add(1, Ordering::SeqCst);
         self.questioned.notify_one();
+        if self.mute.load(Ordering::SeqCst) {
+            return Box::pin(std::future::pending());
+        }
         let left = |left: usize| left.checked_sub(1);
         if self.elsewhere.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_ok() {
             return Box::pin(ready(Ok(None)));
@@ -354,4 +359,40 @@ async fn a34_one_silent_server_of_several_says_nothing_of_the_others() {
     ward.patient.is(false);
     ward.turns().await;
     assert!(!ward.breaker.is_open() && ward.loads().await);
+}
+
+/// Fails until others are asked for, of whom nothing is heard.
+async fn inquiring() -> Ward {
+    let ward = Ward::of_servers(OPINIONS);
+    ward.patient.is(true);
+    ward.patient.mute.store(true, Ordering::SeqCst);
+    for _ in 0..FAILURES {
+        assert!(!ward.loads().await);
+    }
+    while ward.patient.glances() < OPINIONS {
+        tokio::task::yield_now().await;
+    }
+    ward
+}
+
+#[tokio::test(start_paused = true)]
+async fn a34_of_whom_nothing_is_heard_for_a_second_does_not_answer() {
+    let ward = inquiring().await;
+    let begun = tokio::time::Instant::now();
+    assert!(!ward.breaker.is_open());
+    ward.turns().await;
+    assert!(ward.breaker.is_open());
+    assert_eq!(begun.elapsed().as_secs(), WINDOW.as_secs(), "not as long as commands may take");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a34_a_request_that_was_answered_meanwhile_counts_whatever_failed_after_it() {
+    let ward = inquiring().await;
+    ward.patient.is(false);
+    assert!(ward.loads().await);
+    ward.patient.is(true);
+    assert!(!ward.loads().await, "failures are counted again");
+    tokio::time::sleep(WINDOW * 2).await;
+    assert!(!ward.breaker.0.lock().inquires, "the inquiry is over");
+    assert!(!ward.breaker.is_open() && ward.patient.turns().is_empty());
 }

@@ -14,7 +14,7 @@ use std::future::{Future, pending};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -281,5 +281,44 @@ async fn a_workers_connection_that_was_idle_for_long_is_made_anew() {
     while own().await.is_none_or(|id| Some(id) == before) {
         worker.pings(&store).await;
         assert!(begun.elapsed() < Duration::from_secs(20), "it is never made anew");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_tells_of_itself_in_its_own_way_is_used_over_one_connection() {
+    for says in
+        [b"*1\r\n$6\r\nserver\r\n".as_slice(), b"$4\r\n\xff\xfe\xfd\xfc\r\n", b"$12\r\nrun_id:     \r\n"]
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}/0", listener.local_addr().unwrap());
+        let came = Arc::new(AtomicU16::new(0));
+        let counted = came.clone();
+        // No Redis, but like one: it has no ROLE, its own idea of INFO, and answers PING.
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(async move {
+                    let mut question = [0; 1024];
+                    while let Ok(length @ 1..) = stream.read(&mut question).await {
+                        let asked = String::from_utf8_lossy(&question[..length]).to_ascii_uppercase();
+                        let answer = match () {
+                            () if asked.contains("INFO") => says,
+                            () if asked.contains("PING") => b"+PONG\r\n",
+                            () => b"-ERR unknown command\r\n",
+                        };
+                        if stream.write_all(answer).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        let store = opened(Server::reserved(None).settings_at(&url, "keycard:")).await;
+        store.ping().await.unwrap();
+        let worker = Worker::start();
+        for _ in 0..20 {
+            worker.pings(&store).await;
+        }
+        assert_eq!(came.load(Ordering::SeqCst), 1);
     }
 }

@@ -1,6 +1,7 @@
 //! A master that others know of: who is believed, what a failover costs, and what is not lost in one.
 
 use crate::config::{KeySource, RedisSettings, StoreSettings, WaitSettings};
+use crate::domain::login::LoginId;
 use crate::domain::session::Ticket;
 use crate::domain::session::tests::session;
 use crate::keyring::{new_ticket, session_key};
@@ -283,6 +284,21 @@ async fn a34_what_was_written_to_a_master_that_was_replaced_is_written_again() {
     // The old one is still there, takes it, and has nobody any more who would confirm it.
     assert!(desk.store.remove(&session_key(&ticket)).await.unwrap());
     assert!(new.entries("keycard:s:").await.is_empty(), "an ending that would come to nothing");
+}
+
+#[tokio::test]
+async fn r4_a_login_that_was_taken_is_not_taken_again_at_a_master_that_has_forgotten_it() {
+    let (old, new) = pair();
+    let (sentinel, named) = someone_who_names(old.port()).await;
+    let desk = Desk::of(behind(&old, vec![sentinel])).await;
+    let take = || desk.store.take_once(LoginId([7; 16]), NOW, Duration::from_secs(60));
+    assert!(take().await.unwrap());
+    new.tell::<()>(cmd("REPLICAOF").arg("NO").arg("ONE"));
+    new.tell::<i64>(cmd("DEL").arg(new.entries("keycard:l:").await.remove(0).key));
+    named.store(new.port(), Ordering::SeqCst);
+    // The old one knows of it and says no; nobody confirms that, and so its successor is asked as well.
+    assert!(!take().await.unwrap(), "whoever comes second with a login gets in");
+    assert_eq!(new.entries("keycard:l:").await.len(), 1, "the successor was asked");
 }
 
 const RIGHTS: &str = "+ping +hmget +hget +hset +exists +get +set +del +scan +pexpire +pttl +zadd +zscore +zrem \
