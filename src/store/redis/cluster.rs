@@ -18,6 +18,7 @@
 //! `+cluster|nodes +cluster|getkeysinslot`.
 
 use self::map::{Address, Map, Node, ranges};
+use self::verdict::{Turn, turn};
 use super::connection::{Connection, IfBroken, Keep, Request};
 use super::failure::Failure;
 use super::waits::Waits;
@@ -25,7 +26,7 @@ use crate::config::{RedisSettings, cluster_seeds};
 use crate::ports::StoreError;
 use futures_util::future::{BoxFuture, FutureExt as _, Shared};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use redis::{Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value, cmd, pipe};
+use redis::{Cmd, ErrorKind, RedisError, RedisResult, Value, cmd, pipe};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::HashMap;
 use std::io;
@@ -42,6 +43,7 @@ pub(in crate::store::redis) mod slot;
 mod verdict;
 
 pub(super) use self::front::Front;
+pub(super) use self::verdict::{is_elsewhere, is_no_cluster, leads_elsewhere};
 
 /// How often one request is sent on.
 const HOPS: u32 = 5;
@@ -82,20 +84,6 @@ struct State {
 
 /// The map is being asked for, or was just now.
 type Asking = Shared<BoxFuture<'static, RedisResult<()>>>;
-
-/// What an error means for where to go.
-enum Turn {
-    Moved(u16, Option<Address>),
-    Ask(u16, Option<Address>),
-    /// In a moment.
-    Wait,
-    /// The map may be old; whether the request was certainly not carried out.
-    Lost {
-        untouched: bool,
-    },
-    /// Nothing.
-    None,
-}
 
 impl Cluster {
     /// Reads the settings; connects to nobody yet. Must be called on the tokio runtime on which connections will live.
@@ -377,62 +365,6 @@ async fn send(node: &Node, command: &Cmd, asking: bool, manner: Manner) -> Resul
     commands.cmd("ASKING").ignore().add_command(command.clone());
     let answers: Vec<Value> = node.connection.try_ask(&Request::Pipeline(&commands), if_broken, keep).await?;
     answers.into_iter().next().ok_or_else(nobody)
-}
-
-fn turn(failure: &Failure, said_by: &Address) -> Turn {
-    let untouched = failure.is_untouched();
-    let Some(error) = failure.error() else { return Turn::Lost { untouched } };
-    // In a pipeline an error has its place beside it.
-    let said = error.clone().into_server_errors();
-    let kind = match said.as_deref().and_then(|errors| errors.first()).map(|(_, error)| error) {
-        Some(server) => {
-            let to = || {
-                let mut words = server.details()?.split_ascii_whitespace();
-                let slot: u16 = words.next()?.parse().ok()?;
-                Some((slot, words.next().and_then(|address| Address::parse(address, said_by))))
-            };
-            match server.kind() {
-                Some(ServerErrorKind::Moved) => {
-                    return to().map_or(Turn::None, |(slot, address)| Turn::Moved(slot, address));
-                }
-                Some(ServerErrorKind::Ask) => {
-                    return to().map_or(Turn::None, |(slot, address)| Turn::Ask(slot, address));
-                }
-                kind => kind,
-            }
-        }
-        None => None,
-    };
-    match kind {
-        Some(ServerErrorKind::TryAgain) => Turn::Wait,
-        Some(
-            ServerErrorKind::ClusterDown
-            | ServerErrorKind::MasterDown
-            | ServerErrorKind::ReadOnly
-            | ServerErrorKind::BusyLoading,
-        ) => Turn::Lost { untouched: true },
-        Some(_) | None if matches!(failure, Failure::Elsewhere(_)) => Turn::Lost { untouched },
-        None if error.is_io_error() || error.is_unrecoverable_error() => Turn::Lost { untouched },
-        Some(_) | None => Turn::None,
-    }
-}
-
-/// Whether it is worth looking for another server.
-pub(super) fn leads_elsewhere(failure: &Failure) -> bool {
-    let nowhere = Address { host: String::new(), port: 0 };
-    !matches!(turn(failure, &nowhere), Turn::None)
-}
-
-/// Whether a server said that a key lies elsewhere, or that it is no master any more.
-pub(super) fn is_elsewhere(failure: &Failure) -> bool {
-    let nowhere = Address { host: String::new(), port: 0 };
-    matches!(turn(failure, &nowhere), Turn::Moved(..) | Turn::Ask(..))
-}
-
-/// Whether a server said that it belongs to no cluster.
-pub(super) fn is_no_cluster(failure: &Failure) -> bool {
-    let detail = failure.error().and_then(|error| error.detail());
-    detail.is_some_and(|detail| detail.contains("cluster support disabled"))
 }
 
 /// The host and port of a server's URL.
