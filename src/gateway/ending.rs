@@ -104,20 +104,15 @@ impl Gateway {
     ) -> Result<Farewell, GatewayError> {
         let session = match self.store.load(ticket, now).await {
             Ok(Some(live)) => live.session,
-            // This process may know that it is over and the store not, which is what everybody else asks.
-            Ok(None) => {
-                let tokens = Tokens::Revoke(None);
-                self.end_record(&session_key(ticket), None, Ending::ByUser.code(), tokens).await?;
-                return Ok(Farewell { end_session: None });
-            }
             // What nobody can read nobody needs; whoever holds its ticket may end it.
             Err(StoreError::Unreadable(why)) => {
                 self.discard(ticket, why).await?;
                 return Ok(Farewell { end_session: None });
             }
-            // Whose it is nobody can say now, so the provider is not asked; but it can be ended by its name, here at once
-            // and in the store when that is back.
-            Err(StoreError::Unavailable(_)) => {
+            // Whose it is nobody can say, so the provider is not asked; but it can be ended by its name. This process may know
+            // that it is over and the store not, which is what everybody else asks; or the store does not answer, and is
+            // told when it is back.
+            Ok(None) | Err(StoreError::Unavailable(_)) => {
                 self.end_record(&session_key(ticket), None, Ending::ByUser.code(), Tokens::Revoke(None))
                     .await?;
                 return Ok(Farewell { end_session: None });

@@ -28,7 +28,7 @@
 use crate::config::RedisSettings;
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
-use crate::ports::StoreError;
+use crate::ports::{Cursor, StoreError};
 use crate::store::clearing::Slate;
 use crate::store::redis::connection::Request;
 use crate::store::redis::endings::EndingScripts;
@@ -198,6 +198,21 @@ impl Redis {
             },
             _ => Some(unreadable),
         })
+    }
+
+    /// The keys of some sessions from a place on, and where the next ones are. A cursor is SCAN's own, as text, in a cluster
+    /// with the server that it belongs to. SCAN promises what the port does: what is there during the whole walk is found, and
+    /// may be found twice.
+    async fn keys(
+        &self,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<(Vec<SessionKey>, Option<Cursor>), StoreError> {
+        // The prefix has no character that means something in a pattern: the configuration sees to that.
+        let pattern = format!("{}s:*", self.prefix);
+        let from = cursor.map(|cursor| cursor.0.as_slice());
+        let (names, next) = self.connection.names(from, &pattern, limit).await?.ok_or(NO_CURSOR)?;
+        Ok((names.iter().filter_map(|name| self.key_in(name)).collect(), next.map(Cursor)))
     }
 
     /// The session key in the name of a record.

@@ -573,6 +573,24 @@ export const mutations = [
     test: lib('store::redis::sentinel::tests::a34_a_master_that_was_replaced_is_left_within_a_second_though_it_answers'),
   },
   {
+    name: 'a-successor-makes-a-yes-of-a-no',
+    rules: ['R4', 'A34'],
+    file: 'src/store/redis/backend.rs',
+    find: 'Ok(first && again.unwrap_or(true))',
+    replace: 'Ok(again.unwrap_or(first))',
+    test: lib(
+      'store::redis::sentinel::tests::r4_a_login_that_was_taken_is_not_taken_again_at_a_master_that_has_forgotten_it',
+    ),
+  },
+  {
+    name: 'an-answer-meanwhile-is-forgotten',
+    rules: ['A34'],
+    file: 'src/store/breaker.rs',
+    find: 'if is_silent && !state.answered {',
+    replace: 'if is_silent && inner.failing.load(Ordering::SeqCst) > 0 {',
+    test: lib('store::breaker::tests::a34_a_request_that_was_answered_meanwhile_counts_whatever_failed_after_it'),
+  },
+  {
     name: 'one-silent-server-silences-all',
     rules: ['A34'],
     file: 'src/store/breaker.rs',
@@ -904,8 +922,9 @@ export const mutations = [
     name: 'whoever-signs-out-is-believed-to-be-out-already',
     rules: ['A34', 'R56'],
     file: 'src/gateway/ending.rs',
-    find: 'self.end_record(&session_key(ticket), None, Ending::ByUser.code(), tokens).await?;\n                return Ok(Farewell { end_session: None });',
-    replace: 'let _ = tokens;\n                return Ok(Farewell { end_session: None });',
+    find: 'Ok(None) | Err(StoreError::Unavailable(_)) => {\n                self.end_record',
+    replace:
+      'Ok(None) => return Ok(Farewell { end_session: None }),\n            Err(StoreError::Unavailable(_)) => {\n                self.end_record',
     test: lib(
       'gateway::tests::model::a34_whoever_signs_out_where_an_operator_came_to_half_of_an_ending_is_signed_out_everywhere',
     ),

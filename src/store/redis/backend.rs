@@ -5,7 +5,7 @@
 //! again for a write that could bring back what was ended in between.
 
 use super::connection::{IfBroken, Request};
-use super::{DAMAGED, NO_CURSOR, Redis, fault, millis_until, number};
+use super::{DAMAGED, Redis, fault, millis_until, number};
 use crate::domain::login::LoginId;
 use crate::domain::renewal::LeaseId;
 use crate::domain::session::SessionKey;
@@ -229,8 +229,6 @@ impl Backend for Redis {
         })
     }
 
-    /// A cursor is SCAN's own, as text, in a cluster with the server that it belongs to. SCAN promises what the port does:
-    /// what is there during the whole walk is found, and may be found twice.
     fn page<'a>(
         &'a self,
         cursor: Option<&'a Cursor>,
@@ -238,13 +236,9 @@ impl Backend for Redis {
         _now: Timestamp,
     ) -> BoxFuture<'a, Result<Page, StoreError>> {
         Box::pin(async move {
-            // The prefix has no character that means something in a pattern: the configuration sees to that.
-            let pattern = format!("{}s:*", self.prefix);
-            let from = cursor.map(|cursor| cursor.0.as_slice());
-            let (names, next) = self.connection.names(from, &pattern, limit).await?.ok_or(NO_CURSOR)?;
-            let glances = names.iter().filter_map(|name| self.key_in(name)).map(|key| self.glance(key));
-            let glances = try_join_all(glances).await?.into_iter().flatten().collect();
-            Ok((glances, next.map(Cursor)))
+            let (keys, next) = self.keys(cursor, limit).await?;
+            let glances = try_join_all(keys.into_iter().map(|key| self.glance(key))).await?;
+            Ok((glances.into_iter().flatten().collect(), next))
         })
     }
 

@@ -3,7 +3,7 @@
 //! I own: `Haul` for Redis. I may call: `domain`, `ports`, the room's own types. I never replace a record by one that is
 //! not newer.
 
-use super::{NO_CURSOR, Redis, millis_until, number};
+use super::{Redis, millis_until, number};
 use crate::domain::session::SessionKey;
 use crate::domain::time::Timestamp;
 use crate::ports::{Cursor, StoreError, Updated};
@@ -63,12 +63,9 @@ impl Haul for Redis {
         _now: Timestamp,
     ) -> BoxFuture<'a, Result<Load, StoreError>> {
         Box::pin(async move {
-            let pattern = format!("{}s:*", self.prefix);
-            let from = cursor.map(|cursor| cursor.0.as_slice());
-            let (names, next) = self.connection.names(from, &pattern, limit).await?.ok_or(NO_CURSOR)?;
-            let parcels = names.iter().filter_map(|name| self.key_in(name)).map(|key| self.parcel(key));
-            let parcels = try_join_all(parcels).await?.into_iter().flatten().collect();
-            Ok((parcels, next.map(Cursor)))
+            let (keys, next) = self.keys(cursor, limit).await?;
+            let parcels = try_join_all(keys.into_iter().map(|key| self.parcel(key))).await?;
+            Ok((parcels.into_iter().flatten().collect(), next))
         })
     }
 

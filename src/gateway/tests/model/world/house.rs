@@ -6,12 +6,11 @@ use super::super::oracle::{How, Outcome};
 use super::super::provider::{self, Door};
 use super::{Diary, GRACE, LIMITS};
 use crate::domain::cap::Cap;
-use crate::domain::cors::CorsRequest;
 use crate::domain::login::{CallbackParams, LoginRefusal, Requested};
 use crate::domain::origin::Origin;
 use crate::domain::path::CanonicalPath;
 use crate::domain::policy::WhySignIn;
-use crate::domain::request::{FetchSite, OriginHeader, RequestFacts, RequestKind};
+use crate::domain::request::{self, RequestFacts};
 use crate::domain::return_to::ReturnTo;
 use crate::domain::route::tests::route;
 use crate::domain::route::{Access, Relay, Route, RouteTable};
@@ -26,7 +25,6 @@ use crate::keyring::{KeyRing, session_key};
 use crate::ports::{Clock, IdentityProvider, Ledger, SessionStore, Stopwatch};
 use crate::store::tests::Beside;
 use crate::store::{NearBounds, NearParts};
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -74,22 +72,8 @@ pub(in super::super) fn near_parts(
 }
 
 pub(in super::super) fn facts(origin: &Arc<Origin>, path: &str) -> RequestFacts {
-    RequestFacts {
-        origin: Arc::clone(origin),
-        method: http::Method::GET,
-        path: CanonicalPath::parse(path).unwrap(),
-        query: None,
-        site: FetchSite::SameOrigin,
-        kind: RequestKind::Script,
-        to_document: false,
-        origin_header: OriginHeader::Absent,
-        referer: OriginHeader::Absent,
-        csrf_header: false,
-        websocket: false,
-        event_stream: false,
-        cors: CorsRequest::default(),
-        client: Ipv4Addr::LOCALHOST.into(),
-    }
+    let path = CanonicalPath::parse(path).unwrap();
+    RequestFacts { origin: Arc::clone(origin), path, ..request::tests::facts() }
 }
 
 pub(in super::super) async fn asks(gateway: Arc<Gateway>, facts: RequestFacts, ticket: Ticket) -> Outcome {
